@@ -1,0 +1,13 @@
+//! Replays DMA-address traces against the Linux kernel's IOVA allocator of any release.
+//!
+//! The floors, from the ground up; each uses those below it and never one above:
+//!
+//! * [`units`]: pfns, pages, granules, so that bytes and pages cannot mix.
+//! * [`model`]: the allocators, pure state machines.
+//! * [`replay`]: virtual time; drives an allocator with requests.
+//! * [`trace`]: events; reading, checking and writing them.
+
+pub mod model;
+pub mod replay;
+pub mod trace;
+pub mod units;

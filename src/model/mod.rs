@@ -1,0 +1,5 @@
+//! The allocators: pure state machines, without files, clock, randomness or printing.
+
+mod vocabulary;
+
+pub use vocabulary::{FlushQueue, Memory, Snapshot};

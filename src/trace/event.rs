@@ -1,0 +1,145 @@
+//! A trace's header and events, as its file says them.
+//!
+//! Events name allocations by id and devices by name. What a replay takes is the
+//! [`Request`](crate::replay::Request), in which both have been checked and resolved.
+
+use std::sync::Arc;
+
+use crate::model::{FlushQueue, Memory, Snapshot};
+use crate::replay::Path;
+use crate::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
+
+/// The version of the trace format that this program reads and writes.
+pub const VERSION: u64 = 1;
+
+/// What the first line of a trace says of its domains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Bytes per pfn.
+    pub granule: Granule,
+    /// The lowest pfn that a domain may hand out.
+    pub start_pfn: Pfn,
+    /// The number of CPUs, all online at the start; from 1 to [`Cpu::COUNT_MAX`].
+    pub cpus: u32,
+    /// What `unmap` goes through.
+    pub flush_queue: FlushQueue,
+    /// PCI devices skip the 32-bit try.
+    pub forcedac: bool,
+    /// What the trace is, in free text.
+    pub name: Option<String>,
+    /// Where the trace came from, in free text.
+    pub source: Option<String>,
+    /// Which kernel recorded it, in free text.
+    pub kernel: Option<String>,
+}
+
+impl Default for Header {
+    fn default() -> Header {
+        Header {
+            granule: Granule::KIB_4,
+            start_pfn: Pfn(1),
+            cpus: 1,
+            flush_queue: FlushQueue::None,
+            forcedac: false,
+            name: None,
+            source: None,
+            kernel: None,
+        }
+    }
+}
+
+/// One line of a trace after the header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When: never before the event before it.
+    pub at: Nanos,
+    /// The CPU that asks; for `cpu_dead` and `cpu_up` the CPU that goes or comes.
+    pub cpu: Cpu,
+    /// The IOVA domain's number.
+    pub dom: u64,
+    /// What is asked.
+    pub op: Op,
+}
+
+/// What an event asks of the allocator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Allocate `pages` at or below pfn `limit` (inclusive).
+    Alloc {
+        /// The allocation's name from now until it is freed.
+        id: u64,
+        /// How much; at least 1.
+        pages: Pages,
+        /// The highest pfn that may be handed out.
+        limit: Pfn,
+        /// Through the per-CPU caches or straight from the tree.
+        path: Path,
+        /// What the recorded kernel answered.
+        got: Got,
+    },
+    /// Free what [`Op::Alloc`] got, on the path that it came by.
+    Free {
+        /// The allocation's name.
+        id: u64,
+    },
+    /// Allocate as the DMA API does.
+    Map {
+        /// The mapping's name from now until it is unmapped.
+        id: u64,
+        /// How much, not yet rounded up to granules; at least 1.
+        bytes: u64,
+        /// The highest address (inclusive, in bytes) that the device can reach.
+        mask: u64,
+        /// Whether the device is a PCI device, which counts at its first `map`.
+        pci: bool,
+        /// The device's name within its domain; one unnamed device a domain.
+        dev: Option<Arc<str>>,
+        /// What the recorded kernel answered.
+        got: Got,
+    },
+    /// End a [`Op::Map`], through the flush queue where the domain has one.
+    Unmap {
+        /// The mapping's name.
+        id: u64,
+    },
+    /// Take a range of pfns out of use, as `reserve_iova()`.
+    Reserve {
+        /// What is reserved.
+        range: PfnRange,
+    },
+    /// Free the range that contains `pfn` straight to the tree, as `free_iova()`.
+    FreePfn {
+        /// Any pfn of the range; not the anchor's.
+        pfn: Pfn,
+    },
+    /// The event's CPU goes offline.
+    CpuDead,
+    /// The event's CPU is online again.
+    CpuUp,
+    /// Replace the domain's tree and cached positions by a state taken elsewhere.
+    Restore(Box<Snapshot>),
+    /// A fault: the next `count` memory allocations of a kind fail.
+    NoMem {
+        /// Which allocations fail.
+        what: Memory,
+        /// How many of them.
+        count: u64,
+    },
+    /// A fault: a driver frees an id once more after it has freed it.
+    DoubleFree {
+        /// The name of an ended life.
+        id: u64,
+    },
+}
+
+/// What a recorded kernel answered, where a trace says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Got {
+    /// The trace does not say.
+    #[default]
+    Unrecorded,
+    /// The request failed.
+    Failed,
+    /// The lowest pfn handed out.
+    Pfn(Pfn),
+}

@@ -1,0 +1,3 @@
+//! Traces: what callers asked of IOVA domains, and what a replay answered.
+
+pub mod event;
