@@ -6,9 +6,9 @@ use crate::units::{Pages, Pfn};
 
 /// What an allocator made of one request, short enough to keep for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Decision {
     /// It was no request for addresses.
-    Done,
+    NotAsked,
     /// The lowest pfn handed out.
     Granted(Pfn),
     /// It was refused.
@@ -24,15 +24,15 @@ pub struct Refused {
     pub max32: Pages,
 }
 
-impl Outcome {
+impl Decision {
     /// What came of a request that `replay` has just answered.
-    pub fn of(replay: &Replay, request: &Request, answer: Option<Answer>) -> Outcome {
+    pub fn of(replay: &Replay, request: &Request, answer: Option<Answer>) -> Decision {
         match answer.map(|it| it.result) {
-            None => Outcome::Done,
-            Some(Ok(pfn)) => Outcome::Granted(pfn),
+            None => Decision::NotAsked,
+            Some(Ok(pfn)) => Decision::Granted(pfn),
             Some(Err(by)) => {
                 let max32 = replay.domains()[request.dom.0 as usize].space().max32();
-                Outcome::Refused(Refused { by, max32 })
+                Decision::Refused(Refused { by, max32 })
             }
         }
     }
@@ -73,21 +73,21 @@ pub struct Case {
 
 impl Difference {
     /// Compares what the first and the other made of event number `event`.
-    pub fn observe(&mut self, event: u64, request: &Request, first: Outcome, other: Outcome) {
+    pub fn observe(&mut self, event: u64, request: &Request, first: Decision, other: Decision) {
         let (cases, refused) = match (first, other) {
-            (Outcome::Done, _) | (_, Outcome::Done) => return,
-            (Outcome::Granted(one), Outcome::Granted(two)) if one == two => {
+            (Decision::NotAsked, _) | (_, Decision::NotAsked) => return,
+            (Decision::Granted(one), Decision::Granted(two)) if one == two => {
                 self.compared += 1;
                 return;
             }
-            (Outcome::Granted(_), Outcome::Granted(_)) => (&mut self.moved, None),
-            (Outcome::Refused(how), Outcome::Granted(_)) => {
+            (Decision::Granted(_), Decision::Granted(_)) => (&mut self.moved, None),
+            (Decision::Refused(how), Decision::Granted(_)) => {
                 (&mut self.first_refused, Some(how))
             }
-            (Outcome::Granted(_), Outcome::Refused(how)) => {
+            (Decision::Granted(_), Decision::Refused(how)) => {
                 (&mut self.other_refused, Some(how))
             }
-            (Outcome::Refused(_), Outcome::Refused(_)) => {
+            (Decision::Refused(_), Decision::Refused(_)) => {
                 self.compared += 1;
                 return;
             }
@@ -138,7 +138,7 @@ mod tests {
         for (event, request) in (0..).zip(script.requests()) {
             let [one, two] = [&mut first, &mut other].map(|replay| {
                 let answer = replay.apply(request).expect("nothing undoes this");
-                Outcome::of(replay, request, answer)
+                Decision::of(replay, request, answer)
             });
             difference.observe(event, request, one, two);
         }

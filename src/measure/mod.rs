@@ -17,7 +17,7 @@ pub mod summary;
 pub(crate) mod testing;
 
 pub use agreement::{Agreement, Disagreement};
-pub use difference::{Difference, Outcome};
+pub use difference::{Difference, Decision};
 pub use held::Held;
 pub use steps::Steps;
 pub use summary::{Figures, Summary};
