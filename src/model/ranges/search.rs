@@ -26,13 +26,13 @@ pub struct Stop {
 impl Ranges {
     /// How many ranges lie below this one.
     pub fn rank(&self, id: NodeId) -> u64 {
-        let mut rank = self.node(self.node(id).left).count;
+        let mut rank = self.node(self.node(id).left).count();
         let mut below = id;
         let mut above = self.node(id).parent;
         while above != NIL {
             let node = self.node(above);
             if node.right == below {
-                rank += 1 + self.node(node.left).count;
+                rank += 1 + self.node(node.left).count();
             }
             below = above;
             above = node.parent;
@@ -49,13 +49,34 @@ impl Ranges {
             let node = self.node(id);
             if node.lo < pfn {
                 highest = id;
-                count += u64::from(1 + self.node(node.left).count);
+                count += u64::from(1 + self.node(node.left).count());
                 id = node.right;
             } else {
                 id = node.left;
             }
         }
         highest.some().map(|id| (id, count))
+    }
+
+    /// How many pages below `pfn` belong to ranges.
+    pub fn used_below(&self, pfn: Pfn) -> Pages {
+        let mut used = 0u64;
+        let mut id = self.root;
+        while id != NIL {
+            let node = self.node(id);
+            if node.lo < pfn {
+                let own = if node.hi < pfn {
+                    node.pages()
+                } else {
+                    pfn.0 - node.lo.0
+                };
+                used += self.node(node.left).used + own;
+                id = node.right;
+            } else {
+                id = node.left;
+            }
+        }
+        Pages(used)
     }
 
     /// The lowest range whose `lo` is at or above `pfn`; the anchor where there is no other.
@@ -122,7 +143,7 @@ impl Ranges {
             if Self::subtree_fits(self.node(left), need) {
                 return Some(self.topmost_fit(left, need, passed));
             }
-            passed += u64::from(self.node(left).count);
+            passed += u64::from(self.node(left).count());
             loop {
                 let below = id;
                 id = self.node(id).parent;
@@ -152,7 +173,7 @@ impl Ranges {
                 id = node.right;
                 continue;
             }
-            passed += 1 + u64::from(right.count);
+            passed += 1 + u64::from(right.count());
             if self.own_gap_fits(id, need) {
                 return Stop {
                     at: id,
