@@ -241,6 +241,37 @@ impl Ranges {
         id
     }
 
+    /// Replaces all ranges by others, ascending and disjoint, inserted one after the other.
+    pub fn refill(&mut self, ranges: &[PfnRange]) {
+        *self = Ranges::new(self.alignment);
+        for &range in ranges {
+            self.insert_below(NodeId::ANCHOR, range);
+        }
+    }
+
+    /// The highest place from `low` on and below `limit` (exclusive) for a request.
+    pub fn highest_place(
+        &self,
+        size: Pages,
+        limit: Pfn,
+        aligned: bool,
+        low: Pfn,
+    ) -> Option<Pfn> {
+        let need = Need::new(size, aligned);
+        let (_, end) = self.topmost_gap(limit, need)?;
+        let place = Pfn((end.0 - size.0) & !self.misaligned(need));
+        (place >= low).then_some(place)
+    }
+
+    /// The bits that the first pfn of a request lacks.
+    pub fn misaligned(&self, need: Need) -> u64 {
+        if need.aligned {
+            (1 << self.alignment.order_of(need.size)) - 1
+        } else {
+            0
+        }
+    }
+
     /// Adds a range that overlaps none of the set.
     pub fn insert(&mut self, range: PfnRange) -> NodeId {
         let above = self.lowest_from(range.lo());
