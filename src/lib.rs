@@ -5,8 +5,10 @@
 //! * [`units`]: pfns, pages, granules, so that bytes and pages cannot mix.
 //! * [`model`]: the allocators, pure state machines.
 //! * [`replay`]: virtual time; drives an allocator with requests.
+//! * [`measure`]: observers of a replay: why a request failed.
 //! * [`trace`]: events; reading, checking and writing them.
 
+pub mod measure;
 pub mod model;
 pub mod replay;
 pub mod trace;
