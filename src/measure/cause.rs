@@ -5,7 +5,7 @@
 //! [`Cause::Shortcut`] and [`Cause::Missed`] are the spurious failures: there was room.
 
 use crate::model::domain::{self, Domain, DomainConfig, Refusal};
-use crate::model::ranges::{Need, NodeId};
+use crate::model::ranges::{Need, NodeId, Ranges};
 use crate::model::{AddressSpace, Change};
 use crate::replay::{Ask, Path, Request};
 use crate::units::{Pages, Pfn};
@@ -132,52 +132,80 @@ pub fn judge(config: &DomainConfig, domain: &Domain, asked: Asked, refusal: Refu
             Cause::Missed
         };
     }
-    let window = Window {
-        start: config.start_pfn,
-        end: Pfn(asked.limit.0.saturating_add(1)),
-    };
-    let held_back = held_back(domain);
+    let window = Window::new(config.start_pfn, asked.limit);
+    let mut held_back = cached(domain);
+    held_back.extend(queued(domain));
+    in_order(domain, &mut held_back);
     if window.any_run_takes(space, &held_back, asked) {
         return Cause::Cached;
     }
-    if window.free(space, &held_back) >= asked.size {
+    let ranges = space.ranges();
+    let free = window.pages().0 - window.used(ranges).0;
+    if free + window.pages_of(ranges, &held_back).0 >= asked.size.0 {
         Cause::Fragmented
     } else {
         Cause::Exhausted
     }
 }
 
-/// The ranges that nobody uses but that are in the tree, ascending: in magazines, in depots
-/// and in flush queues.
-fn held_back(domain: &Domain) -> Vec<NodeId> {
-    let ranges = domain.space().ranges();
+/// The ranges in magazines and depots, ascending, each once.
+pub(super) fn cached(domain: &Domain) -> Vec<NodeId> {
     let magazines = domain.caches();
-    let cached = magazines
-        .in_magazines()
-        .chain(magazines.in_depots())
-        .map(|(_, pfn)| pfn);
-    let queued = domain.queued().map(|entry| entry.pfn);
-    let mut held: Vec<(Pfn, NodeId)> = cached
-        .chain(queued)
-        .filter_map(|pfn| ranges.find(pfn))
-        .map(|id| (ranges.lo(id), id))
-        .collect();
-    held.sort_unstable_by_key(|&(lo, _)| lo);
-    held.dedup_by_key(|&mut (lo, _)| lo);
-    held.into_iter().map(|(_, id)| id).collect()
+    let pfns = magazines.in_magazines().chain(magazines.in_depots());
+    of_pfns(domain, pfns.map(|(_, pfn)| pfn))
+}
+
+/// The ranges in flush queues, ascending, each once.
+pub(super) fn queued(domain: &Domain) -> Vec<NodeId> {
+    of_pfns(domain, domain.queued().map(|entry| entry.pfn))
+}
+
+fn of_pfns(domain: &Domain, pfns: impl Iterator<Item = Pfn>) -> Vec<NodeId> {
+    let ranges = domain.space().ranges();
+    let mut found: Vec<NodeId> = pfns.filter_map(|pfn| ranges.find(pfn)).collect();
+    in_order(domain, &mut found);
+    found
+}
+
+fn in_order(domain: &Domain, held: &mut Vec<NodeId>) {
+    let ranges = domain.space().ranges();
+    held.sort_unstable_by_key(|&id| ranges.lo(id));
+    held.dedup();
 }
 
 /// The pfns that a request may get: from `start` up to, not including, `end`.
 #[derive(Clone, Copy)]
-struct Window {
+pub(super) struct Window {
     start: Pfn,
     end: Pfn,
 }
 
 impl Window {
-    /// How many pages a range of pfns up to, not including, `end` has in the window.
-    fn part_of(self, lo: Pfn, end: Pfn) -> u64 {
-        end.min(self.end).0.saturating_sub(lo.max(self.start).0)
+    /// The pfns from `start` to `limit` (inclusive); none if `limit` is below `start`.
+    pub(super) fn new(start: Pfn, limit: Pfn) -> Window {
+        Window {
+            start,
+            end: Pfn(limit.0.saturating_add(1)).max(start),
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn pages(self) -> Pages {
+        Pages(self.end.0 - self.start.0)
+    }
+
+    /// How many of them belong to ranges.
+    pub(super) fn used(self, ranges: &Ranges) -> Pages {
+        Pages(ranges.used_below(self.end).0 - ranges.used_below(self.start).0)
+    }
+
+    /// How many of them belong to these ranges.
+    pub(super) fn pages_of(self, ranges: &Ranges, held: &[NodeId]) -> Pages {
+        let part = |&id: &NodeId| {
+            let end = Pfn(ranges.hi(id).0.saturating_add(1)).min(self.end);
+            end.0.saturating_sub(ranges.lo(id).max(self.start).0)
+        };
+        Pages(held.iter().map(part).sum())
     }
 
     /// Whether the gap that opens where neighbouring ranges are returned together takes what
@@ -210,15 +238,5 @@ impl Window {
         let misaligned = space.ranges().misaligned(need);
         let highest = end.min(self.end).0.checked_sub(asked.size.0);
         highest.is_some_and(|highest| highest & !misaligned >= lo.max(self.start).0)
-    }
-
-    /// How many pages of the window nobody uses.
-    fn free(self, space: &dyn AddressSpace, held: &[NodeId]) -> Pages {
-        let ranges = space.ranges();
-        let used =
-            ranges.used_below(self.end).0 - ranges.used_below(self.start.min(self.end)).0;
-        let part_of = |&id: &NodeId| self.part_of(ranges.lo(id), Pfn(ranges.hi(id).0 + 1));
-        let held: u64 = held.iter().map(part_of).sum();
-        Pages(self.end.0.saturating_sub(self.start.0) - used + held)
     }
 }

@@ -111,6 +111,8 @@ pub struct Ranges {
     root: NodeId,
     /// A place in the arena that holds no range, to be used again; its parent is the next.
     vacant: NodeId,
+    /// Gaps that are not empty.
+    gaps: u64,
     alignment: Alignment,
 }
 
@@ -126,6 +128,7 @@ impl Ranges {
             nodes: vec![Node::EMPTY, anchor],
             root: NodeId::ANCHOR,
             vacant: NIL,
+            gaps: 1,
             alignment,
         };
         ranges.summarise(NodeId::ANCHOR);
@@ -140,6 +143,11 @@ impl Ranges {
     /// Whether there is nothing but the anchor.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many gaps there are between ranges, and between them, pfn 0 and the anchor.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// A range's lowest pfn.
@@ -211,12 +219,15 @@ impl Ranges {
 
     /// Adds a range that overlaps none of the set, in the gap below `above`.
     pub fn insert_below(&mut self, above: NodeId, range: PfnRange) -> NodeId {
-        let successor = self.node(above);
+        let successor = *self.node(above);
         assert!(
             successor.gap_lo <= range.lo() && range.hi() < successor.lo,
             "{range} does not fit below {}",
             successor.lo
         );
+        let split_off = u64::from(successor.gap_lo < range.lo())
+            + u64::from(range.hi().0 + 1 < successor.lo.0);
+        self.gaps = self.gaps + split_off - 1;
         let node = Node {
             lo: range.lo(),
             hi: range.hi(),
@@ -285,6 +296,9 @@ impl Ranges {
             "the anchor is never removed"
         );
         let above = self.next(id).unwrap_or(NodeId::ANCHOR);
+        let joined = u64::from(!self.node(id).gap().is_empty())
+            + u64::from(!self.node(above).gap().is_empty());
+        self.gaps = self.gaps + 1 - joined;
         self.node_mut(above).gap_lo = self.node(id).gap_lo;
         self.unlink(id, above);
         self.node_mut(id).parent = self.vacant;
@@ -299,7 +313,9 @@ impl Ranges {
             "{lo} is not in the gap below {}",
             node.lo
         );
+        let closed = node.gap_lo == lo && lo < node.lo;
         node.lo = lo;
+        self.gaps -= u64::from(closed);
         while id != NIL {
             self.summarise(id);
             id = self.node(id).parent;
