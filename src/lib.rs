@@ -6,6 +6,7 @@
 //! * [`model`]: the allocators, pure state machines.
 //! * [`replay`]: virtual time; drives an allocator with requests.
 //! * [`trace`]: events; reading, checking and writing them.
+//! * [`workload`]: synthetic clients.
 
 pub mod model;
 pub mod replay;

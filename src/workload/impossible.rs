@@ -4,6 +4,10 @@ use std::fmt;
 
 use super::distribution::Millionths;
 
+/// The largest number of buffers that a client may be told to hold: more than any window of
+/// 32 bits has pages, and little enough to keep in memory.
+pub const LIVE_MAX: u64 = 1 << 24;
+
 /// A field's value with which nothing could be generated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` is {found}, expected {expected}")]
@@ -17,6 +21,21 @@ pub struct Impossible {
 }
 
 impl Impossible {
+    /// Refuses to hold more than [`LIVE_MAX`] buffers at once, or none.
+    ///
+    /// # Errors
+    ///
+    /// Where `count` is beyond that.
+    pub(super) fn unless_live(field: &'static str, count: u64) -> Result<(), Impossible> {
+        let possible = (1..=LIVE_MAX).contains(&count);
+        Impossible::unless(
+            possible,
+            field,
+            count,
+            format!("from 1 to {LIVE_MAX} buffers"),
+        )
+    }
+
     /// Refuses the value `found` of `field` unless it is `possible`.
     ///
     /// # Errors
