@@ -12,4 +12,5 @@ pub mod model;
 pub mod replay;
 pub mod trace;
 pub mod units;
+pub mod words;
 pub mod workload;
