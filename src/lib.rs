@@ -7,6 +7,7 @@
 //! * [`replay`]: virtual time; drives an allocator with requests.
 //! * [`measure`]: observers of a replay: why a request failed.
 //! * [`trace`]: events; reading, checking and writing them.
+//! * [`workload`]: synthetic clients.
 
 pub mod measure;
 pub mod model;
@@ -14,3 +15,4 @@ pub mod replay;
 pub mod trace;
 pub mod units;
 pub mod words;
+pub mod workload;
