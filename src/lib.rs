@@ -11,3 +11,4 @@ pub mod model;
 pub mod replay;
 pub mod trace;
 pub mod units;
+pub mod words;

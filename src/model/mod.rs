@@ -1,5 +1,27 @@
 //! The allocators: pure state machines, without files, clock, randomness or printing.
+//!
+//! * [`ranges`]: the set of ranges and the searches over it.
+//! * [`space`]: cached positions and `max32` on top of it; `alloc_iova` and its like.
+//! * [`caches`]: magazines and depots, per CPU and shared.
+//! * [`flush_queue`]: what unmapped ranges wait in.
+//! * [`domain`]: all of these together; `alloc_iova_fast` and its like.
+//! * [`dma`]: the DMA layer's two tries.
+//! * [`changes`], [`allocator`]: what changed when, and how an allocator is named.
 
+pub mod agenda;
+pub mod allocator;
+pub mod caches;
+pub mod changes;
+pub mod dma;
+pub mod domain;
+pub mod flush_queue;
+pub mod machine;
+pub mod memory;
+pub mod ranges;
+pub mod space;
+pub mod tally;
 mod vocabulary;
 
+pub use allocator::{Allocator, Rules};
+pub use changes::{Change, Release};
 pub use vocabulary::{FlushQueue, Memory, Snapshot};

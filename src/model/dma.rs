@@ -1,0 +1,79 @@
+//! The DMA layer: what drivers call, above the IOVA allocator.
+//!
+//! `iommu_dma_alloc_iova` rounds bytes up to granules and lets PCI devices try the 32-bit
+//! space first, since addresses above it cost some of them a longer header.
+
+use super::changes::Change;
+use super::domain::{self, Answer, Domain, DomainConfig};
+use super::machine::Machine;
+use crate::units::{Cpu, Pages, Pfn};
+
+/// The highest 32-bit address.
+const MASK_32: u64 = u32::MAX as u64;
+
+/// What the DMA layer remembers of a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Device {
+    pci: bool,
+    /// Whether a 32-bit try has failed.
+    try_failed: bool,
+}
+
+/// A request of the DMA layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Map {
+    /// How much, not yet rounded.
+    pub bytes: u64,
+    /// The highest address that the device reaches, in bytes.
+    pub mask: u64,
+}
+
+impl Device {
+    /// A device whose first `map` says whether it is a PCI device.
+    pub fn new(pci: bool) -> Device {
+        Device {
+            pci,
+            try_failed: false,
+        }
+    }
+}
+
+/// Allocates addresses for a device, and gives the size that [`Domain::unmap`] takes back.
+pub fn map(
+    config: &DomainConfig,
+    domain: &mut Domain,
+    machine: &mut Machine,
+    cpu: Cpu,
+    device: &mut Device,
+    map: Map,
+) -> (Answer, Pages) {
+    let rules = config.rules;
+    let pages = config.granule.pages(map.bytes);
+    let rounds = !rules.has(Change::RoundInFast);
+    let size = if rounds {
+        domain::round_small(pages)
+    } else {
+        pages
+    };
+    let skips_try = (config.forcedac && rules.has(Change::Forcedac))
+        || (device.try_failed && rules.has(Change::SacOnce));
+    let mut steps = 0;
+    if device.pci && map.mask > MASK_32 && !skips_try {
+        let limit: Pfn = config.granule.limit(MASK_32);
+        let answer = domain.alloc_fast(machine, cpu, size, limit, false);
+        if answer.result.is_ok() || answer.result == Err(domain::Refusal::Endless) {
+            return (answer, pages);
+        }
+        device.try_failed = true;
+        steps = answer.steps;
+    }
+    let limit = config.granule.limit(map.mask);
+    let answer = domain.alloc_fast(machine, cpu, size, limit, true);
+    (
+        Answer {
+            steps: steps + answer.steps,
+            ..answer
+        },
+        pages,
+    )
+}

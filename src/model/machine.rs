@@ -1,0 +1,75 @@
+//! The machine around the domains: its CPUs, its memory and its clock.
+
+use super::agenda::Agenda;
+use super::memory::Shortage;
+use crate::units::{Cpu, Nanos};
+
+/// What all domains share. Whoever drives the domains moves `now` and runs the agenda.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The moment at which a domain is asked, or at which its delayed work was due.
+    pub now: Nanos,
+    /// Which CPUs are online.
+    pub online: Online,
+    /// Memory allocations that are to fail.
+    pub shortage: Shortage,
+    /// Delayed work and timers.
+    pub agenda: Agenda,
+}
+
+impl Machine {
+    /// A machine with `cpus` CPUs, all online.
+    pub fn new(cpus: u32) -> Machine {
+        Machine {
+            now: Nanos(0),
+            online: Online::all(cpus),
+            shortage: Shortage::default(),
+            agenda: Agenda::default(),
+        }
+    }
+}
+
+/// The CPUs of a machine, and which of them are online.
+#[derive(Clone, Debug)]
+pub struct Online {
+    cpus: Vec<bool>,
+    count: usize,
+}
+
+impl Online {
+    /// That many CPUs, all online.
+    pub fn all(cpus: u32) -> Online {
+        let cpus = vec![true; cpus as usize];
+        Online {
+            count: cpus.len(),
+            cpus,
+        }
+    }
+
+    /// Whether a CPU exists and is online.
+    pub fn has(&self, cpu: Cpu) -> bool {
+        self.cpus.get(cpu.index()).copied().unwrap_or(false)
+    }
+
+    /// How many CPUs are online.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many CPUs there are, online or not.
+    pub fn possible(&self) -> usize {
+        self.cpus.len()
+    }
+
+    /// The lowest CPU that is online.
+    pub fn lowest(&self) -> Option<Cpu> {
+        let index = self.cpus.iter().position(|&online| online)?;
+        u16::try_from(index).ok().map(Cpu)
+    }
+
+    /// Takes a CPU offline or brings it back.
+    pub fn set(&mut self, cpu: Cpu, online: bool) {
+        self.cpus[cpu.index()] = online;
+        self.count = self.cpus.iter().filter(|&&online| online).count();
+    }
+}

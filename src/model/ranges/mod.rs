@@ -1,0 +1,370 @@
+//! The set of ranges of a domain: disjoint `[lo, hi]` in a red-black tree, as the kernel keeps
+//! them, under an anchor that is never removed.
+//!
+//! The kernel walks from range to range; this set says in O(log n) where such a walk ends and
+//! how many ranges it passes. Summaries of each subtree make that possible: how many ranges
+//! it holds, and the largest request that fits into any gap below one of its ranges, aligned
+//! to its size and not aligned at all (see [`gap`]). The shape of the tree is the textbook's
+//! (CLRS), move by move, since one rule of the kernel's can see it ([`Ranges::at_limit`]).
+//!
+//! Nodes live in an arena and are named by index; 64 bytes a range. What is given up: walking
+//! a step costs more than in a tree without summaries, so nothing here walks.
+
+mod gap;
+mod rebalance;
+mod search;
+
+pub use gap::Alignment;
+use gap::Gap;
+pub use search::{Need, Stop};
+
+use crate::units::{Pages, Pfn, PfnRange};
+
+/// A range's name while it is in the set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeId(u32);
+
+/// The textbook's sentinel: a black leaf that holds nothing and stands for "no node".
+const NIL: NodeId = NodeId(0);
+
+impl NodeId {
+    /// The sentinel above everything, in the set from the start.
+    pub const ANCHOR: NodeId = NodeId(1);
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    fn some(self) -> Option<NodeId> {
+        (self != NIL).then_some(self)
+    }
+}
+
+/// A range and the summaries of the subtree under it: a cache line.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    lo: Pfn,
+    hi: Pfn,
+    /// The first pfn of the gap below, which ends at `lo`: the range before's `hi + 1`, or 0.
+    gap_lo: Pfn,
+    /// The largest aligned request that fits into a gap of this subtree.
+    aligned_max: Pages,
+    /// The longest gap of this subtree.
+    any_max: Pages,
+    /// The pages of this subtree's ranges; wraps where they are all that there are.
+    used: u64,
+    parent: NodeId,
+    left: NodeId,
+    right: NodeId,
+    /// Ranges in this subtree, and the colour in the highest bit.
+    count_and_red: u32,
+}
+
+const RED: u32 = 1 << 31;
+
+impl Node {
+    const EMPTY: Node = Node {
+        lo: Pfn(0),
+        hi: Pfn(0),
+        gap_lo: Pfn(0),
+        aligned_max: Pages(0),
+        any_max: Pages(0),
+        used: 0,
+        parent: NIL,
+        left: NIL,
+        right: NIL,
+        count_and_red: 0,
+    };
+
+    fn gap(&self) -> Gap {
+        Gap::new(self.gap_lo, self.lo)
+    }
+
+    fn pages(&self) -> u64 {
+        (self.hi.0 - self.lo.0).wrapping_add(1)
+    }
+
+    fn count(&self) -> u32 {
+        self.count_and_red & !RED
+    }
+
+    fn red(&self) -> bool {
+        self.count_and_red & RED != 0
+    }
+
+    fn paint(&mut self, red: bool) {
+        self.count_and_red = self.count() | if red { RED } else { 0 };
+    }
+}
+
+/// What happened to a range below a node.
+#[derive(Clone, Copy)]
+enum Sign {
+    Added,
+    Removed,
+}
+
+/// Disjoint ranges of pfns in order, and the anchor above them.
+#[derive(Clone, Debug)]
+pub struct Ranges {
+    nodes: Vec<Node>,
+    root: NodeId,
+    /// Places in the arena that hold no range, to be used again.
+    vacant: Vec<NodeId>,
+    alignment: Alignment,
+}
+
+impl Ranges {
+    /// A set that holds the anchor alone; aligned requests follow `alignment`.
+    pub fn new(alignment: Alignment) -> Ranges {
+        let anchor = Node {
+            lo: Pfn::ANCHOR,
+            hi: Pfn::ANCHOR,
+            ..Node::EMPTY
+        };
+        let mut ranges = Ranges {
+            nodes: vec![Node::EMPTY, anchor],
+            root: NodeId::ANCHOR,
+            vacant: Vec::new(),
+            alignment,
+        };
+        ranges.summarise(NodeId::ANCHOR);
+        ranges
+    }
+
+    /// How many ranges there are, the anchor not counted.
+    pub fn len(&self) -> u64 {
+        u64::from(self.node(self.root).count()) - 1
+    }
+
+    /// Whether there is nothing but the anchor.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A range's lowest pfn.
+    pub fn lo(&self, id: NodeId) -> Pfn {
+        self.node(id).lo
+    }
+
+    /// A range's highest pfn.
+    pub fn hi(&self, id: NodeId) -> Pfn {
+        self.node(id).hi
+    }
+
+    /// The range above; none above the anchor.
+    pub fn next(&self, id: NodeId) -> Option<NodeId> {
+        let right = self.node(id).right;
+        if right != NIL {
+            return Some(self.leftmost(right));
+        }
+        let mut below = id;
+        let mut above = self.node(id).parent;
+        while above != NIL && self.node(above).right == below {
+            below = above;
+            above = self.node(above).parent;
+        }
+        above.some()
+    }
+
+    /// The range below; none below the lowest.
+    pub fn previous(&self, id: NodeId) -> Option<NodeId> {
+        let left = self.node(id).left;
+        if left != NIL {
+            return Some(self.rightmost(left));
+        }
+        let mut above = id;
+        let mut below = self.node(id).parent;
+        while below != NIL && self.node(below).left == above {
+            above = below;
+            below = self.node(below).parent;
+        }
+        below.some()
+    }
+
+    /// How aligned requests are aligned.
+    pub fn alignment(&self) -> Alignment {
+        self.alignment
+    }
+
+    /// The ranges from the lowest up, the anchor last.
+    pub fn iter(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let first = self.leftmost(self.root);
+        std::iter::successors(Some(first), |&id| self.next(id))
+    }
+
+    /// The range that contains `pfn`; the anchor contains its own.
+    pub fn find(&self, pfn: Pfn) -> Option<NodeId> {
+        let mut id = self.root;
+        while id != NIL {
+            let node = self.node(id);
+            id = if pfn < node.lo {
+                node.left
+            } else if pfn > node.hi {
+                node.right
+            } else {
+                return Some(id);
+            };
+        }
+        None
+    }
+
+    /// Adds a range that overlaps none of the set, in the gap below `above`.
+    pub fn insert_below(&mut self, above: NodeId, range: PfnRange) -> NodeId {
+        let successor = self.node(above);
+        assert!(
+            successor.gap_lo <= range.lo() && range.hi() < successor.lo,
+            "{range} does not fit below {}",
+            successor.lo
+        );
+        let node = Node {
+            lo: range.lo(),
+            hi: range.hi(),
+            gap_lo: successor.gap_lo,
+            count_and_red: RED,
+            ..Node::EMPTY
+        };
+        let id = self.place(node);
+        if self.node(above).left == NIL {
+            self.node_mut(above).left = id;
+            self.node_mut(id).parent = above;
+        } else {
+            let below = self.rightmost(self.node(above).left);
+            self.node_mut(below).right = id;
+            self.node_mut(id).parent = below;
+        }
+        self.node_mut(above).gap_lo = Pfn(range.hi().0 + 1);
+        self.summarise(id);
+        let pages = self.node(id).pages();
+        self.settle_up(self.node(id).parent, above, Sign::Added, pages);
+        self.rebalance_inserted(id);
+        id
+    }
+
+    /// Adds a range that overlaps none of the set.
+    pub fn insert(&mut self, range: PfnRange) -> NodeId {
+        let above = self.lowest_from(range.lo());
+        self.insert_below(above, range)
+    }
+
+    /// Takes a range out.
+    pub fn remove(&mut self, id: NodeId) {
+        assert!(
+            id != NodeId::ANCHOR && id != NIL,
+            "the anchor is never removed"
+        );
+        let above = self.next(id).unwrap_or(NodeId::ANCHOR);
+        self.node_mut(above).gap_lo = self.node(id).gap_lo;
+        self.unlink(id, above);
+        self.vacant.push(id);
+    }
+
+    /// Lowers a range's `lo`, down to pfns that no other range has.
+    pub fn extend_down(&mut self, mut id: NodeId, lo: Pfn) {
+        let node = self.node_mut(id);
+        assert!(
+            node.gap_lo <= lo && lo <= node.lo,
+            "{lo} is not in the gap below {}",
+            node.lo
+        );
+        node.lo = lo;
+        while id != NIL {
+            self.summarise(id);
+            id = self.node(id).parent;
+        }
+    }
+
+    fn place(&mut self, node: Node) -> NodeId {
+        if let Some(id) = self.vacant.pop() {
+            *self.node_mut(id) = node;
+            return id;
+        }
+        let index = u32::try_from(self.nodes.len()).expect("a set holds less than 2^32 ranges");
+        self.nodes.push(node);
+        NodeId(index)
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.index()]
+    }
+
+    fn leftmost(&self, mut id: NodeId) -> NodeId {
+        while self.node(id).left != NIL {
+            id = self.node(id).left;
+        }
+        id
+    }
+
+    fn rightmost(&self, mut id: NodeId) -> NodeId {
+        while self.node(id).right != NIL {
+            id = self.node(id).right;
+        }
+        id
+    }
+
+    /// Computes a subtree's summaries from its children's. True if its gaps' maxima changed.
+    fn summarise(&mut self, id: NodeId) -> bool {
+        let node = self.node(id);
+        let (left, right) = (self.node(node.left), self.node(node.right));
+        let count = 1 + left.count() + right.count();
+        let used = node
+            .pages()
+            .wrapping_add(left.used)
+            .wrapping_add(right.used);
+        let node = self.node_mut(id);
+        node.count_and_red = count | node.count_and_red & RED;
+        node.used = used;
+        self.summarise_gaps(id)
+    }
+
+    /// Computes the maxima of a subtree's gaps from its children's. True if they changed.
+    fn summarise_gaps(&mut self, id: NodeId) -> bool {
+        let node = self.node(id);
+        let gap = node.gap();
+        let (left, right) = (self.node(node.left), self.node(node.right));
+        let any = gap.len().max(left.any_max).max(right.any_max);
+        let below = left.aligned_max.max(right.aligned_max);
+        // A gap no longer than what fits elsewhere cannot take more.
+        let aligned = if gap.len() <= below {
+            below
+        } else {
+            below.max(gap.aligned_fit(self.alignment))
+        };
+        let changed = aligned != node.aligned_max || any != node.any_max;
+        let node = self.node_mut(id);
+        node.aligned_max = aligned;
+        node.any_max = any;
+        changed
+    }
+
+    /// Brings the summaries from `id` up to the root in line with a range that was added to
+    /// or removed from below. The gap below `changed`, a node on that way, is another than
+    /// before; `NIL` where that has been seen to. Above it, maxima that stay as they are do
+    /// so all the way up.
+    fn settle_up(&mut self, mut id: NodeId, changed: NodeId, sign: Sign, pages: u64) {
+        let mut settled = false;
+        let mut passed = changed == NIL;
+        while id != NIL {
+            if !settled {
+                passed |= id == changed;
+                settled = !self.summarise_gaps(id) && passed;
+            }
+            let node = self.node_mut(id);
+            match sign {
+                Sign::Added => {
+                    node.count_and_red += 1;
+                    node.used = node.used.wrapping_add(pages);
+                }
+                Sign::Removed => {
+                    node.count_and_red -= 1;
+                    node.used = node.used.wrapping_sub(pages);
+                }
+            }
+            id = node.parent;
+        }
+    }
+}

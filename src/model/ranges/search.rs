@@ -1,0 +1,201 @@
+//! Questions about the order of the ranges and the gaps between them, each answered in
+//! O(log n) from the subtree summaries.
+
+use super::{NIL, Node, NodeId, Ranges};
+use crate::units::{Pages, Pfn};
+
+/// What a gap must take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// How many pages.
+    pub size: Pages,
+    /// Whether they must be aligned to their size, as the set's
+    /// [`Alignment`](super::Alignment) has it.
+    pub aligned: bool,
+}
+
+/// Where a walk down the ranges stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The range at which it stopped.
+    pub at: NodeId,
+    /// How many ranges it looked at, the first and the last included.
+    pub ranges: u64,
+}
+
+impl Ranges {
+    /// How many ranges lie below this one.
+    pub fn rank(&self, id: NodeId) -> u64 {
+        let mut rank = self.node(self.node(id).left).count();
+        let mut below = id;
+        let mut above = self.node(id).parent;
+        while above != NIL {
+            let node = self.node(above);
+            if node.right == below {
+                rank += 1 + self.node(node.left).count();
+            }
+            below = above;
+            above = node.parent;
+        }
+        u64::from(rank)
+    }
+
+    /// The highest range whose `lo` is below `pfn`, and how many such ranges there are.
+    pub fn highest_below(&self, pfn: Pfn) -> Option<(NodeId, u64)> {
+        let mut highest = NIL;
+        let mut count = 0;
+        let mut id = self.root;
+        while id != NIL {
+            let node = self.node(id);
+            if node.lo < pfn {
+                highest = id;
+                count += u64::from(1 + self.node(node.left).count());
+                id = node.right;
+            } else {
+                id = node.left;
+            }
+        }
+        highest.some().map(|id| (id, count))
+    }
+
+    /// How many pages below `pfn` belong to ranges.
+    pub fn used_below(&self, pfn: Pfn) -> Pages {
+        let mut used = 0u64;
+        let mut id = self.root;
+        while id != NIL {
+            let node = self.node(id);
+            if node.lo < pfn {
+                let own = if node.hi < pfn {
+                    node.pages()
+                } else {
+                    pfn.0 - node.lo.0
+                };
+                used += self.node(node.left).used + own;
+                id = node.right;
+            } else {
+                id = node.left;
+            }
+        }
+        Pages(used)
+    }
+
+    /// The lowest range whose `lo` is at or above `pfn`; the anchor where there is no other.
+    pub fn lowest_from(&self, pfn: Pfn) -> NodeId {
+        let mut lowest = NodeId::ANCHOR;
+        let mut id = self.root;
+        while id != NIL {
+            let node = self.node(id);
+            if node.lo >= pfn {
+                lowest = id;
+                id = node.left;
+            } else {
+                id = node.right;
+            }
+        }
+        lowest
+    }
+
+    /// The lowest range that reaches up to `pfn` or lies above it.
+    pub fn lowest_reaching(&self, pfn: Pfn) -> NodeId {
+        let mut lowest = NodeId::ANCHOR;
+        let mut id = self.root;
+        while id != NIL {
+            let node = self.node(id);
+            if node.hi >= pfn {
+                lowest = id;
+                id = node.left;
+            } else {
+                id = node.right;
+            }
+        }
+        lowest
+    }
+
+    /// Where a second pass below `limit` begins (`restart-at-limit`, 371d7955e310): the lowest
+    /// range that is not below `limit`. One that straddles it is taken only where the descent
+    /// from the root, going right while a range ends below `limit`, stops on it: here the
+    /// tree's shape shows.
+    pub fn at_limit(&self, limit: Pfn) -> NodeId {
+        let mut id = self.root;
+        while self.node(id).hi < limit {
+            id = self.node(id).right;
+        }
+        if self.node(id).lo < limit {
+            id
+        } else {
+            self.lowest_from(limit)
+        }
+    }
+
+    /// The first range, from `from` downwards, with a gap below it that takes `need`. The
+    /// gap below the lowest range reaches down to pfn 0.
+    pub fn first_fit_down(&self, from: NodeId, need: Need) -> Option<Stop> {
+        let mut passed = 1;
+        let mut id = from;
+        if self.own_gap_fits(id, need) {
+            return Some(Stop {
+                at: id,
+                ranges: passed,
+            });
+        }
+        loop {
+            let left = self.node(id).left;
+            if Self::subtree_fits(self.node(left), need) {
+                return Some(self.topmost_fit(left, need, passed));
+            }
+            passed += u64::from(self.node(left).count());
+            loop {
+                let below = id;
+                id = self.node(id).parent;
+                if id == NIL {
+                    return None;
+                }
+                if self.node(id).right == below {
+                    break;
+                }
+            }
+            passed += 1;
+            if self.own_gap_fits(id, need) {
+                return Some(Stop {
+                    at: id,
+                    ranges: passed,
+                });
+            }
+        }
+    }
+
+    /// The same within a subtree that is known to have such a range.
+    fn topmost_fit(&self, mut id: NodeId, need: Need, mut passed: u64) -> Stop {
+        loop {
+            let node = self.node(id);
+            let right = self.node(node.right);
+            if Self::subtree_fits(right, need) {
+                id = node.right;
+                continue;
+            }
+            passed += 1 + u64::from(right.count());
+            if self.own_gap_fits(id, need) {
+                return Stop {
+                    at: id,
+                    ranges: passed,
+                };
+            }
+            id = node.left;
+        }
+    }
+
+    fn subtree_fits(node: &Node, need: Need) -> bool {
+        need.size
+            <= if need.aligned {
+                node.aligned_max
+            } else {
+                node.any_max
+            }
+    }
+
+    fn own_gap_fits(&self, id: NodeId, need: Need) -> bool {
+        let gap = self.node(id).gap();
+        need.size <= gap.len()
+            && (!need.aligned || need.size <= gap.aligned_fit(self.alignment))
+    }
+}

@@ -1,0 +1,34 @@
+//! What a domain counts of itself while it works.
+
+use crate::units::Nanos;
+
+/// Counts of one domain, from its making on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Requests served from a magazine.
+    pub cache_hits: u64,
+    /// Requests of a cached size that no magazine could serve.
+    pub cache_misses: u64,
+    /// Magazines that came from a depot.
+    pub depot_refills: u64,
+    /// Magazines that a depot gave back to the tree, for want of room or with time.
+    pub magazines_returned: u64,
+    /// Searches of the tree; the short cut is none.
+    pub searches: u64,
+    /// Second passes of a search.
+    pub second_passes: u64,
+    /// Second passes that found a place.
+    pub second_passes_that_found: u64,
+    /// Flushes of the caches after a failure.
+    pub flushes_of_caches: u64,
+    /// Such flushes after which the request succeeded.
+    pub flushes_that_helped: u64,
+    /// Flushes of the IOTLB because a ring was full.
+    pub queue_flushes_full: u64,
+    /// Flushes of the IOTLB by the timer.
+    pub queue_flushes_by_timer: u64,
+    /// The most entries that a ring has held.
+    pub queue_fullest: u64,
+    /// The longest that a range has waited in the flush queue.
+    pub queue_longest_wait: Nanos,
+}
