@@ -5,7 +5,7 @@
 //! * [`units`]: pfns, pages, granules, so that bytes and pages cannot mix.
 //! * [`model`]: the allocators, pure state machines.
 //! * [`replay`]: virtual time; drives an allocator with requests.
-//! * [`measure`]: observers of a replay: why a request failed.
+//! * [`measure`]: what a replay came to, in figures.
 //! * [`trace`]: events; reading, checking and writing them.
 //! * [`workload`]: synthetic clients.
 
