@@ -20,8 +20,8 @@ pub enum Outcome {
 pub struct Refused {
     /// By what its last try was refused.
     pub by: Refusal,
-    /// `max32_alloc_size` after that.
-    pub max32: Pages,
+    /// `max32_alloc_size` after that; none where there is no such thing.
+    pub max32: Option<Pages>,
 }
 
 impl Outcome {
@@ -31,7 +31,7 @@ impl Outcome {
             None => Outcome::Done,
             Some(Ok(pfn)) => Outcome::Granted(pfn),
             Some(Err(by)) => {
-                let max32 = replay.domains()[request.dom.0 as usize].space().max32();
+                let max32 = replay.domains()[request.dom.0 as usize].state().max32;
                 Outcome::Refused(Refused { by, max32 })
             }
         }
@@ -156,7 +156,7 @@ mod tests {
         let case = found.first_refused.first.expect("the case");
         let refused = Refused {
             by: Refusal::Shortcut,
-            max32: Pages(0x2_0000),
+            max32: Some(Pages(0x2_0000)),
         };
         assert_eq!((case.event, case.refused), (8, Some(refused)));
     }
