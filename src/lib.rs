@@ -7,6 +7,7 @@
 //! * [`replay`]: virtual time; drives an allocator with requests.
 //! * [`measure`]: what a replay came to, in figures.
 //! * [`trace`]: events; reading, checking and writing them.
+//! * [`workload`]: synthetic clients.
 
 pub mod measure;
 pub mod model;
@@ -14,3 +15,4 @@ pub mod replay;
 pub mod trace;
 pub mod units;
 pub mod words;
+pub mod workload;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::difference::Decision;
+use super::decision::Decision;
 use crate::trace::event::{Event, Got, Op};
 
 /// How many events before and after the first disagreement are kept.

@@ -1,42 +1,7 @@
 //! Where two allocators answer one stream of requests differently.
 
-use crate::model::domain::{Answer, Refusal};
-use crate::replay::{Replay, Request};
-use crate::units::{Pages, Pfn};
-
-/// What an allocator made of one request, short enough to keep for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// It was no request for addresses.
-    NotAsked,
-    /// The lowest pfn handed out.
-    Granted(Pfn),
-    /// It was refused.
-    Refused(Refused),
-}
-
-/// How a request was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// By what its last try was refused.
-    pub by: Refusal,
-    /// `max32_alloc_size` after that.
-    pub max32: Pages,
-}
-
-impl Decision {
-    /// What came of a request that `replay` has just answered.
-    pub fn of(replay: &Replay, request: &Request, answer: Option<Answer>) -> Decision {
-        match answer.map(|it| it.result) {
-            None => Decision::NotAsked,
-            Some(Ok(pfn)) => Decision::Granted(pfn),
-            Some(Err(by)) => {
-                let max32 = replay.domains()[request.dom.0 as usize].space().max32();
-                Decision::Refused(Refused { by, max32 })
-            }
-        }
-    }
-}
+use super::decision::{Decision, Refused};
+use crate::replay::Request;
 
 /// How another allocator's answers differ from a first one's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,7 +82,10 @@ impl Difference {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Cause;
     use crate::measure::testing::{Script, fresh};
+    use crate::model::domain::Refusal;
+    use crate::units::Pages;
 
     /// A full window, searched from its topmost range on; a request fails, ranges below that
     /// one go, and the request is made again.
@@ -156,7 +124,8 @@ mod tests {
         let case = found.first_refused.first.expect("the case");
         let refused = Refused {
             by: Refusal::Shortcut,
-            max32: Pages(0x2_0000),
+            cause: Cause::Shortcut,
+            max32: Some(Pages(0x2_0000)),
         };
         assert_eq!((case.event, case.refused), (8, Some(refused)));
     }

@@ -34,7 +34,7 @@ impl Held {
             held.in_magazines += domain.caches().in_magazines().count() as u64;
             held.in_depots += domain.caches().in_depots().count() as u64;
             held.in_flush_queues += domain.queued().count() as u64;
-            held.in_tree += domain.space().ranges().len();
+            held.in_tree += domain.state().ranges;
         }
         held
     }

@@ -5,11 +5,17 @@
 //! * [`summary`]: requests, failures, search cost and load of one allocator.
 //! * [`steps`]: the exact distribution of search costs.
 //! * [`held`]: where the ranges are: with callers, in caches, in flush queues.
+//! * [`cause`]: why a request failed.
+//! * [`fragmentation`]: what the address space looks like.
+//! * [`decision`]: what an allocator made of one request.
 //! * [`difference`]: where two allocators answer one request differently.
 //! * [`agreement`]: whether a replay answers as the recorded kernel did.
 
 pub mod agreement;
+pub mod cause;
+pub mod decision;
 pub mod difference;
+pub mod fragmentation;
 pub mod held;
 pub mod steps;
 pub mod summary;
@@ -17,7 +23,9 @@ pub mod summary;
 pub(crate) mod testing;
 
 pub use agreement::{Agreement, Disagreement};
-pub use difference::{Difference, Decision};
+pub use cause::Cause;
+pub use decision::{Decision, Refused};
+pub use difference::Difference;
 pub use held::Held;
 pub use steps::Steps;
 pub use summary::{Figures, Summary};

@@ -121,8 +121,9 @@ impl Lane {
                 return Ok(None);
             }
         };
-        self.summary.observe(&self.replay, request, answer);
         let decision = Decision::of(&self.replay, request, answer);
+        self.summary
+            .observe(&self.replay, request, answer, decision);
         if let (Some(agreement), Some(event)) = (&mut self.agreement, event) {
             agreement.observe(number, event, decision);
         }

@@ -1,6 +1,5 @@
 //! What the outcome stream says of one event.
 
-use crate::model::Change;
 use crate::model::domain::Answer;
 use crate::replay::{Replay, Request};
 use crate::trace::outcome::{self, Cached, Outcome};
@@ -13,8 +12,8 @@ pub(super) fn line(
     request: &Request,
     answer: Option<Answer>,
 ) -> Outcome {
-    let space = replay.domains()[request.dom.0 as usize].space();
-    let has_max32 = replay.config().rules.has(Change::Max32);
+    let state = replay.domains()[request.dom.0 as usize].state();
+    let steps = answer.map_or(0, |answer| answer.steps);
     Outcome {
         i: number,
         answer: match answer.map(|answer| answer.result) {
@@ -22,11 +21,11 @@ pub(super) fn line(
             Some(Ok(pfn)) => outcome::Answer::Pfn(pfn),
             Some(Err(_)) => outcome::Answer::Failed,
         },
-        steps: Some(answer.map_or(0, |answer| answer.steps)),
-        max32: has_max32.then(|| space.max32()),
-        c32: Some(cached(space.cached32())),
-        c64: Some(cached(space.cached())),
-        n: space.ranges().len(),
+        steps: replay.config().rules.walks().then_some(steps),
+        max32: state.max32,
+        c32: state.cached.map(|(cached32, _)| cached(cached32)),
+        c64: state.cached.map(|(_, cached64)| cached(cached64)),
+        n: state.ranges,
     }
 }
 

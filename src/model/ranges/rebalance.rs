@@ -3,7 +3,7 @@
 //! They decide the tree's shape, which shows in the kernel's answers, so nothing here may be
 //! replaced by another scheme that merely keeps the tree balanced.
 
-use super::{NIL, Node, NodeId, Ranges};
+use super::{NIL, Node, NodeId, Ranges, Sign};
 
 /// Left or right, so that each move is written once for both.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,31 +64,45 @@ impl Ranges {
         self.paint(self.root, false);
     }
 
-    /// Takes a node out of the tree; one with two children is replaced by its successor.
-    pub(super) fn unlink(&mut self, id: NodeId) {
-        let Node { left, right, .. } = *self.node(id);
+    /// Takes a node out of the tree; one with two children is replaced by its successor,
+    /// `above`. The gap below `above` has already taken in what the node leaves.
+    pub(super) fn unlink(&mut self, id: NodeId, above: NodeId) {
+        let removed = *self.node(id);
         let (hole, removed_red);
-        if left == NIL || right == NIL {
-            hole = if left == NIL { right } else { left };
-            removed_red = self.red(id);
-            self.replace(id, hole);
-        } else {
-            let successor = self.leftmost(right);
-            hole = self.node(successor).right;
-            removed_red = self.red(successor);
-            if successor == right {
-                self.node_mut(hole).parent = successor;
+        if removed.left == NIL || removed.right == NIL {
+            hole = if removed.left == NIL {
+                removed.right
             } else {
-                self.replace(successor, hole);
-                self.adopt(successor, Side::Right, right);
+                removed.left
+            };
+            removed_red = removed.red();
+            self.replace(id, hole);
+            let seen_to = hole == above;
+            if seen_to {
+                self.summarise(hole);
             }
-            self.replace(id, successor);
-            self.adopt(successor, Side::Left, left);
-            let red = self.red(id);
-            self.paint(successor, red);
+            let changed = if seen_to { NIL } else { above };
+            self.settle_up(removed.parent, changed, Sign::Removed, removed.pages());
+        } else {
+            hole = self.node(above).right;
+            removed_red = self.red(above);
+            let mut lowest = self.parent(above);
+            if above == removed.right {
+                lowest = above;
+                self.node_mut(hole).parent = above;
+            } else {
+                self.replace(above, hole);
+                self.adopt(above, Side::Right, removed.right);
+            }
+            self.replace(id, above);
+            self.adopt(above, Side::Left, removed.left);
+            self.paint(above, removed.red());
+            while lowest != removed.parent {
+                self.summarise(lowest);
+                lowest = self.parent(lowest);
+            }
+            self.settle_up(removed.parent, NIL, Sign::Removed, removed.pages());
         }
-        let lowest_changed = if hole == NIL { self.parent(NIL) } else { hole };
-        self.summarise_up(lowest_changed);
         if !removed_red {
             self.rebalance_removed(hole);
         }
@@ -175,10 +189,10 @@ impl Ranges {
     }
 
     fn red(&self, id: NodeId) -> bool {
-        self.node(id).red
+        self.node(id).red()
     }
 
     fn paint(&mut self, id: NodeId, red: bool) {
-        self.node_mut(id).red = red;
+        self.node_mut(id).paint(red);
     }
 }

@@ -1,7 +1,7 @@
 //! Questions about the order of the ranges and the gaps between them, each answered in
 //! O(log n) from the subtree summaries.
 
-use super::{NIL, Node, NodeId, Ranges};
+use super::{Gap, NIL, Node, NodeId, Ranges};
 use crate::units::{Pages, Pfn};
 
 /// What a gap must take.
@@ -12,6 +12,17 @@ pub struct Need {
     /// Whether they must be aligned to their size, as the set's
     /// [`Alignment`](super::Alignment) has it.
     pub aligned: bool,
+}
+
+impl Need {
+    /// A request of `size`. Beyond 2^63 pages the kernel's shift wraps (x86), and nothing is
+    /// aligned.
+    pub fn new(size: Pages, aligned: bool) -> Need {
+        Need {
+            size,
+            aligned: aligned && size.order() < 64,
+        }
+    }
 }
 
 /// Where a walk down the ranges stopped.
@@ -26,13 +37,13 @@ pub struct Stop {
 impl Ranges {
     /// How many ranges lie below this one.
     pub fn rank(&self, id: NodeId) -> u64 {
-        let mut rank = self.node(self.node(id).left).count;
+        let mut rank = self.node(self.node(id).left).count();
         let mut below = id;
         let mut above = self.node(id).parent;
         while above != NIL {
             let node = self.node(above);
             if node.right == below {
-                rank += 1 + self.node(node.left).count;
+                rank += 1 + self.node(node.left).count();
             }
             below = above;
             above = node.parent;
@@ -49,13 +60,34 @@ impl Ranges {
             let node = self.node(id);
             if node.lo < pfn {
                 highest = id;
-                count += u64::from(1 + self.node(node.left).count);
+                count += u64::from(1 + self.node(node.left).count());
                 id = node.right;
             } else {
                 id = node.left;
             }
         }
         highest.some().map(|id| (id, count))
+    }
+
+    /// How many pages below `pfn` belong to ranges.
+    pub fn used_below(&self, pfn: Pfn) -> Pages {
+        let mut used = 0u64;
+        let mut id = self.root;
+        while id != NIL {
+            let node = self.node(id);
+            if node.lo < pfn {
+                let own = if node.hi < pfn {
+                    node.pages()
+                } else {
+                    pfn.0 - node.lo.0
+                };
+                used += self.node(node.left).used + own;
+                id = node.right;
+            } else {
+                id = node.left;
+            }
+        }
+        Pages(used)
     }
 
     /// The lowest range whose `lo` is at or above `pfn`; the anchor where there is no other.
@@ -122,7 +154,7 @@ impl Ranges {
             if Self::subtree_fits(self.node(left), need) {
                 return Some(self.topmost_fit(left, need, passed));
             }
-            passed += u64::from(self.node(left).count);
+            passed += u64::from(self.node(left).count());
             loop {
                 let below = id;
                 id = self.node(id).parent;
@@ -143,7 +175,20 @@ impl Ranges {
         }
     }
 
-    /// The same within a subtree that is known to have such a range.
+    /// The topmost gap that takes `need` below `limit` (exclusive): from its first pfn up to
+    /// its end, or to the limit if that lies within. The lowest gap begins at pfn 0.
+    pub fn topmost_gap(&self, limit: Pfn, need: Need) -> Option<(Pfn, Pfn)> {
+        let above = self.lowest_from(limit);
+        let lo = self.node(above).gap_lo;
+        if lo < limit && self.takes(Gap::new(lo, limit), need) {
+            return Some((lo, limit));
+        }
+        let stop = self.first_fit_down(self.previous(above)?, need)?;
+        let node = self.node(stop.at);
+        Some((node.gap_lo, node.lo))
+    }
+
+    /// The first such range within a subtree that is known to have such a range.
     fn topmost_fit(&self, mut id: NodeId, need: Need, mut passed: u64) -> Stop {
         loop {
             let node = self.node(id);
@@ -152,7 +197,7 @@ impl Ranges {
                 id = node.right;
                 continue;
             }
-            passed += 1 + u64::from(right.count);
+            passed += 1 + u64::from(right.count());
             if self.own_gap_fits(id, need) {
                 return Stop {
                     at: id,
@@ -173,7 +218,10 @@ impl Ranges {
     }
 
     fn own_gap_fits(&self, id: NodeId, need: Need) -> bool {
-        let gap = self.node(id).gap();
+        self.takes(self.node(id).gap(), need)
+    }
+
+    fn takes(&self, gap: Gap, need: Need) -> bool {
         need.size <= gap.len()
             && (!need.aligned || need.size <= gap.aligned_fit(self.alignment))
     }
