@@ -8,10 +8,14 @@
 //! * [`measure`]: what a replay came to, in figures.
 //! * [`trace`]: events; reading, checking and writing them.
 //! * [`workload`]: synthetic clients.
+//! * [`study`]: many replays at once.
+//! * [`report`]: what came of them, as text and as JSON.
 
 pub mod measure;
 pub mod model;
 pub mod replay;
+pub mod report;
+pub mod study;
 pub mod trace;
 pub mod units;
 pub mod words;

@@ -34,8 +34,9 @@ impl Decision {
         match answer.map(|answer| answer.result) {
             None => Decision::NotAsked,
             Some(Ok(pfn)) => Decision::Granted(pfn),
-            Some(Err(by)) => refused(replay, request, by)
-                .map_or(Decision::NotAsked, |refused| Decision::Refused(refused)),
+            Some(Err(by)) => {
+                refused(replay, request, by).map_or(Decision::NotAsked, Decision::Refused)
+            }
         }
     }
 }

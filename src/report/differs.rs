@@ -5,7 +5,8 @@
 //! the cost of the same answers.
 
 use super::number::{counted, grouped, percent, ratio};
-use crate::measure::difference::{Case, Cases, Difference, Refused};
+use crate::measure::difference::{Case, Cases};
+use crate::measure::{Cause, Difference, Refused};
 use crate::model::domain::Refusal;
 use crate::replay::{Ask, Request};
 use crate::study::Row;
@@ -68,7 +69,10 @@ fn different(first: &Row, other: &Row, difference: &Difference, granule: Granule
     let scope = scope(first, other);
     let refused = |cases: &Cases, by: &str, than: &str| {
         let requests = counted(cases.count, "request", "requests");
-        format!("{by} refused {requests} that {than} granted{}", at(cases, granule))
+        format!(
+            "{by} refused {requests} that {than} granted{}",
+            at(cases, granule)
+        )
     };
     match (first_refused.count, other_refused.count) {
         (0, 0) => format!(
@@ -92,9 +96,17 @@ fn at(cases: &Cases, granule: Granule) -> String {
     let Some(case) = &cases.first else {
         return String::new();
     };
-    let lead = if cases.count == 1 { ":" } else { "; the first:" };
+    let lead = if cases.count == 1 {
+        ":"
+    } else {
+        "; the first:"
+    };
     let event = case.event;
-    format!("{lead} event {event}, {}{}", asked(&case.request, granule), how(case))
+    format!(
+        "{lead} event {event}, {}{}",
+        asked(&case.request, granule),
+        how(case)
+    )
 }
 
 /// What a request asked.
@@ -104,7 +116,10 @@ fn asked(request: &Request, granule: Granule) -> String {
             format!("{} at or below pfn {limit}", size(*pages, granule))
         }
         Ask::Map { bytes, mask, .. } => {
-            format!("{} at or below address {mask:#x}", size(granule.pages(*bytes), granule))
+            format!(
+                "{} at or below address {mask:#x}",
+                size(granule.pages(*bytes), granule)
+            )
         }
         _ => "a request".to_owned(),
     }
@@ -116,7 +131,9 @@ fn size(pages: Pages, granule: Granule) -> String {
     let bytes = u128::from(pages.0) << granule.shift();
     let fitting = UNITS.iter().find(|(shift, _)| bytes >> shift > 0);
     let bytes = match fitting {
-        Some(&(shift, unit)) if bytes % (1 << shift) == 0 => format!("{} {unit}", bytes >> shift),
+        Some(&(shift, unit)) if bytes.is_multiple_of(1 << shift) => {
+            format!("{} {unit}", bytes >> shift)
+        }
         Some(&(shift, unit)) => {
             format!("{} {unit}", ratio(bytes, 1 << shift, 1).unwrap_or_default())
         }
@@ -125,19 +142,29 @@ fn size(pages: Pages, granule: Granule) -> String {
     format!("{} ({bytes})", counted(pages.0, "page", "pages"))
 }
 
+/// How a request was refused, and whether there was room.
 fn how(case: &Case) -> String {
-    let Some(Refused { by, max32 }) = case.refused else {
+    let Some(Refused { by, cause, max32 }) = case.refused else {
         return String::new();
     };
-    match by {
+    let by = match by {
         Refusal::Shortcut => {
-            format!(", refused without a search (max32 {})", grouped(max32.0))
+            let max32 = max32.map_or(String::new(), |it| format!(" (max32 {})", grouped(it.0)));
+            format!("refused by the short cut{max32}")
         }
-        Refusal::NoPlace => ", refused after a search".to_owned(),
-        Refusal::NoMemory => ", refused for want of memory".to_owned(),
-        Refusal::PfnZero => ", which got pfn 0 and took it for a refusal".to_owned(),
-        Refusal::Endless => ", in an endless search".to_owned(),
-    }
+        Refusal::NoPlace => "refused after a search".to_owned(),
+        Refusal::NoMemory => "refused for want of memory".to_owned(),
+        Refusal::PfnZero => "given pfn 0, which its caller takes for a refusal".to_owned(),
+        Refusal::Endless => "searched for without end".to_owned(),
+    };
+    let room = match cause {
+        Cause::Shortcut | Cause::Missed => " though an aligned gap was free",
+        Cause::Cached => "; what caches and flush queues held back would have made room",
+        Cause::Fragmented => "; enough pages were free, but no aligned gap",
+        Cause::Exhausted => "; too few pages were free",
+        Cause::NoMem => "",
+    };
+    format!(", {by}{room}")
 }
 
 /// All answers alike, but not their cost.
@@ -152,7 +179,10 @@ fn alike(first: &Row, other: &Row, difference: &Difference) -> String {
     let totals = [first, other].map(|row| row.figures.steps.total());
     let (few, many) = (totals[0].min(totals[1]), totals[0].max(totals[1]));
     if few == many {
-        return format!("{answers}, in {} steps, which are spread otherwise", grouped(few));
+        return format!(
+            "{answers}, in {} steps, which are spread otherwise",
+            grouped(few)
+        );
     }
     format!(
         "{answers}; {} walks {} fewer steps, {} against {}",

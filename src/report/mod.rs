@@ -2,15 +2,19 @@
 //!
 //! * [`replayed`]: the page of tables and sentences of `replay`.
 //! * [`json`]: the same data for programs.
+//! * [`wire`]: figures as documents hold them.
 //! * [`differs`]: what differs between allocators, in a sentence.
+//! * [`allocators`]: what can be named.
 //! * [`table`], [`page`], [`number`]: how tables, paragraphs and numbers are set.
 
+pub mod allocators;
 pub mod differs;
 pub mod json;
 pub mod number;
 pub mod page;
 pub mod replayed;
 pub mod table;
+pub mod wire;
 
 pub use page::Page;
 pub use table::Table;
@@ -33,4 +37,12 @@ pub struct Subject<'a> {
     pub rows: &'a [Row],
     /// How each allocator after the first differs from the first.
     pub differences: &'a [crate::measure::Difference],
+}
+
+/// A document as text, indented, with a newline at its end.
+fn document(document: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(document)
+        .expect("numbers, strings and lists of them always make a document");
+    text.push('\n');
+    text
 }

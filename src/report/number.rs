@@ -18,13 +18,18 @@ pub fn grouped(number: impl Into<u128>) -> String {
 pub fn ratio(part: u128, whole: u128, decimals: u32) -> Option<String> {
     let scale = 10_u128.checked_pow(decimals)?;
     let doubled = part.checked_mul(scale)?.checked_mul(2)?;
-    let scaled = doubled.checked_add(whole)?.checked_div(whole.checked_mul(2)?)?;
+    let scaled = doubled
+        .checked_add(whole)?
+        .checked_div(whole.checked_mul(2)?)?;
     let text = grouped(scaled / scale);
     if decimals == 0 {
         return Some(text);
     }
     let fraction = scaled % scale;
-    Some(format!("{text}.{fraction:0width$}", width = decimals as usize))
+    Some(format!(
+        "{text}.{fraction:0width$}",
+        width = decimals as usize
+    ))
 }
 
 /// `part / whole` in per cent with two decimals; what is more than nothing never reads as 0.
@@ -42,7 +47,7 @@ pub fn duration(nanos: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
     let fitting = UNITS.iter().find(|(unit, _)| nanos >= *unit);
     match fitting {
-        Some(&(unit, name)) if nanos % unit == 0 => format!("{} {name}", nanos / unit),
+        Some(&(unit, name)) if nanos.is_multiple_of(unit) => format!("{} {name}", nanos / unit),
         Some(&(unit, name)) => {
             let text = ratio(nanos.into(), unit.into(), 1);
             format!("{} {name}", text.unwrap_or_default())
@@ -70,8 +75,14 @@ mod tests {
 
     #[test]
     fn ratios_are_rounded_once() {
-        let texts = [(1, 3, 2), (2, 3, 2), (1, 8, 2), (5, 2, 0), (9999, 10_000, 2)]
-            .map(|(part, whole, decimals)| ratio(part, whole, decimals));
+        let texts = [
+            (1, 3, 2),
+            (2, 3, 2),
+            (1, 8, 2),
+            (5, 2, 0),
+            (9999, 10_000, 2),
+        ]
+        .map(|(part, whole, decimals)| ratio(part, whole, decimals));
         let expected = ["0.33", "0.67", "0.13", "3", "1.00"];
         assert_eq!(texts, expected.map(|it| Some(it.to_owned())));
         assert_eq!(ratio(1, 0, 2), None);
@@ -89,6 +100,9 @@ mod tests {
     #[test]
     fn durations_keep_a_unit_that_fits() {
         let texts = [0, 999, 1000, 1_500_000, 10_000_000, 3_210_000_000].map(duration);
-        assert_eq!(texts, ["0 ns", "999 ns", "1 us", "1.5 ms", "10 ms", "3.2 s"]);
+        assert_eq!(
+            texts,
+            ["0 ns", "999 ns", "1 us", "1.5 ms", "10 ms", "3.2 s"]
+        );
     }
 }

@@ -13,11 +13,14 @@ pub struct Page {
 
 impl Page {
     /// A page for files and pipes, which are read anywhere.
-    pub const FILE: Page = Page::plain(100);
+    pub const FILE: Page = Page::plain(80);
 
     /// A page without colours.
     pub const fn plain(width: usize) -> Page {
-        Page { width, colour: false }
+        Page {
+            width,
+            colour: false,
+        }
     }
 
     /// Text that stands out as a heading.
@@ -72,7 +75,10 @@ mod tests {
 
     #[test]
     fn colours_are_for_those_who_see_them() {
-        let page = Page { width: 80, colour: true };
+        let page = Page {
+            width: 80,
+            colour: true,
+        };
         assert_eq!(page.bold("a"), "\u{1b}[1ma\u{1b}[0m");
         assert_eq!(Page::FILE.bold("a"), "a");
     }

@@ -6,14 +6,15 @@
 
 use super::differs;
 use super::number::{counted, duration, grouped, percent, ratio};
+use super::table::dash;
 use super::{Page, Subject, Table};
 use crate::measure::agreement::{Answered, Disagreement};
-use crate::measure::{Agreement, Decision, Figures};
+use crate::measure::{Agreement, Cause, Decision, Figures, Steps};
 use crate::model::FlushQueue;
 use crate::replay::{Finding, Found};
 use crate::study::Row;
-use crate::trace::event::Got;
-use crate::trace::write::line;
+use crate::trace::event::{Event, Got, Header};
+use crate::trace::write::Writer;
 
 /// The page of one trace.
 pub fn text(subject: &Subject<'_>, page: Page) -> String {
@@ -28,7 +29,8 @@ pub fn text(subject: &Subject<'_>, page: Page) -> String {
         let agreement = row.agreement.as_ref()?;
         Some(agreed(row, agreement, page))
     });
-    let sentences = differs::sentences(subject.rows, subject.differences, subject.header.granule);
+    let sentences =
+        differs::sentences(subject.rows, subject.differences, subject.header.granule);
     let sentences = sentences.iter().map(|sentence| page.paragraph(sentence));
     blocks.extend([notes, sentences.collect(), agreements.collect()]);
     blocks.retain(|block| !block.is_empty());
@@ -42,7 +44,10 @@ fn heading(subject: &Subject<'_>, page: Page) -> String {
         events,
         ..
     } = subject;
-    let name = header.name.as_ref().map_or(String::new(), |name| format!(": {name}"));
+    let name = header
+        .name
+        .as_ref()
+        .map_or(String::new(), |name| format!(": {name}"));
     let events = counted(*events, "event", "events");
     let cpus = counted(header.cpus.into(), "CPU", "CPUs");
     let flush_queue = match header.flush_queue {
@@ -62,8 +67,9 @@ fn heading(subject: &Subject<'_>, page: Page) -> String {
 /// A table, and whether it has anything to say of these figures.
 type Question = (fn(&[Row]) -> Table, fn(&Figures) -> bool);
 
-const QUESTIONS: [Question; 5] = [
+const QUESTIONS: [Question; 6] = [
     (requests, |_| true),
+    (causes, |it| it.failures > 0),
     (searches, |_| true),
     (caches, |it| {
         let tally = &it.tally;
@@ -86,7 +92,7 @@ fn tables(subject: &Subject<'_>) -> Vec<Table> {
 fn filled<const N: usize>(
     headings: [&str; N],
     rows: &[Row],
-    cells: impl Fn(&Figures) -> [Option<String>; N],
+    cells: impl Fn(&Figures) -> [String; N],
 ) -> Table {
     let mut table = Table::new("allocator", headings);
     for row in rows {
@@ -95,86 +101,123 @@ fn filled<const N: usize>(
     table
 }
 
-fn count(number: impl Into<u128>) -> Option<String> {
-    Some(grouped(number))
-}
-
 fn requests(rows: &[Row]) -> Table {
-    let headings = ["allocs", "failures", "failed", "live pages, mean", "max", "findings"];
+    let headings = [
+        "allocs",
+        "failures",
+        "failed",
+        "live pages (mean)",
+        "(max)",
+        "findings",
+    ];
     filled(headings, rows, |it| {
         let mean = it.live_pages_mean;
         [
-            count(it.allocs),
-            count(it.failures),
-            percent(it.failures, it.allocs),
-            mean.and_then(|mean| ratio(mean.area, mean.nanos.into(), 0)),
-            count(it.live_pages_max),
-            count(it.findings.total()),
+            grouped(it.allocs),
+            grouped(it.failures),
+            dash(percent(it.failures, it.allocs)),
+            dash(mean.and_then(|mean| ratio(mean.area, mean.nanos.into(), 0))),
+            grouped(it.live_pages_max),
+            grouped(it.findings.total()),
         ]
+    })
+}
+
+fn causes(rows: &[Row]) -> Table {
+    let headings = Cause::ALL.map(Cause::name);
+    filled(headings, rows, |it| {
+        Cause::ALL.map(|cause| grouped(it.causes.count(cause)))
     })
 }
 
 fn searches(rows: &[Row]) -> Table {
     let headings = [
-        "searches", "steps/alloc", "p50", "p99", "p99.9", "max", "2nd passes", "found",
+        "searches",
+        "steps/alloc",
+        "p50",
+        "p99",
+        "p99.9",
+        "max",
+        "2nd passes",
+        "found",
     ];
-    filled(headings, rows, |it| {
-        let quantile = |per_mille| it.steps.quantile(per_mille).map(grouped);
-        [
-            count(it.tally.searches),
-            ratio(it.steps.total().into(), it.allocs.into(), 1),
+    let mut table = Table::new("allocator", headings);
+    for row in rows {
+        let it = &row.figures;
+        let steps = row.allocator.rules().walks().then_some(&it.steps);
+        let figure = |figure: Option<u64>| dash(figure.map(grouped));
+        let quantile = |per_mille| figure(steps.and_then(|it| it.quantile(per_mille)));
+        let cells = [
+            grouped(it.tally.searches),
+            dash(steps.and_then(|steps| ratio(steps.total().into(), it.allocs.into(), 1))),
             quantile(500),
             quantile(990),
             quantile(999),
-            it.steps.max().map(grouped),
-            count(it.tally.second_passes),
-            count(it.tally.second_passes_that_found),
-        ]
-    })
+            figure(steps.and_then(Steps::max)),
+            grouped(it.tally.second_passes),
+            grouped(it.tally.second_passes_that_found),
+        ];
+        table.row(row.allocator.name(), cells);
+    }
+    table
 }
 
 fn caches(rows: &[Row]) -> Table {
     let headings = [
-        "cache hits", "misses", "refills", "returned", "flushed on failure", "helped",
+        "cache hits",
+        "misses",
+        "refills",
+        "returned",
+        "flushes on failure",
+        "helped",
     ];
     filled(headings, rows, |it| {
         let tally = &it.tally;
         [
-            count(tally.cache_hits),
-            count(tally.cache_misses),
-            count(tally.depot_refills),
-            count(tally.magazines_returned),
-            count(tally.flushes_of_caches),
-            count(tally.flushes_that_helped),
+            grouped(tally.cache_hits),
+            grouped(tally.cache_misses),
+            grouped(tally.depot_refills),
+            grouped(tally.magazines_returned),
+            grouped(tally.flushes_of_caches),
+            grouped(tally.flushes_that_helped),
         ]
     })
 }
 
 fn flush_queues(rows: &[Row]) -> Table {
-    let headings = ["queue flushes, full", "by timer", "longest wait", "fullest ring"];
+    let headings = [
+        "queue flushes, full",
+        "by timer",
+        "longest wait",
+        "fullest ring",
+    ];
     filled(headings, rows, |it| {
         let tally = &it.tally;
         [
-            count(tally.queue_flushes_full),
-            count(tally.queue_flushes_by_timer),
-            Some(duration(tally.queue_longest_wait.0)),
-            count(tally.queue_fullest),
+            grouped(tally.queue_flushes_full),
+            grouped(tally.queue_flushes_by_timer),
+            duration(tally.queue_longest_wait.0),
+            grouped(tally.queue_fullest),
         ]
     })
 }
 
 fn held(rows: &[Row]) -> Table {
     let headings = [
-        "ranges at the end", "held by callers", "in magazines", "depots", "flush queues",
+        "ranges at the end",
+        "held by callers",
+        "in magazines",
+        "depots",
+        "flush queues",
     ];
     filled(headings, rows, |it| {
         let held = &it.held;
         [
-            count(held.in_tree),
-            count(held.by_callers),
-            count(held.in_magazines),
-            count(held.in_depots),
-            count(held.in_flush_queues),
+            grouped(held.in_tree),
+            grouped(held.by_callers),
+            grouped(held.in_magazines),
+            grouped(held.in_depots),
+            grouped(held.in_flush_queues),
         ]
     })
 }
@@ -185,7 +228,9 @@ fn findings(row: &Row, page: Page) -> Vec<String> {
         findings, undone, ..
     } = &row.figures;
     let name = row.allocator.name();
-    let kinds = Finding::ALL.into_iter().filter(|&kind| findings.count(kind) > 0);
+    let kinds = Finding::ALL
+        .into_iter()
+        .filter(|&kind| findings.count(kind) > 0);
     let ends = undone.map(|undone| undone.finding);
     let mut notes: Vec<String> = kinds
         .filter(|&kind| ends != Some(kind))
@@ -227,14 +272,8 @@ fn agreed(row: &Row, agreement: &Agreement, page: Page) -> String {
         ..
     } = agreement;
     let Some(first) = first else {
-        let text = match compared {
-            0 => format!("check: {name}: the trace has no recorded answers to compare"),
-            _ => {
-                let answers = counted(*compared, "recorded answer", "recorded answers");
-                format!("check: {name}: agrees with all of {answers}")
-            }
-        };
-        return page.paragraph(&text);
+        let answers = counted(*compared, "recorded answer", "recorded answers");
+        return page.paragraph(&format!("check: {name}: agrees with all of {answers}"));
     };
     let text = format!(
         "check: {name}: agrees with {} of {}; the first that differs is event {}: recorded {}, \
@@ -264,7 +303,11 @@ fn around(disagreement: &Disagreement) -> String {
             event,
             decision,
         } = answered;
-        let mark = if *number == disagreement.event { '>' } else { ' ' };
+        let mark = if *number == disagreement.event {
+            '>'
+        } else {
+            ' '
+        };
         let answer = match decision {
             Decision::NotAsked => String::new(),
             Decision::Granted(pfn) => format!("  -> {} ({pfn})", pfn.0),
@@ -273,4 +316,18 @@ fn around(disagreement: &Disagreement) -> String {
         format!("  {mark} {number}  {}{answer}\n", line(event))
     });
     shown.collect()
+}
+
+/// An event as a trace has it, with its time.
+fn line(event: &Event) -> String {
+    let written = || {
+        let mut writer = Writer::new(Vec::new(), &Header::default())?;
+        writer.write(event)?;
+        writer.finish()
+    };
+    let text = written()
+        .map_err(|_| ())
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| ()));
+    let text = text.expect("a trace is text, and writing to memory does not fail");
+    text.lines().nth(1).unwrap_or_default().to_owned()
 }

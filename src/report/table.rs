@@ -15,7 +15,7 @@ const BETWEEN: usize = 2;
 pub struct Table {
     title: String,
     headings: Vec<String>,
-    rows: Vec<(String, Vec<Option<String>>)>,
+    rows: Vec<(String, Vec<String>)>,
 }
 
 impl Table {
@@ -28,10 +28,10 @@ impl Table {
         }
     }
 
-    /// Adds a row, a cell for each heading. An unknown figure reads as a dash.
-    pub fn row<const N: usize>(&mut self, name: &str, cells: [Option<String>; N]) {
+    /// Adds a row, a cell for each heading.
+    pub fn row<const N: usize>(&mut self, name: &str, cells: [String; N]) {
         assert_eq!(cells.len(), self.headings.len(), "a cell for each heading");
-        self.rows.push((name.to_owned(), cells.to_vec()));
+        self.rows.push((name.to_owned(), cells.into()));
     }
 
     /// The table as lines that fit the page, as far as two columns of it do.
@@ -56,7 +56,7 @@ impl Table {
     }
 
     fn column_width(&self, column: usize) -> usize {
-        let cells = self.rows.iter().map(|(_, cells)| cell(&cells[column]));
+        let cells = self.rows.iter().map(|(_, cells)| cells[column].as_str());
         let cells = cells.chain([self.headings[column].as_str()]);
         cells.map(width).max().unwrap_or(0)
     }
@@ -88,7 +88,7 @@ impl Table {
         for (name, cells) in &self.rows {
             let mut line = pad_right(name, name_width);
             for column in columns.clone() {
-                self.push_cell(&mut line, column, cell(&cells[column]));
+                self.push_cell(&mut line, column, &cells[column]);
             }
             text.push_str(&line);
             text.push('\n');
@@ -101,8 +101,9 @@ impl Table {
     }
 }
 
-fn cell(cell: &Option<String>) -> &str {
-    cell.as_deref().unwrap_or("-")
+/// A figure; one that is unknown reads as a dash.
+pub fn dash(figure: Option<String>) -> String {
+    figure.unwrap_or_else(|| "-".to_owned())
 }
 
 fn width(text: &str) -> usize {
@@ -119,8 +120,8 @@ mod tests {
 
     fn table() -> Table {
         let mut table = Table::new("allocator", ["allocs", "failures"]);
-        table.row("old", [Some("320".to_owned()), None]);
-        table.row("linux-7.2~retry", [Some("1,320".to_owned()), Some("5".to_owned())]);
+        table.row("old", ["320".to_owned(), dash(None)]);
+        table.row("linux-7.2~retry", ["1,320".to_owned(), "5".to_owned()]);
         table
     }
 

@@ -20,6 +20,7 @@ pub struct Step {
 /// Makes the events of a trace requests, in order. After an error it is of no further use.
 #[derive(Debug)]
 pub struct Feed<I> {
+    file: String,
     events: I,
     checker: Checker,
     digest: Digest,
@@ -27,9 +28,10 @@ pub struct Feed<I> {
 }
 
 impl<I> Feed<I> {
-    /// Requests of `events`, which follow that header.
-    pub fn new(header: &Header, events: I) -> Feed<I> {
+    /// Requests of `events`, which follow that header; `file` is what errors call the stream.
+    pub fn new(file: &str, header: &Header, events: I) -> Feed<I> {
         Feed {
+            file: file.to_owned(),
             events,
             checker: Checker::new(header),
             digest: Digest::new(header),
@@ -63,10 +65,12 @@ impl<I: Iterator<Item = Result<(Place, Event), Error>>> Iterator for Feed<I> {
         };
         self.digest.add(&event);
         let kept = self.keep_events.then(|| Arc::new(event.clone()));
-        let request = self.checker.admit(place, event);
-        Some(request.map(|request| Step {
-            request,
-            event: kept,
-        }))
+        Some(match self.checker.admit(place, event) {
+            Ok(request) => Ok(Step {
+                request,
+                event: kept,
+            }),
+            Err(error) => Err(error.in_file(&self.file)),
+        })
     }
 }

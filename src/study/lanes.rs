@@ -18,6 +18,7 @@ use crate::measure::{Agreement, Decision, Difference, Figures, Summary};
 use crate::model::Allocator;
 use crate::model::domain::DomainConfig;
 use crate::replay::{Replay, Undone};
+use crate::trace::event::Header;
 use crate::trace::outcome;
 
 /// Requests a batch: enough to make handing them over cheap, few enough to stay in a cache.
@@ -26,13 +27,14 @@ const BATCH: usize = 1024;
 /// How many batches the reader may be ahead of the slowest lane.
 const AHEAD: usize = 4;
 
-/// An allocator on its way through a stream, and those who watch it.
-pub struct Lane {
+/// An allocator on its way through a stream, and those who watch it. Its outcome stream goes
+/// to a `W`.
+pub struct Lane<W: Write> {
     allocator: Allocator,
     replay: Replay,
     summary: Summary,
     agreement: Option<Agreement>,
-    outcomes: Option<outcome::Writer<Box<dyn Write + Send>>>,
+    outcomes: Option<outcome::Writer<W>>,
     undone: Option<Undone>,
 }
 
@@ -67,12 +69,18 @@ pub enum Stop<E> {
     Outcomes(io::Error),
 }
 
-impl Lane {
-    /// An allocator at the start of a stream for `cpus` CPUs; its rules replace the config's.
-    pub fn new(allocator: Allocator, config: DomainConfig, cpus: u32) -> Lane {
-        let rules = allocator.rules();
+impl<W: Write> Lane<W> {
+    /// An allocator at the start of a trace with that header.
+    pub fn new(allocator: Allocator, header: &Header) -> Lane<W> {
+        let config = DomainConfig {
+            rules: allocator.rules(),
+            granule: header.granule,
+            start_pfn: header.start_pfn,
+            flush_queue: header.flush_queue,
+            forcedac: header.forcedac,
+        };
         Lane {
-            replay: Replay::new(DomainConfig { rules, ..config }, cpus),
+            replay: Replay::new(config, header.cpus),
             allocator,
             summary: Summary::default(),
             agreement: None,
@@ -84,14 +92,14 @@ impl Lane {
     /// The same lane, which compares its answers with recorded ones. The steps must come with
     /// their events.
     #[must_use]
-    pub fn with_agreement(self) -> Lane {
+    pub fn with_agreement(self) -> Lane<W> {
         let agreement = Some(Agreement::default());
         Lane { agreement, ..self }
     }
 
     /// The same lane, which writes its outcome stream.
     #[must_use]
-    pub fn with_outcomes(self, out: Box<dyn Write + Send>) -> Lane {
+    pub fn with_outcomes(self, out: W) -> Lane<W> {
         let outcomes = Some(outcome::Writer::new(out));
         Lane { outcomes, ..self }
     }
@@ -133,29 +141,30 @@ impl Lane {
         Ok(Some(decision))
     }
 
-    fn finish(self) -> io::Result<Row> {
-        if let Some(out) = self.outcomes {
-            out.finish()?;
-        }
-        Ok(Row {
+    fn finish(self) -> io::Result<(Row, Option<W>)> {
+        let row = Row {
             figures: self.summary.finish(&self.replay, self.undone),
             allocator: self.allocator,
             agreement: self.agreement,
-        })
+        };
+        let out = self.outcomes.map(outcome::Writer::finish).transpose()?;
+        Ok((row, out))
     }
 }
 
 /// Replays a stream in all lanes, on up to `jobs` threads beside the one that reads.
 ///
+/// Beside the result the lanes' outcome streams come back, complete.
+///
 /// # Errors
 ///
 /// If the stream has an error, or an outcome stream cannot be written. What was written until
 /// then is incomplete.
-pub fn replay<E>(
-    mut lanes: Vec<Lane>,
+pub fn replay<W: Write + Send, E>(
+    mut lanes: Vec<Lane<W>>,
     steps: impl Iterator<Item = Result<Step, E>>,
     jobs: NonZeroUsize,
-) -> Result<Replayed, Stop<E>> {
+) -> Result<(Replayed, Vec<Option<W>>), Stop<E>> {
     let mut comparison = Comparison::new(lanes.len());
     if jobs.get() == 1 {
         for_each_batch(steps, |batch| {
@@ -167,12 +176,14 @@ pub fn replay<E>(
     } else {
         lanes = on_threads(lanes, steps, jobs, &mut comparison)?;
     }
-    let rows: io::Result<Vec<Row>> = lanes.into_iter().map(Lane::finish).collect();
-    Ok(Replayed {
+    let finished: io::Result<Vec<_>> = lanes.into_iter().map(Lane::finish).collect();
+    let (rows, outcomes) = finished.map_err(Stop::Outcomes)?.into_iter().unzip();
+    let replayed = Replayed {
         events: comparison.events,
-        rows: rows.map_err(Stop::Outcomes)?,
+        rows,
         differences: comparison.differences,
-    })
+    };
+    Ok((replayed, outcomes))
 }
 
 fn for_each_batch<E>(
@@ -222,24 +233,24 @@ type Batch = Arc<Vec<Step>>;
 type Made = io::Result<Vec<Vec<Decision>>>;
 
 /// A thread with some of the lanes.
-struct Worker<'scope> {
+struct Worker<'scope, W: Write> {
     batches: SyncSender<Batch>,
     made: Receiver<Made>,
-    thread: thread::ScopedJoinHandle<'scope, Vec<Lane>>,
+    thread: thread::ScopedJoinHandle<'scope, Vec<Lane<W>>>,
 }
 
-fn on_threads<E>(
-    lanes: Vec<Lane>,
+fn on_threads<W: Write + Send, E>(
+    lanes: Vec<Lane<W>>,
     steps: impl Iterator<Item = Result<Step, E>>,
     jobs: NonZeroUsize,
     comparison: &mut Comparison,
-) -> Result<Vec<Lane>, Stop<E>> {
+) -> Result<Vec<Lane<W>>, Stop<E>> {
     let share = lanes.len().div_ceil(jobs.get()).max(1);
     thread::scope(|scope| {
         let mut lanes = lanes.into_iter();
         let mut workers = Vec::new();
         loop {
-            let some: Vec<Lane> = lanes.by_ref().take(share).collect();
+            let some: Vec<Lane<W>> = lanes.by_ref().take(share).collect();
             if some.is_empty() {
                 break;
             }
@@ -269,10 +280,10 @@ fn on_threads<E>(
     })
 }
 
-fn spawn<'scope>(
+fn spawn<'scope, W: Write + Send + 'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
-    mut lanes: Vec<Lane>,
-) -> Worker<'scope> {
+    mut lanes: Vec<Lane<W>>,
+) -> Worker<'scope, W> {
     let (batches, to_do) = sync_channel::<Batch>(AHEAD);
     let (done, made) = channel();
     let thread = scope.spawn(move || {
@@ -293,8 +304,8 @@ fn spawn<'scope>(
 }
 
 /// Takes what all workers made of the oldest batch.
-fn collect(
-    workers: &[Worker<'_>],
+fn collect<W: Write>(
+    workers: &[Worker<'_, W>],
     pending: &mut VecDeque<Batch>,
     comparison: &mut Comparison,
 ) -> io::Result<()> {
@@ -311,7 +322,7 @@ fn collect(
     Ok(())
 }
 
-fn join(thread: thread::ScopedJoinHandle<'_, Vec<Lane>>) -> Vec<Lane> {
+fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     match thread.join() {
         Ok(lanes) => lanes,
         Err(panic) => std::panic::resume_unwind(panic),

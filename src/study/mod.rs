@@ -5,6 +5,7 @@
 
 pub mod feed;
 pub mod lanes;
+mod outcomes;
 
 pub use feed::{Feed, Step};
 pub use lanes::{Lane, Replayed, Row, Stop, replay};

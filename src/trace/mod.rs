@@ -1,4 +1,5 @@
 //! Traces: what callers asked of IOVA domains, and what a replay answered.
 
+pub mod digest;
 pub mod event;
 pub mod import;
