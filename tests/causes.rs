@@ -10,7 +10,7 @@ use iovasim::units::{Cpu, Granule, Nanos, Pages, Pfn};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-const START: u64 = (1 << 20) - 300;
+const START: u64 = (1 << 20) - 500;
 const CPUS: u64 = 3;
 
 /// Every page of the window: used by somebody, held back, or free.
@@ -104,7 +104,7 @@ impl Traffic {
                 what: Memory::Iova,
                 count: 1,
             },
-            1..=8 if !self.live.is_empty() => {
+            1..=10 if self.live.len() > 40 => {
                 let index = usize::try_from(self.below(self.live.len() as u64)).expect("few");
                 let (slot, mapped) = self.live.swap_remove(index);
                 if mapped {
@@ -128,7 +128,7 @@ impl Traffic {
         self.slots += 1;
         self.live.push((slot, path == 0));
         let pages = if self.below(3) == 0 {
-            1 + self.below(70)
+            1 + self.below(40)
         } else {
             1 + self.below(8)
         };
@@ -196,7 +196,7 @@ fn causes_agree_with_a_judge_that_looks_at_every_page() {
                 at: 0,
             };
             let mut replay = Replay::new(config, u32::try_from(CPUS).expect("few CPUs"));
-            for event in 0..1500 {
+            for event in 0..4000 {
                 let request = traffic.next();
                 let Some(answer) = replay.apply(&request).expect("nothing undone") else {
                     continue;
