@@ -1,3 +1,14 @@
 //! Traces: what callers asked of IOVA domains, and what a replay answered.
 
+#[cfg(test)]
+mod arbitrary;
+pub mod compress;
+mod error;
 pub mod event;
+mod json;
+mod lines;
+mod names;
+pub mod read;
+pub mod write;
+
+pub use error::{Error, Place};
