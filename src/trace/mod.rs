@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod arbitrary;
+pub mod check;
 pub mod compress;
 mod error;
 pub mod event;
