@@ -9,6 +9,7 @@ pub mod event;
 mod json;
 mod lines;
 mod names;
+pub mod outcome;
 pub mod read;
 pub mod write;
 
