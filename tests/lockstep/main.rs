@@ -1,0 +1,9 @@
+//! The model and a naive one walk in lockstep: every answer, step and state must be the same.
+
+mod compare;
+mod generate;
+mod naive;
+mod random;
+mod random_traces;
+mod shrink;
+mod trace;
