@@ -22,7 +22,7 @@ pub(crate) struct World {
 #[derive(Clone, Debug)]
 pub(crate) struct Difference {
     pub(crate) event: usize,
-    what: String,
+    pub(crate) what: String,
 }
 
 impl fmt::Display for Difference {
@@ -74,6 +74,7 @@ struct Contents {
 }
 
 /// The model and the naive one after the same requests.
+#[derive(Clone)]
 pub(crate) struct Lockstep {
     model: Replay,
     naive: Naive,

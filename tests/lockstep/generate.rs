@@ -56,7 +56,7 @@ struct Place {
 
 impl Place {
     fn draw(random: &mut Random) -> Place {
-        let bytes = random.pick(&[4096, 4096, 4096, 16384, 65536]);
+        let bytes = random.pick(&[4096, 4096, 4096, 16384, 65536, 1]);
         let granule = Granule::from_bytes(bytes).expect("a power of two");
         let dma32 = granule.dma32().0;
         let bits = random.pick(&[2, 4, 5, 6, 8, 10, 13]);
@@ -92,6 +92,7 @@ impl Place {
             8 => self.window.div_ceil(random.within(1, 5)),
             9 => 1 << random.within(12, 33),
             10 => (1 << random.within(12, 33)) - 1 + random.below(3),
+            12 => random.within(17, 32),
             _ => random.pick(&[
                 1 << 52,
                 (1 << 52) - 1,
@@ -160,6 +161,15 @@ enum Victim {
     Alternate,
 }
 
+/// Nothing mostly, then about as long as a depot's work is put off.
+const RARE_PAUSES: [u64; 40] = {
+    let mut pauses = [0; 40];
+    pauses[0] = 100_000_000;
+    pauses[1] = 30_000_000;
+    pauses[2] = 250_000_001;
+    pauses
+};
+
 /// What a trace is made of.
 struct Mixture {
     kinds: Vec<Kind>,
@@ -180,6 +190,55 @@ struct Mixture {
 
 impl Mixture {
     fn draw(random: &mut Random, place: &Place) -> Mixture {
+        let mixture = Mixture::draw_any(random, place);
+        match random.below(10) {
+            0 | 1 => mixture.in_bulk(random, place),
+            2 => mixture.of_small_under_several_limits(random, place),
+            _ => mixture,
+        }
+    }
+
+    /// Many small ranges with room for all, so that magazines, depots and rings run over.
+    fn in_bulk(self, random: &mut Random, place: &Place) -> Mixture {
+        Mixture {
+            size_kinds: random
+                .pick(&[&[0_u64] as &[u64], &[0, 0, 1], &[12]])
+                .to_vec(),
+            limits: vec![u64::MAX / place.granule.bytes() - 1],
+            fast_percent: 100,
+            live_max: random.pick(&[300, 700]),
+            in_waves: true,
+            gaps: random
+                .pick(&[
+                    &RARE_PAUSES as &[u64],
+                    &[0, 0, 0, 0, 0, 0, 0, 0, 0, 10_000_000],
+                    &self.gaps,
+                ])
+                .to_vec(),
+            move_percent: random.pick(&[0, 1]),
+            doms: 1,
+            ..self
+        }
+    }
+
+    /// Small ranges on either side of several limits, so that a magazine holds some that fit
+    /// and some that do not.
+    fn of_small_under_several_limits(self, random: &mut Random, place: &Place) -> Mixture {
+        let below = |pages| place.dma32 - 1 - pages;
+        Mixture {
+            size_kinds: random.pick(&[&[0_u64] as &[u64], &[0, 1], &[2]]).to_vec(),
+            limits: vec![
+                below(0),
+                below(random.below(10)),
+                below(random.below(40)),
+                place.dma32 + 10,
+            ],
+            fast_percent: 100,
+            ..self
+        }
+    }
+
+    fn draw_any(random: &mut Random, place: &Place) -> Mixture {
         let size_kinds = (0..random.within(1, 3)).map(|_| random.below(12)).collect();
         let mut limits = Vec::new();
         for _ in 0..random.within(1, 4) {
@@ -451,7 +510,7 @@ impl Draft {
         let at = self.random.index(self.ended.len());
         let Life { slot, dom, .. } = self.ended[at];
         // Now and then so often that magazines, depots and rings run over.
-        let times = if self.random.percent(3) {
+        let times = if self.random.percent(5) {
             self.random.within(100, 600)
         } else {
             1
@@ -469,7 +528,7 @@ impl Draft {
             2 => self.random.below(self.place.window),
             _ => self.random.below(4 * self.place.window),
         };
-        let hi = lo.saturating_add(pages);
+        let hi = lo.saturating_add(pages).min(u64::MAX - 1);
         let range = PfnRange::new(Pfn(lo), Pfn(hi)).expect("hi is not below lo");
         self.push(Ask::Reserve { range });
     }
