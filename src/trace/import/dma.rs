@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::Options;
-use super::calls::Sink;
 use super::domains::{Choice, Domains, Life};
 use super::error::Problem;
+use super::ledger::Sink;
 use super::line::{Record, hexadecimal, number};
 use super::report::Report;
 use super::requests::Level;
@@ -225,6 +225,7 @@ impl Importer {
         record: &Record<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<(), Problem> {
+        sink.clock.set(record.at);
         let Some(kind) = kind(record) else {
             return Ok(());
         };

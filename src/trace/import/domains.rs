@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::error::Problem;
+use super::functions::{Edge, Function};
 use super::line::Record;
-use super::probes::{Edge, Function};
 use super::report::{DomainReport, Report};
 use crate::replay::Path;
 use crate::units::{Granule, Pages, Pfn, PfnRange};

@@ -9,10 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::BufRead;
 
 use super::Form;
-use super::calls::Sink;
 use super::error::{Error, Problem};
-use super::line::{self, Line, Lines, Record};
-use super::probes::Context;
+use super::ledger::Sink;
+use super::line::{self, Context, Line, Lines, Record};
 use super::report::{DomainReport, Report};
 use super::requests::Level;
 use crate::trace::event::Got;
@@ -197,6 +196,7 @@ impl Importer {
         record: &Record<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<(), Problem> {
+        sink.clock.set(record.at);
         if !is_event(record) {
             return Ok(());
         }

@@ -1,10 +1,10 @@
 //! Recordings of a running kernel into traces.
 //!
 //! ```text
-//! lines ─ line ─► records ─┬─ probes ─► calls ─ calls ─┐
-//!                          ├─ dma ─────────────────────┼─► events
-//!                          ├─ iommu ───────────────────┤
-//!          kernel log ─────┴─ kernel_log ──────────────┘
+//! lines ─ line ─► records ─┬─ pairing ─► calls ─ order ─► ledger ─┐
+//!                          ├─ dma ───────────────────────────────┼─► events
+//!                          ├─ iommu ─────────────────────────────┤
+//!                       ranges ─ kernel_log ─────────────────────┘
 //! ```
 //!
 //! A recording is read twice: a survey gathers what the header says and what decides how the
@@ -14,15 +14,18 @@
 //! What a recording does not say is an option, an error that asks for it, or a note in the
 //! [`Report`], which accounts for every line.
 
-mod calls;
+mod call;
 mod clock;
 mod dma;
 mod domains;
 mod error;
+mod functions;
 mod iommu;
 mod kernel_log;
+mod ledger;
 mod line;
-mod probes;
+mod order;
+mod pairing;
 mod report;
 mod requests;
 mod survey;
@@ -32,12 +35,13 @@ use std::fmt;
 use std::io::{self, BufRead};
 use std::str::FromStr;
 
-use calls::{Ledger, LiveBefore, Sink};
 use clock::Clock;
 use domains::Domains;
 use error::Problem;
+use functions::Function;
+use ledger::{Ledger, LiveBefore, Sink};
 use line::{Line, Lines, Record};
-use probes::{Function, Pairing};
+use pairing::Pairing;
 use survey::Survey;
 
 pub use domains::Choice;
@@ -320,13 +324,13 @@ fn take_probe(
     record: &Record<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), Problem> {
-    ledger.alive(record.cpu, sink);
     let Some((function, edge)) = Function::of(record) else {
         return Ok(());
     };
     ledger.domains.mention(record, function, edge)?;
-    if let Some(call) = pairing.take(record, function, edge, sink.report)? {
-        ledger.take(&call, record.cpu, sink);
+    pairing.take(record, function, edge, sink.report)?;
+    while let Some(call) = pairing.pop(record.at) {
+        ledger.take(&call, sink);
     }
     Ok(())
 }
@@ -395,6 +399,14 @@ impl<R: BufRead> Import<R> {
         let (events, report) = (&mut self.queue, &mut self.report);
         match &mut self.reader {
             Reader::Probes { pairing, ledger } => {
+                let sink = &mut Sink {
+                    clock: &mut self.clock,
+                    events,
+                    report,
+                };
+                while let Some(call) = pairing.pop_last() {
+                    ledger.take(&call, sink);
+                }
                 pairing.finish(report);
                 ledger.domains.finish(report);
             }

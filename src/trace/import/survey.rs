@@ -4,8 +4,8 @@ use std::io::BufRead;
 
 use super::domains::Domains;
 use super::error::{Error, Problem};
+use super::functions::{Function, Probed, dead_cpu};
 use super::line::{self, Line, Lines, Record};
-use super::probes::{Function, Probed};
 use super::report::Report;
 use super::{Evidence, Form, Options, dma, iommu};
 use crate::trace::event::Header;
@@ -258,7 +258,7 @@ impl Seen {
             self.probed.note(record, function, edge);
             self.domains.mention(record, function, edge)?;
             if function == Function::CpuDead {
-                let cpu = super::probes::dead_cpu(record)?;
+                let cpu = dead_cpu(record)?;
                 self.cpu_max = self.cpu_max.max(cpu);
             }
         } else if iommu::is_event(record) {

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::call::{Answer, Call, What};
 use super::clock::Clock;
 use super::domains::{Domain, Domains, Life};
-use super::probes::{Answer, Call, What};
 use super::report::Report;
 use crate::model::Snapshot;
 use crate::replay::Path;
@@ -39,7 +39,7 @@ pub(super) struct Sink<'a> {
 impl Sink<'_> {
     pub(super) fn push(&mut self, cpu: Cpu, dom: u64, op: Op) {
         self.report.events += 1;
-        let at = self.clock.now();
+        let at = self.clock.event();
         self.events.push_back(Event { at, cpu, dom, op });
     }
 }
@@ -70,15 +70,9 @@ impl Ledger {
         self.gather.unwrap_or_default()
     }
 
-    /// A CPU shows a sign of life.
-    pub(super) fn alive(&mut self, cpu: Cpu, sink: &mut Sink<'_>) {
-        if self.offline.remove(&cpu) {
-            sink.push(cpu, 0, Op::CpuUp);
-        }
-    }
-
-    /// Takes a call; `cpu` is where it completed.
-    pub(super) fn take(&mut self, call: &Call, cpu: Cpu, sink: &mut Sink<'_>) {
+    /// Takes the next call.
+    pub(super) fn take(&mut self, call: &Call, sink: &mut Sink<'_>) {
+        sink.clock.set(call.at);
         if call.what == What::CpuDead {
             if self.offline.insert(call.cpu) {
                 sink.push(call.cpu, 0, Op::CpuDead);
@@ -91,11 +85,13 @@ impl Ledger {
             sink.report.other_domains += 1;
             return;
         };
-        // The CPU on which the call began may have gone since.
-        let gone = self.offline.contains(&call.cpu);
+        // A call is the first sign that its CPU is back.
+        if self.offline.remove(&call.cpu) {
+            sink.push(call.cpu, 0, Op::CpuUp);
+        }
         let mut asked = Asked {
             granule: self.granule,
-            cpu: if gone { cpu } else { call.cpu },
+            cpu: call.cpu,
             dom,
             domain,
             next_id: &mut self.next_id,
@@ -134,6 +130,7 @@ impl Asked<'_, '_> {
                 limit,
                 flush,
                 got,
+                searched: _,
             } => {
                 self.alloc(pages, limit, Path::Fast { flush }, got);
             }
