@@ -102,6 +102,7 @@ impl Ledger {
         if self.to_restore.remove(&ordinal) {
             asked.restore();
         }
+        asked.domain.begin(asked.cpu, asked.sink);
         asked.ask(&call.what);
     }
 }

@@ -50,7 +50,7 @@ pub use report::{DomainReport, Report};
 
 use crate::model::FlushQueue;
 use crate::trace::event::{Event, Header};
-use crate::units::{Granule, Pages, Pfn};
+use crate::units::{Granule, Pages, Pfn, PfnRange};
 
 /// How a recording is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +171,9 @@ pub struct Options {
     pub granule: Option<Granule>,
     /// The lowest pfn that may be handed out, where the making of the domains is not on record.
     pub start_pfn: Option<Pfn>,
+    /// Ranges out of use in every domain whose making is not on record, such as the window for
+    /// message-signalled interrupts: the first events of each.
+    pub reserved: Vec<PfnRange>,
     /// The number of CPUs, where the highest that appears is not the highest that there is.
     pub cpus: Option<u32>,
     /// Import what is left although events were lost.
@@ -252,7 +255,7 @@ pub fn import<R: BufRead>(
             Reader::Probes {
                 pairing: Pairing::new(survey.probed.clone()),
                 ledger: Ledger::new(
-                    Domains::new(options.domain.clone()),
+                    Domains::new(options.domain.clone(), &options.reserved),
                     before,
                     header.granule,
                 ),
@@ -275,7 +278,12 @@ pub fn import<R: BufRead>(
                 ));
             }
             let joins = iommu::Joins::of(&mut lines()?, survey.form)?;
-            Reader::Iommu(iommu::Importer::new(level, header.granule, joins))
+            Reader::Iommu(iommu::Importer::new(
+                level,
+                header.granule,
+                joins,
+                &options.reserved,
+            ))
         }
         Evidence::Ranges => Reader::Ranges(kernel_log::Importer::new(header.granule, options)),
     };
@@ -299,7 +307,7 @@ fn gather_live_before<R: BufRead>(
     options: &Options,
 ) -> Result<LiveBefore, Error> {
     let mut pairing = Pairing::new(survey.probed.clone());
-    let mut ledger = Ledger::gathering(Domains::new(options.domain.clone()));
+    let mut ledger = Ledger::gathering(Domains::new(options.domain.clone(), &options.reserved));
     let mut clock = Clock::default();
     let mut events = VecDeque::new();
     let mut report = Report::default();

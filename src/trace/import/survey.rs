@@ -43,7 +43,7 @@ impl Survey {
     ) -> Result<Survey, Error> {
         let mut seen = Seen {
             probed: Probed::default(),
-            domains: Domains::new(options.domain.clone()),
+            domains: Domains::new(options.domain.clone(), &[]),
             dma: dma::Devices::default(),
             iommu: false,
             cpus_stated: None,
