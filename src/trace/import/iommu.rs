@@ -257,6 +257,10 @@ impl Importer {
         part: Part,
         sink: &mut Sink<'_>,
     ) -> Result<(), Problem> {
+        if part.start & (self.granule.bytes() - 1) != 0 {
+            let start = format!("{:#x}", part.start);
+            return Err(record.wrong("iova", &start, "whole granules; another --granule?"));
+        }
         let number = self.number;
         self.number += 1;
         let context = Context::of(record);

@@ -131,6 +131,10 @@ impl<R: BufRead> Lines<R> {
         &self.text
     }
 
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// An error in the line that was read last.
     pub(super) fn error(&self, problem: Problem) -> Error {
         Error::new(&self.file, Some(self.number), problem)

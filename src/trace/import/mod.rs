@@ -85,6 +85,15 @@ impl Form {
         }
     }
 
+    /// A line that is none of this form's.
+    fn not_a_record(self, text: String) -> Problem {
+        Problem::NotARecord {
+            form: self.name(),
+            expected: self.expected(),
+            text,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Form::Ftrace => "ftrace text",
