@@ -5,10 +5,14 @@
 //! * [`units`]: pfns, pages, granules, so that bytes and pages cannot mix.
 //! * [`model`]: the allocators, pure state machines.
 //! * [`replay`]: virtual time; drives an allocator with requests.
+//! * [`measure`]: what a replay came to, in figures.
 //! * [`trace`]: events; reading, checking and writing them.
+//! * [`workload`]: synthetic clients.
 
+pub mod measure;
 pub mod model;
 pub mod replay;
 pub mod trace;
 pub mod units;
 pub mod words;
+pub mod workload;
