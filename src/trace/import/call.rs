@@ -22,8 +22,7 @@ pub(super) enum What {
         limit: Pfn,
         flush: bool,
         got: Answer,
-        /// Whether the tree was seen to be searched.
-        searched: bool,
+        from: From,
     },
     Alloc {
         pages: Pages,
@@ -48,6 +47,15 @@ pub(super) enum What {
         range: PfnRange,
     },
     CpuDead,
+}
+
+/// Where a fast allocation's answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    Caches,
+    Tree,
+    /// `alloc_iova` has no probes, so that nobody saw.
+    Unseen,
 }
 
 /// What an allocation answered.
@@ -90,10 +98,10 @@ impl Call {
 }
 
 impl What {
-    /// Of an allocation, whether the tree was searched.
+    /// Of an allocation, whether the tree was seen to be searched.
     pub(super) fn searched(&self) -> Option<bool> {
         match self {
-            What::AllocFast { searched, .. } => Some(*searched),
+            What::AllocFast { from, .. } => Some(*from == From::Tree),
             What::Alloc { .. } => Some(true),
             _ => None,
         }

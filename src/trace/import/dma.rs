@@ -101,7 +101,7 @@ impl Devices {
         let mapped = first("dma_addr").or_else(|| first("dma_addrs"));
         let physical = first("phys_addr").or_else(|| first("phys_addrs"));
         match (mapped, physical) {
-            (Some(MAPPING_ERROR), _) | (None, _) => {}
+            (Some(MAPPING_ERROR) | None, _) => {}
             (mapped, physical) if mapped == physical => addresses.same = true,
             _ => addresses.other = true,
         }

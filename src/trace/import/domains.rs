@@ -65,8 +65,16 @@ pub(super) struct Life {
 #[derive(Debug, Default)]
 pub(super) struct Lives {
     by_pfn: BTreeMap<Pfn, Life>,
-    /// Ids of what came by `alloc_iova`, by the address of the range's record.
-    by_record: BTreeMap<u64, (u64, Option<Pfn>)>,
+    /// What came by `alloc_iova`, by the address of the range's record.
+    by_record: BTreeMap<u64, Named>,
+}
+
+/// What a record's address names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    At(Pfn),
+    /// An id whose place is not on record.
+    Unplaced(u64),
 }
 
 impl Lives {
@@ -99,12 +107,12 @@ impl Lives {
     }
 
     /// Names a direct allocation by its record's address.
-    pub(super) fn name_record(&mut self, iova: u64, id: u64, pfn: Option<Pfn>) {
-        self.by_record.insert(iova, (id, pfn));
+    pub(super) fn name_record(&mut self, iova: u64, named: Named) {
+        self.by_record.insert(iova, named);
     }
 
-    /// The id and place of what a record's address names, once.
-    pub(super) fn take_record(&mut self, iova: u64) -> Option<(u64, Option<Pfn>)> {
+    /// What a record's address names, once.
+    pub(super) fn take_record(&mut self, iova: u64) -> Option<Named> {
         self.by_record.remove(&iova)
     }
 

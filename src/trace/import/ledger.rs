@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::call::{Answer, Call, What};
+use super::call::{Answer, Call, From, What};
 use super::clock::Clock;
-use super::domains::{Domain, Domains, Life};
+use super::domains::{Domain, Domains, Life, Named};
 use super::report::Report;
 use crate::model::Snapshot;
 use crate::replay::Path;
@@ -131,8 +131,11 @@ impl Asked<'_, '_> {
                 limit,
                 flush,
                 got,
-                searched: _,
+                from,
             } => {
+                if from == From::Caches && got != Answer::Failed {
+                    self.check_start();
+                }
                 self.alloc(pages, limit, Path::Fast { flush }, got);
             }
             What::Alloc {
@@ -143,11 +146,12 @@ impl Asked<'_, '_> {
                 iova,
             } => {
                 let id = self.alloc(pages, limit, Path::Direct { align }, got);
-                match got {
-                    Answer::Failed => {}
-                    Answer::Pfn(pfn) => self.domain.lives.name_record(iova, id, Some(pfn)),
-                    Answer::Somewhere => self.domain.lives.name_record(iova, id, None),
-                }
+                let named = match got {
+                    Answer::Failed => return,
+                    Answer::Pfn(pfn) => Named::At(pfn),
+                    Answer::Somewhere => Named::Unplaced(id),
+                };
+                self.domain.lives.name_record(iova, named);
             }
             What::FreeFast { pfn, pages } => self.free_fast(pfn, pages),
             What::FreePfn { pfn } => self.free_pfn(pfn),
@@ -185,6 +189,19 @@ impl Asked<'_, '_> {
             got,
         });
         id
+    }
+
+    /// What the caches hand out was freed before, if not on record then earlier.
+    fn check_start(&mut self) {
+        let domain = &mut self.domain.report;
+        if domain.frees == 0 && domain.from_start {
+            domain.from_start = false;
+            self.sink.report.note(format!(
+                "domain {} handed out a cached range before one was freed on record: it was made on \
+                 record, but used before the probes were set",
+                self.dom
+            ));
+        }
     }
 
     /// Notes a life; whatever is in its place was freed unseen.
@@ -261,9 +278,8 @@ impl Asked<'_, '_> {
     fn free_iova(&mut self, iova: u64, pfn: Option<Pfn>) {
         let named = self.domain.lives.take_record(iova);
         match (pfn, named) {
-            (Some(pfn), _) => self.free_pfn(pfn),
-            (None, Some((_, Some(pfn)))) => self.free_pfn(pfn),
-            (None, Some((id, None))) => self.free(id),
+            (Some(pfn), _) | (None, Some(Named::At(pfn))) => self.free_pfn(pfn),
+            (None, Some(Named::Unplaced(id))) => self.free(id),
             (None, None) => self.sink.report.frees_unknown += 1,
         }
     }

@@ -111,13 +111,13 @@ impl Order {
                 _ => None,
             })
         };
-        let after = later(at).filter(|(_, other)| {
+        let mut after = later(at).filter(|(_, other)| {
             other.frees(got)
                 || searched
                     && other.what.searched() == Some(true)
                     && other.got().is_some_and(|other| other > got)
         });
-        let earliest = after.last().map_or(at, |(index, _)| index);
+        let earliest = after.next_back().map_or(at, |(index, _)| index);
         if searched {
             return earliest;
         }

@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::call::{Answer, Call, What};
+use super::call::{Answer, Call, From, What};
 use super::error::Problem;
 use super::functions::{Edge, Function, Probed, dead_cpu};
 use super::line::{Context, Record};
@@ -187,7 +187,13 @@ impl Pairing {
                 pages,
                 limit,
                 flush: flag,
-                searched: entered.searched,
+                from: if entered.searched {
+                    From::Tree
+                } else if self.probed.seen(Function::Alloc).entries {
+                    From::Caches
+                } else {
+                    From::Unseen
+                },
                 got: match record.number("pfn")? {
                     0 => Answer::Failed,
                     pfn => Answer::Pfn(Pfn(pfn)),

@@ -80,7 +80,7 @@ pub struct DomainReport {
     pub number: Option<u64>,
     /// What the recording calls it: the pointer, the device or the group.
     pub name: String,
-    /// Whether it was made on record, so that its whole life is known.
+    /// Whether its whole life is on record: it was made there, and not used unseen after that.
     pub from_start: bool,
     /// Allocations.
     pub allocs: u64,
@@ -231,7 +231,7 @@ impl fmt::Display for DomainReport {
         let began = if self.from_start {
             "on record from its start"
         } else {
-            "already there when the recording began"
+            "in use before the recording began"
         };
         write!(
             f,

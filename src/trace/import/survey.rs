@@ -62,7 +62,7 @@ impl Survey {
                 seen.refuse_odd(file, form)?;
             }
             match form {
-                Some(Form::KernelLog) => continue,
+                Some(Form::KernelLog) => {}
                 // Nothing recognised yet: headers look alike, and a log may begin with anything.
                 None => seen.take_head(lines, options)?,
                 Some(form) => seen.take(lines, form, options)?,
@@ -196,19 +196,18 @@ impl Survey {
     }
 
     fn layouts_differ(&self) -> String {
-        let mut message =
-            "the domains differ in granule or start_pfn, of which a trace has one: \
-                           choose with --domain NUMBER:"
-                .to_owned();
-        for domain in self.domains.all() {
-            if let Some((granule, start_pfn)) = domain.made {
-                let (ordinal, name) = (domain.report.ordinal, &domain.report.name);
-                let granule = granule.bytes();
-                message +=
-                    &format!(" {ordinal} ({name}: granule {granule}, start_pfn {start_pfn})");
-            }
-        }
-        message
+        let layouts = self.domains.all().iter().filter_map(|domain| {
+            let (granule, start_pfn) = domain.made?;
+            let (ordinal, name) = (domain.report.ordinal, &domain.report.name);
+            let granule = granule.bytes();
+            Some(format!("{ordinal} ({name}) has {granule} and {start_pfn}"))
+        });
+        let layouts: Vec<String> = layouts.take(20).collect();
+        format!(
+            "the domains differ in granule or start_pfn, of which a trace has one: choose with \
+             --domain NUMBER; {}",
+            layouts.join(", ")
+        )
     }
 }
 
