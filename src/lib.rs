@@ -6,8 +6,9 @@
 //! * [`model`]: the allocators, pure state machines.
 //! * [`replay`]: virtual time; drives an allocator with requests.
 //! * [`trace`]: events; reading, checking and writing them.
-//! * [`workload`]: synthetic clients.
+//! * [`workload`], [`fault`]: synthetic clients; what goes wrong and when.
 
+pub mod fault;
 pub mod model;
 pub mod replay;
 pub mod trace;
