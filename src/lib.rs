@@ -7,10 +7,12 @@
 //! * [`replay`]: virtual time; drives an allocator with requests.
 //! * [`trace`]: events; reading, checking and writing them.
 //! * [`workload`], [`fault`]: synthetic clients; what goes wrong and when.
+//! * [`scenario`]: scenario files.
 
 pub mod fault;
 pub mod model;
 pub mod replay;
+pub mod scenario;
 pub mod trace;
 pub mod units;
 pub mod words;
