@@ -5,11 +5,13 @@
 //! * [`units`]: pfns, pages, granules, so that bytes and pages cannot mix.
 //! * [`model`]: the allocators, pure state machines.
 //! * [`replay`]: virtual time; drives an allocator with requests.
+//! * [`measure`]: what a replay came to, in figures.
 //! * [`trace`]: events; reading, checking and writing them.
 //! * [`workload`], [`fault`]: synthetic clients; what goes wrong and when.
 //! * [`scenario`]: scenario files.
 
 pub mod fault;
+pub mod measure;
 pub mod model;
 pub mod replay;
 pub mod scenario;

@@ -56,6 +56,10 @@ impl Gap {
         Pages(self.end - self.lo)
     }
 
+    pub(super) fn is_empty(self) -> bool {
+        self.lo == self.end
+    }
+
     /// The largest aligned request; every smaller one fits as well.
     pub(super) fn aligned_fit(self, alignment: Alignment) -> Pages {
         if let Alignment::AtMost { order } = alignment {

@@ -7,8 +7,8 @@
 //! to its size and not aligned at all (see [`gap`]). The shape of the tree is the textbook's
 //! (CLRS), move by move, since one rule of the kernel's can see it ([`Ranges::at_limit`]).
 //!
-//! Nodes live in an arena and are named by index; 64 bytes a range. What is given up: walking
-//! a step costs more than in a tree without summaries, so nothing here walks.
+//! Nodes live in an arena and are named by index; a range costs 64 to 80 bytes. What is given
+//! up: every insertion and removal goes up to the root, where the kernel's stop early.
 
 mod gap;
 mod rebalance;
@@ -109,8 +109,10 @@ enum Sign {
 pub struct Ranges {
     nodes: Vec<Node>,
     root: NodeId,
-    /// Places in the arena that hold no range, to be used again.
-    vacant: Vec<NodeId>,
+    /// A place in the arena that holds no range, to be used again; its parent is the next.
+    vacant: NodeId,
+    /// Gaps that are not empty.
+    gaps: u64,
     alignment: Alignment,
 }
 
@@ -125,7 +127,8 @@ impl Ranges {
         let mut ranges = Ranges {
             nodes: vec![Node::EMPTY, anchor],
             root: NodeId::ANCHOR,
-            vacant: Vec::new(),
+            vacant: NIL,
+            gaps: 1,
             alignment,
         };
         ranges.summarise(NodeId::ANCHOR);
@@ -140,6 +143,11 @@ impl Ranges {
     /// Whether there is nothing but the anchor.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many gaps there are between ranges, and between them, pfn 0 and the anchor.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// A range's lowest pfn.
@@ -211,12 +219,15 @@ impl Ranges {
 
     /// Adds a range that overlaps none of the set, in the gap below `above`.
     pub fn insert_below(&mut self, above: NodeId, range: PfnRange) -> NodeId {
-        let successor = self.node(above);
+        let successor = *self.node(above);
         assert!(
             successor.gap_lo <= range.lo() && range.hi() < successor.lo,
             "{range} does not fit below {}",
             successor.lo
         );
+        let split_off = u64::from(successor.gap_lo < range.lo())
+            + u64::from(range.hi().0 + 1 < successor.lo.0);
+        self.gaps = self.gaps + split_off - 1;
         let node = Node {
             lo: range.lo(),
             hi: range.hi(),
@@ -241,6 +252,37 @@ impl Ranges {
         id
     }
 
+    /// Replaces all ranges by others, ascending and disjoint, inserted one after the other.
+    pub fn refill(&mut self, ranges: &[PfnRange]) {
+        *self = Ranges::new(self.alignment);
+        for &range in ranges {
+            self.insert_below(NodeId::ANCHOR, range);
+        }
+    }
+
+    /// The highest place from `low` on and below `limit` (exclusive) for a request.
+    pub fn highest_place(
+        &self,
+        size: Pages,
+        limit: Pfn,
+        aligned: bool,
+        low: Pfn,
+    ) -> Option<Pfn> {
+        let need = Need::new(size, aligned);
+        let (_, end) = self.topmost_gap(limit, need)?;
+        let place = Pfn((end.0 - size.0) & !self.misaligned(need));
+        (place >= low).then_some(place)
+    }
+
+    /// The bits that the first pfn of a request lacks.
+    pub fn misaligned(&self, need: Need) -> u64 {
+        if need.aligned {
+            (1 << self.alignment.order_of(need.size)) - 1
+        } else {
+            0
+        }
+    }
+
     /// Adds a range that overlaps none of the set.
     pub fn insert(&mut self, range: PfnRange) -> NodeId {
         let above = self.lowest_from(range.lo());
@@ -254,9 +296,13 @@ impl Ranges {
             "the anchor is never removed"
         );
         let above = self.next(id).unwrap_or(NodeId::ANCHOR);
+        let joined = u64::from(!self.node(id).gap().is_empty())
+            + u64::from(!self.node(above).gap().is_empty());
+        self.gaps = self.gaps + 1 - joined;
         self.node_mut(above).gap_lo = self.node(id).gap_lo;
         self.unlink(id, above);
-        self.vacant.push(id);
+        self.node_mut(id).parent = self.vacant;
+        self.vacant = id;
     }
 
     /// Lowers a range's `lo`, down to pfns that no other range has.
@@ -267,7 +313,9 @@ impl Ranges {
             "{lo} is not in the gap below {}",
             node.lo
         );
+        let closed = node.gap_lo == lo && lo < node.lo;
         node.lo = lo;
+        self.gaps -= u64::from(closed);
         while id != NIL {
             self.summarise(id);
             id = self.node(id).parent;
@@ -275,13 +323,20 @@ impl Ranges {
     }
 
     fn place(&mut self, node: Node) -> NodeId {
-        if let Some(id) = self.vacant.pop() {
+        if self.vacant != NIL {
+            let id = self.vacant;
+            self.vacant = self.node(id).parent;
             *self.node_mut(id) = node;
             return id;
         }
-        let index = u32::try_from(self.nodes.len()).expect("a set holds less than 2^32 ranges");
+        if self.nodes.len() == self.nodes.capacity() {
+            // By a quarter, so that a range costs 80 bytes at the most.
+            self.nodes.reserve_exact(self.nodes.len() / 4 + 16);
+        }
+        let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(RED));
+        assert!(id.0 < RED, "a set holds less than 2^31 ranges");
         self.nodes.push(node);
-        NodeId(index)
+        id
     }
 
     fn node(&self, id: NodeId) -> &Node {

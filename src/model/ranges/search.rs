@@ -1,7 +1,7 @@
 //! Questions about the order of the ranges and the gaps between them, each answered in
 //! O(log n) from the subtree summaries.
 
-use super::{NIL, Node, NodeId, Ranges};
+use super::{Gap, NIL, Node, NodeId, Ranges};
 use crate::units::{Pages, Pfn};
 
 /// What a gap must take.
@@ -12,6 +12,17 @@ pub struct Need {
     /// Whether they must be aligned to their size, as the set's
     /// [`Alignment`](super::Alignment) has it.
     pub aligned: bool,
+}
+
+impl Need {
+    /// A request of `size`. Beyond 2^63 pages the kernel's shift wraps (x86), and nothing is
+    /// aligned.
+    pub fn new(size: Pages, aligned: bool) -> Need {
+        Need {
+            size,
+            aligned: aligned && size.order() < 64,
+        }
+    }
 }
 
 /// Where a walk down the ranges stopped.
@@ -164,7 +175,20 @@ impl Ranges {
         }
     }
 
-    /// The same within a subtree that is known to have such a range.
+    /// The topmost gap that takes `need` below `limit` (exclusive): from its first pfn up to
+    /// its end, or to the limit if that lies within. The lowest gap begins at pfn 0.
+    pub fn topmost_gap(&self, limit: Pfn, need: Need) -> Option<(Pfn, Pfn)> {
+        let above = self.lowest_from(limit);
+        let lo = self.node(above).gap_lo;
+        if lo < limit && self.takes(Gap::new(lo, limit), need) {
+            return Some((lo, limit));
+        }
+        let stop = self.first_fit_down(self.previous(above)?, need)?;
+        let node = self.node(stop.at);
+        Some((node.gap_lo, node.lo))
+    }
+
+    /// The first such range within a subtree that is known to have such a range.
     fn topmost_fit(&self, mut id: NodeId, need: Need, mut passed: u64) -> Stop {
         loop {
             let node = self.node(id);
@@ -194,7 +218,10 @@ impl Ranges {
     }
 
     fn own_gap_fits(&self, id: NodeId, need: Need) -> bool {
-        let gap = self.node(id).gap();
+        self.takes(self.node(id).gap(), need)
+    }
+
+    fn takes(&self, gap: Gap, need: Need) -> bool {
         need.size <= gap.len()
             && (!need.aligned || need.size <= gap.aligned_fit(self.alignment))
     }

@@ -1,0 +1,59 @@
+//! The recording's clock into the trace's: from 0 at the first event, never back.
+
+use std::collections::BTreeMap;
+
+use super::error::Problem;
+use super::line::Record;
+use super::report::Report;
+use crate::units::{Cpu, Nanos};
+
+/// How far the clocks of two CPUs may be apart; the kernel's worst clock stays within a few
+/// milliseconds.
+const SKEW_MAX_NS: u64 = 100_000_000;
+
+/// Watches the times of records.
+///
+/// The order of the lines is kept, since that is the order in which the tracer merged the CPUs; a time
+/// that goes back between CPUs counts as that of the line before.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    now: u64,
+    by_cpu: BTreeMap<Cpu, u64>,
+    start: Option<u64>,
+}
+
+impl Clock {
+    /// Takes the time of the next record.
+    pub(super) fn see(
+        &mut self,
+        record: &Record<'_>,
+        report: &mut Report,
+    ) -> Result<(), Problem> {
+        let own = self.by_cpu.insert(record.cpu, record.at).unwrap_or(0);
+        if record.at < own {
+            return Err(Problem::TimeGoesBack {
+                back_ns: own - record.at,
+                whose: "on one CPU",
+            });
+        }
+        let back_ns = self.now.saturating_sub(record.at);
+        if back_ns > SKEW_MAX_NS {
+            return Err(Problem::TimeGoesBack {
+                back_ns,
+                whose: "between CPUs",
+            });
+        }
+        if back_ns > 0 {
+            report.times_back += 1;
+            report.time_back_max_ns = report.time_back_max_ns.max(back_ns);
+        }
+        self.now = self.now.max(record.at);
+        Ok(())
+    }
+
+    /// The trace's time at the record that was seen last; the first call is the start.
+    pub(super) fn now(&mut self) -> Nanos {
+        let start = *self.start.get_or_insert(self.now);
+        Nanos(self.now - start)
+    }
+}
