@@ -7,11 +7,13 @@
 //! * [`held`]: where the ranges are: with callers, in caches, in flush queues.
 //! * [`cause`]: why a request failed.
 //! * [`fragmentation`]: what the address space looks like.
+//! * [`decision`]: what an allocator made of one request.
 //! * [`difference`]: where two allocators answer one request differently.
 //! * [`agreement`]: whether a replay answers as the recorded kernel did.
 
 pub mod agreement;
 pub mod cause;
+pub mod decision;
 pub mod difference;
 pub mod fragmentation;
 pub mod held;
@@ -22,7 +24,8 @@ pub(crate) mod testing;
 
 pub use agreement::{Agreement, Disagreement};
 pub use cause::Cause;
-pub use difference::{Difference, Outcome};
+pub use decision::{Decision, Refused};
+pub use difference::Difference;
 pub use held::Held;
 pub use steps::Steps;
 pub use summary::{Figures, Summary};

@@ -4,6 +4,7 @@
 mod arbitrary;
 pub mod check;
 pub mod compress;
+pub mod digest;
 mod error;
 pub mod event;
 pub mod import;
