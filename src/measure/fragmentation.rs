@@ -41,7 +41,7 @@ impl Shape {
 
 /// Looks at a domain's window from `start_pfn` to `limit` (inclusive).
 ///
-/// Costs O(log n) for each bit of a pfn, and O(log n) for each range that is held back.
+/// Costs O(log n), and O(log n) for each range that is held back.
 pub fn look(config: &DomainConfig, domain: &Domain, limit: Pfn) -> Shape {
     let space = domain.space();
     let ranges = space.ranges();
@@ -49,44 +49,19 @@ pub fn look(config: &DomainConfig, domain: &Domain, limit: Pfn) -> Shape {
     let cached = window.pages_of(ranges, &cause::cached(domain));
     let queued = window.pages_of(ranges, &cause::queued(domain));
     let used = window.used(ranges);
-    let largest = |aligned| {
-        largest_that(window.pages(), |size| {
-            space.highest_place(size, limit, aligned).is_some()
-        })
-    };
-    let largest_request = largest(true);
-    let largest_block = Pages(
-        largest_request
-            .0
-            .checked_ilog2()
-            .map_or(0, |order| 1 << order),
-    );
+    let largest = space.largest(limit);
+    let order = largest.aligned.0.checked_ilog2();
     Shape {
         used: Pages(used.0.saturating_sub(cached.0).saturating_sub(queued.0)),
         cached,
         queued,
         free: Pages(window.pages().0 - used.0),
         gaps: ranges.gaps(),
-        largest_gap: largest(false),
-        largest_block,
-        largest_request,
+        largest_gap: largest.any,
+        largest_block: Pages(order.map_or(0, |order| 1 << order)),
+        largest_request: largest.aligned,
         max32: space.state().max32,
     }
-}
-
-/// The largest size up to `most` that fits, given that all smaller ones fit as well; 0 if
-/// none does.
-fn largest_that(most: Pages, fits: impl Fn(Pages) -> bool) -> Pages {
-    let (mut fitting, mut beyond) = (0, most.0.saturating_add(1));
-    while beyond - fitting > 1 {
-        let middle = fitting + (beyond - fitting) / 2;
-        if fits(Pages(middle)) {
-            fitting = middle;
-        } else {
-            beyond = middle;
-        }
-    }
-    Pages(fitting)
 }
 
 #[cfg(test)]

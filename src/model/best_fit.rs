@@ -6,7 +6,7 @@
 
 use super::allocator::Rules;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{Need, NodeId, Ranges};
+use super::ranges::{Largest, Need, NodeId, Ranges};
 use super::space::Space;
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
@@ -125,6 +125,10 @@ impl AddressSpace for BestFit {
 
     fn highest_place(&self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Option<Pfn> {
         self.space.highest_place(size, limit_pfn, aligned)
+    }
+
+    fn largest(&self, limit_pfn: Pfn) -> Largest {
+        self.space.largest(limit_pfn)
     }
 
     fn state(&self) -> State {

@@ -16,7 +16,7 @@ mod search;
 
 pub use gap::Alignment;
 use gap::Gap;
-pub use search::{Need, Stop};
+pub use search::{Largest, Need, Stop};
 
 use crate::units::{Pages, Pfn, PfnRange};
 
