@@ -7,11 +7,14 @@
 //! * [`replay`]: virtual time; drives an allocator with requests.
 //! * [`measure`]: what a replay came to, in figures.
 //! * [`trace`]: events; reading, checking and writing them.
-//! * [`workload`]: synthetic clients.
+//! * [`workload`], [`fault`]: synthetic clients; what goes wrong and when.
+//! * [`scenario`]: scenario files.
 
+pub mod fault;
 pub mod measure;
 pub mod model;
 pub mod replay;
+pub mod scenario;
 pub mod trace;
 pub mod units;
 pub mod words;

@@ -263,9 +263,9 @@ impl Ranges {
     fn subtree_fits(node: &Node, need: Need) -> bool {
         need.size
             <= if need.aligned {
-                node.aligned_max
+                node.maxima.aligned
             } else {
-                node.any_max
+                node.maxima.any
             }
     }
 

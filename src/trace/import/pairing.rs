@@ -13,215 +13,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::call::{Answer, Call, From, What};
 use super::error::Problem;
-use super::line::{Place, Record, address};
+use super::functions::{Edge, Function, Probed, dead_cpu};
+use super::line::{Context, Record};
+use super::order::{Order, Ticket};
 use super::report::Report;
 use crate::units::{Cpu, Pages, Pfn, PfnRange};
-
-/// The functions that are probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Function {
-    AllocFast,
-    FreeFast,
-    Alloc,
-    FreePfn,
-    FreeIova,
-    Reserve,
-    Init,
-    Put,
-    CpuDead,
-}
-
-/// Their names in the kernel.
-const FUNCTIONS: [(&str, Function); 9] = [
-    ("alloc_iova_fast", Function::AllocFast),
-    ("free_iova_fast", Function::FreeFast),
-    ("alloc_iova", Function::Alloc),
-    ("free_iova", Function::FreePfn),
-    ("__free_iova", Function::FreeIova),
-    ("reserve_iova", Function::Reserve),
-    ("init_iova_domain", Function::Init),
-    ("put_iova_domain", Function::Put),
-    ("iova_cpuhp_dead", Function::CpuDead),
-];
-
-/// What the names of probes add to the function's.
-const ENTRY_SUFFIXES: [&str; 2] = ["__entry", "_entry"];
-const RETURN_SUFFIXES: [&str; 4] = ["_ret", "__exit", "__return", "_exit"];
-
-/// Which end of a call a probe saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Edge {
-    Entry,
-    Return,
-}
-
-impl Function {
-    /// The function and the edge that a record tells of; none for other records.
-    pub(super) fn of(record: &Record<'_>) -> Option<(Function, Edge)> {
-        let name = record.event;
-        let without = |suffixes: &[&str]| suffixes.iter().find_map(|s| name.strip_suffix(s));
-        let named = |name: &str| FUNCTIONS.iter().find(|(known, _)| *known == name);
-        let (function, edge) = if let Some((_, function)) = named(name) {
-            (*function, Edge::Entry)
-        } else if let Some((_, function)) = without(&RETURN_SUFFIXES).and_then(named) {
-            (*function, Edge::Return)
-        } else {
-            let (_, function) = without(&ENTRY_SUFFIXES).and_then(named)?;
-            (*function, Edge::Entry)
-        };
-        Some(match record.place() {
-            Some(Place::Return { .. }) => (function, Edge::Return),
-            Some(Place::Entry(_)) => (function, Edge::Entry),
-            None => (function, edge),
-        })
-    }
-
-    fn name(self) -> &'static str {
-        let named = FUNCTIONS.iter().find(|(_, known)| *known == self);
-        named.map_or("", |(name, _)| name)
-    }
-}
-
-/// What is known of the probes before the calls are read.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Probed {
-    /// By function: whether entries and returns are on record, and its address.
-    seen: BTreeMap<Function, Seen>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    entries: bool,
-    returns: bool,
-    address: Option<u64>,
-}
-
-impl Probed {
-    pub(super) fn note(&mut self, record: &Record<'_>, function: Function, edge: Edge) {
-        let seen = self.seen.entry(function).or_default();
-        match edge {
-            Edge::Entry => seen.entries = true,
-            Edge::Return => seen.returns = true,
-        }
-        seen.address = seen.address.or_else(|| match record.place()? {
-            Place::Entry(at) => address(at),
-            Place::Return { function, .. } => address(function),
-        });
-    }
-
-    fn seen(&self, function: Function) -> Seen {
-        self.seen.get(&function).copied().unwrap_or_default()
-    }
-
-    /// Whether requests are on record at all.
-    pub(super) fn any_request(&self) -> bool {
-        let on_record = |function| {
-            let seen = self.seen(function);
-            seen.entries || seen.returns
-        };
-        on_record(Function::AllocFast) || on_record(Function::Alloc)
-    }
-
-    /// What is missing for calls to be told.
-    pub(super) fn check(&self) -> Result<(), String> {
-        for function in [Function::AllocFast, Function::Alloc] {
-            let seen = self.seen(function);
-            if seen.entries && !seen.returns {
-                let name = function.name();
-                return Err(format!(
-                    "`{name}` is on record without its returns: which address was handed out \
-                     cannot be known; add a return probe, such as `r:iova/{name}_ret {name} \
-                     pfn=$retval`"
-                ));
-            }
-        }
-        for function in [Function::Init, Function::Put] {
-            let seen = self.seen(function);
-            if seen.returns && !seen.entries {
-                let name = function.name();
-                return Err(format!(
-                    "`{name}` is on record by its returns alone: probe its entries too"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a return goes back into `outer`; none where the line cannot tell.
-    fn returns_into(&self, place: Option<Place<'_>>, outer: Function) -> Option<bool> {
-        /// No function of the allocator is longer.
-        const LENGTH_MAX: u64 = 0x1000;
-        let Some(Place::Return { function, to }) = place else {
-            return None;
-        };
-        if address(function).is_some() {
-            let outer = self.seen(outer).address?;
-            let to = address(to)?;
-            return Some(to.checked_sub(outer).is_some_and(|at| at < LENGTH_MAX));
-        }
-        let symbol = to.split(['+', '.']).next();
-        Some(symbol == Some(outer.name()))
-    }
-}
-
-/// A call that somebody made of the allocator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Call {
-    /// The CPU on which it began.
-    pub cpu: Cpu,
-    /// The domain's pointer; 0 where the call is about none.
-    pub domain: u64,
-    pub what: What,
-}
-
-/// What was called, with the kernel's answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    AllocFast {
-        pages: Pages,
-        limit: Pfn,
-        flush: bool,
-        got: Answer,
-    },
-    Alloc {
-        pages: Pages,
-        limit: Pfn,
-        align: bool,
-        got: Answer,
-        /// The address of the range's record.
-        iova: u64,
-    },
-    FreeFast {
-        pfn: Pfn,
-        pages: Pages,
-    },
-    FreePfn {
-        pfn: Pfn,
-    },
-    FreeIova {
-        iova: u64,
-        pfn: Option<Pfn>,
-    },
-    Reserve {
-        range: PfnRange,
-    },
-    CpuDead,
-}
-
-/// What an allocation answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Failed,
-    Pfn(Pfn),
-    /// It succeeded; the probe does not say with what.
-    Somewhere,
-}
 
 /// An entry whose return has not come yet.
 #[derive(Clone, Copy, Debug)]
 struct Open {
+    ticket: Ticket,
     function: Function,
+    at: u64,
     cpu: Cpu,
     domain: u64,
     pages: Pages,
@@ -229,23 +34,8 @@ struct Open {
     /// `flush` or `align`.
     flag: bool,
     nested: bool,
-}
-
-/// Whose lines belong together: a task's, or those of a CPU's idle task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Context {
-    Task(u32),
-    Idle(Cpu),
-}
-
-impl Context {
-    pub(super) fn of(record: &Record<'_>) -> Context {
-        if record.pid == 0 {
-            Context::Idle(record.cpu)
-        } else {
-            Context::Task(record.pid)
-        }
-    }
+    /// An `alloc_iova` was seen inside.
+    searched: bool,
 }
 
 /// A free that may be about to call another one.
@@ -269,6 +59,8 @@ const FREED_MAX: usize = 512;
 #[derive(Debug)]
 pub(super) struct Pairing {
     probed: Probed,
+    order: Order,
+    tickets: u64,
     open: BTreeMap<Context, Vec<Open>>,
     freed: BTreeMap<Cpu, VecDeque<Freed>>,
 }
@@ -277,44 +69,63 @@ impl Pairing {
     pub(super) fn new(probed: Probed) -> Pairing {
         Pairing {
             probed,
+            order: Order::default(),
+            tickets: 0,
             open: BTreeMap::new(),
             freed: BTreeMap::new(),
         }
     }
 
-    /// Takes a record of `function`; gives the call that it completes, if any.
+    /// Takes a record of `function`. What it completes is there to [`pop`](Self::pop) when all that
+    /// began before has returned.
     pub(super) fn take(
         &mut self,
         record: &Record<'_>,
         function: Function,
         edge: Edge,
         report: &mut Report,
-    ) -> Result<Option<Call>, Problem> {
+    ) -> Result<(), Problem> {
         match (function, edge) {
             (Function::AllocFast | Function::Alloc, Edge::Entry) => {
-                self.enter(record, function, report)?;
-                Ok(None)
+                self.enter(record, function, report)
             }
             (Function::AllocFast | Function::Alloc, Edge::Return) => {
                 self.leave(record, function, report)
             }
             // Where a function has probes at both ends, its entry is what counts.
-            (_, Edge::Return) if self.probed.seen(function).entries => Ok(None),
+            (_, Edge::Return) if self.probed.seen(function).entries => Ok(()),
             (Function::FreeFast | Function::FreePfn | Function::FreeIova, _) => {
                 self.free(record, function, report)
             }
-            (Function::Reserve, _) => reserve(record).map(Some),
+            (Function::Reserve, _) => {
+                self.order.push(reserve(record)?);
+                Ok(())
+            }
             // Which domain a pointer means is `Domains`' business.
-            (Function::Init | Function::Put, _) => Ok(None),
-            (Function::CpuDead, _) => Ok(Some(Call {
-                cpu: dead_cpu(record)?,
-                domain: 0,
-                what: What::CpuDead,
-            })),
+            (Function::Init | Function::Put, _) => Ok(()),
+            (Function::CpuDead, _) => {
+                self.order.push(Call {
+                    at: record.at,
+                    cpu: dead_cpu(record)?,
+                    domain: 0,
+                    what: What::CpuDead,
+                });
+                Ok(())
+            }
         }
     }
 
-    /// Entries without a return, at the end of the recording.
+    /// The next call in order, at a moment of the recording's clock.
+    pub(super) fn pop(&mut self, now: u64) -> Option<Call> {
+        self.order.pop(now)
+    }
+
+    /// The next call in order, at the end of the recording.
+    pub(super) fn pop_last(&mut self) -> Option<Call> {
+        self.order.pop_last()
+    }
+
+    /// Counts entries without a return, at the end of the recording.
     pub(super) fn finish(&self, report: &mut Report) {
         report.open_at_end += self
             .open
@@ -329,16 +140,25 @@ impl Pairing {
         function: Function,
         report: &mut Report,
     ) -> Result<(), Problem> {
-        let mut entered = arguments(record, function)?;
+        self.tickets += 1;
+        let mut entered = arguments(record, function, Ticket(self.tickets))?;
         let context = Context::of(record);
         let open = self.open.entry(context).or_default();
-        entered.nested = function == Function::Alloc && is_inside(open, &entered);
+        if function == Function::Alloc
+            && let Some(outer) = open.last_mut().filter(|outer| is_inside(outer, &entered))
+        {
+            outer.searched = true;
+            entered.nested = true;
+        }
         let same = |other: &Open| other.function == function;
         if open.iter().filter(|other| same(other)).count() >= DEPTH_MAX
             && let Some(oldest) = open.iter().position(same)
         {
-            open.remove(oldest);
+            self.order.abandon(open.remove(oldest).ticket);
             report.entries_unmatched += 1;
+        }
+        if !entered.nested {
+            self.order.open(entered.ticket, record.at);
         }
         open.push(entered);
         Ok(())
@@ -349,16 +169,17 @@ impl Pairing {
         record: &Record<'_>,
         function: Function,
         report: &mut Report,
-    ) -> Result<Option<Call>, Problem> {
+    ) -> Result<(), Problem> {
         let Some(entered) = self.close(record, function, report)? else {
-            return Ok(None);
+            return Ok(());
         };
         let inside = self
             .probed
             .returns_into(record.place(), Function::AllocFast);
         if function == Function::Alloc && inside.unwrap_or(entered.nested) {
             report.nested += 1;
-            return Ok(None);
+            self.order.abandon(entered.ticket);
+            return Ok(());
         }
         let (pages, limit, flag) = (entered.pages, entered.limit, entered.flag);
         let what = if function == Function::AllocFast {
@@ -366,6 +187,13 @@ impl Pairing {
                 pages,
                 limit,
                 flush: flag,
+                from: if entered.searched {
+                    From::Tree
+                } else if self.probed.seen(Function::Alloc).entries {
+                    From::Caches
+                } else {
+                    From::Unseen
+                },
                 got: match record.number("pfn")? {
                     0 => Answer::Failed,
                     pfn => Answer::Pfn(Pfn(pfn)),
@@ -392,11 +220,14 @@ impl Pairing {
         {
             self.forget_freed(entered.domain, pfn);
         }
-        Ok(Some(Call {
+        let call = Call {
+            at: entered.at,
             cpu: entered.cpu,
             domain: entered.domain,
             what,
-        }))
+        };
+        self.order.close(entered.ticket, call);
+        Ok(())
     }
 
     /// The entry of the call that a record ends: the innermost open one, or, of a probe at exits
@@ -408,7 +239,7 @@ impl Pairing {
         report: &mut Report,
     ) -> Result<Option<Open>, Problem> {
         if !self.probed.seen(function).entries {
-            return arguments(record, function).map(Some);
+            return arguments(record, function, Ticket(0)).map(Some);
         }
         let domain = record.optional("iovad")?;
         let context = Context::of(record);
@@ -418,9 +249,11 @@ impl Pairing {
         };
         let found = open.iter().rposition(ends);
         let entered = found.map(|at| {
-            report.entries_unmatched += (open.len() - at - 1) as u64;
-            let entered = open[at];
-            open.truncate(at);
+            for inner in open.drain(at + 1..) {
+                report.entries_unmatched += 1;
+                self.order.abandon(inner.ticket);
+            }
+            let entered = open.remove(at);
             report.migrated += u64::from(entered.cpu != record.cpu);
             entered
         });
@@ -436,7 +269,7 @@ impl Pairing {
         record: &Record<'_>,
         function: Function,
         report: &mut Report,
-    ) -> Result<Option<Call>, Problem> {
+    ) -> Result<(), Problem> {
         let domain = record.number("iovad")?;
         let pfn = match function {
             Function::FreeIova => record.optional("lo")?.map(Pfn),
@@ -455,7 +288,7 @@ impl Pairing {
                 report.nested += 1;
                 // 5.12 and before: fast calls `free_iova`, and that calls `__free_iova`.
                 self.remember(record, function, domain, pfn);
-                return Ok(None);
+                return Ok(());
             }
         }
         self.remember(record, function, domain, pfn);
@@ -470,11 +303,13 @@ impl Pairing {
                 pfn,
             },
         };
-        Ok(Some(Call {
+        self.order.push(Call {
+            at: record.at,
             cpu: record.cpu,
             domain,
             what,
-        }))
+        });
+        Ok(())
     }
 
     fn remember(
@@ -532,29 +367,30 @@ impl Pairing {
 }
 
 /// Whether an `alloc_iova` is the one that the innermost open `alloc_iova_fast` makes.
-fn is_inside(open: &[Open], entered: &Open) -> bool {
-    open.last().is_some_and(|outer| {
-        outer.function == Function::AllocFast
-            && outer.domain == entered.domain
-            && outer.limit == entered.limit
-            && (outer.pages == entered.pages
-                || outer.pages.0.checked_next_power_of_two() == Some(entered.pages.0))
-    })
+fn is_inside(outer: &Open, entered: &Open) -> bool {
+    outer.function == Function::AllocFast
+        && outer.domain == entered.domain
+        && outer.limit == entered.limit
+        && (outer.pages == entered.pages
+            || outer.pages.0.checked_next_power_of_two() == Some(entered.pages.0))
 }
 
-fn arguments(record: &Record<'_>, function: Function) -> Result<Open, Problem> {
+fn arguments(record: &Record<'_>, function: Function, ticket: Ticket) -> Result<Open, Problem> {
     let flag = match function {
         Function::AllocFast => "flush",
         _ => "align",
     };
     Ok(Open {
+        ticket,
         function,
+        at: record.at,
         cpu: record.cpu,
         domain: record.number("iovad")?,
         pages: pages(record)?,
         limit: Pfn(record.number("limit")?),
         flag: record.number(flag)? != 0,
         nested: false,
+        searched: false,
     })
 }
 
@@ -570,17 +406,9 @@ fn reserve(record: &Record<'_>) -> Result<Call, Problem> {
     let range = PfnRange::new(Pfn(lo), Pfn(hi));
     let range = range.ok_or_else(|| record.wrong("hi", &hi.to_string(), "at least `lo`"))?;
     Ok(Call {
+        at: record.at,
         cpu: record.cpu,
         domain: record.number("iovad")?,
         what: What::Reserve { range },
     })
-}
-
-/// The CPU that `iova_cpuhp_dead` is about.
-pub(super) fn dead_cpu(record: &Record<'_>) -> Result<Cpu, Problem> {
-    let cpu = record.number("cpu")?;
-    match u16::try_from(cpu) {
-        Ok(cpu) => Ok(Cpu(cpu)),
-        Err(_) => Err(record.wrong("cpu", &cpu.to_string(), "a CPU's number below 65536")),
-    }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::call::{Answer, Call, From, What};
 use super::clock::Clock;
-use super::domains::{Domain, Domains, Life};
-use super::probes::{Answer, Call, What};
+use super::domains::{Domain, Domains, Life, Named};
 use super::report::Report;
 use crate::model::Snapshot;
 use crate::replay::Path;
@@ -39,7 +39,7 @@ pub(super) struct Sink<'a> {
 impl Sink<'_> {
     pub(super) fn push(&mut self, cpu: Cpu, dom: u64, op: Op) {
         self.report.events += 1;
-        let at = self.clock.now();
+        let at = self.clock.event();
         self.events.push_back(Event { at, cpu, dom, op });
     }
 }
@@ -70,15 +70,9 @@ impl Ledger {
         self.gather.unwrap_or_default()
     }
 
-    /// A CPU shows a sign of life.
-    pub(super) fn alive(&mut self, cpu: Cpu, sink: &mut Sink<'_>) {
-        if self.offline.remove(&cpu) {
-            sink.push(cpu, 0, Op::CpuUp);
-        }
-    }
-
-    /// Takes a call; `cpu` is where it completed.
-    pub(super) fn take(&mut self, call: &Call, cpu: Cpu, sink: &mut Sink<'_>) {
+    /// Takes the next call.
+    pub(super) fn take(&mut self, call: &Call, sink: &mut Sink<'_>) {
+        sink.clock.set(call.at);
         if call.what == What::CpuDead {
             if self.offline.insert(call.cpu) {
                 sink.push(call.cpu, 0, Op::CpuDead);
@@ -91,11 +85,13 @@ impl Ledger {
             sink.report.other_domains += 1;
             return;
         };
-        // The CPU on which the call began may have gone since.
-        let gone = self.offline.contains(&call.cpu);
+        // A call is the first sign that its CPU is back.
+        if self.offline.remove(&call.cpu) {
+            sink.push(call.cpu, 0, Op::CpuUp);
+        }
         let mut asked = Asked {
             granule: self.granule,
-            cpu: if gone { cpu } else { call.cpu },
+            cpu: call.cpu,
             dom,
             domain,
             next_id: &mut self.next_id,
@@ -106,6 +102,7 @@ impl Ledger {
         if self.to_restore.remove(&ordinal) {
             asked.restore();
         }
+        asked.domain.begin(asked.cpu, asked.sink);
         asked.ask(&call.what);
     }
 }
@@ -134,7 +131,11 @@ impl Asked<'_, '_> {
                 limit,
                 flush,
                 got,
+                from,
             } => {
+                if from == From::Caches && got != Answer::Failed {
+                    self.check_start();
+                }
                 self.alloc(pages, limit, Path::Fast { flush }, got);
             }
             What::Alloc {
@@ -145,11 +146,12 @@ impl Asked<'_, '_> {
                 iova,
             } => {
                 let id = self.alloc(pages, limit, Path::Direct { align }, got);
-                match got {
-                    Answer::Failed => {}
-                    Answer::Pfn(pfn) => self.domain.lives.name_record(iova, id, Some(pfn)),
-                    Answer::Somewhere => self.domain.lives.name_record(iova, id, None),
-                }
+                let named = match got {
+                    Answer::Failed => return,
+                    Answer::Pfn(pfn) => Named::At(pfn),
+                    Answer::Somewhere => Named::Unplaced(id),
+                };
+                self.domain.lives.name_record(iova, named);
             }
             What::FreeFast { pfn, pages } => self.free_fast(pfn, pages),
             What::FreePfn { pfn } => self.free_pfn(pfn),
@@ -187,6 +189,19 @@ impl Asked<'_, '_> {
             got,
         });
         id
+    }
+
+    /// What the caches hand out was freed before, if not on record then earlier.
+    fn check_start(&mut self) {
+        let domain = &mut self.domain.report;
+        if domain.frees == 0 && domain.from_start {
+            domain.from_start = false;
+            self.sink.report.note(format!(
+                "domain {} handed out a cached range before one was freed on record: it was made on \
+                 record, but used before the probes were set",
+                self.dom
+            ));
+        }
     }
 
     /// Notes a life; whatever is in its place was freed unseen.
@@ -263,9 +278,8 @@ impl Asked<'_, '_> {
     fn free_iova(&mut self, iova: u64, pfn: Option<Pfn>) {
         let named = self.domain.lives.take_record(iova);
         match (pfn, named) {
-            (Some(pfn), _) => self.free_pfn(pfn),
-            (None, Some((_, Some(pfn)))) => self.free_pfn(pfn),
-            (None, Some((id, None))) => self.free(id),
+            (Some(pfn), _) | (None, Some(Named::At(pfn))) => self.free_pfn(pfn),
+            (None, Some(Named::Unplaced(id))) => self.free(id),
             (None, None) => self.sink.report.frees_unknown += 1,
         }
     }
