@@ -6,7 +6,7 @@
 
 use super::allocator::Rules;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{NodeId, Ranges};
+use super::ranges::{Largest, NodeId, Ranges};
 use super::space::Space;
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
@@ -126,6 +126,10 @@ impl AddressSpace for BestFit {
 
     fn highest_place(&self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Option<Pfn> {
         self.space.highest_place(size, limit_pfn, aligned)
+    }
+
+    fn largest(&self, limit_pfn: Pfn) -> Largest {
+        self.space.largest(limit_pfn)
     }
 
     fn state(&self) -> State {

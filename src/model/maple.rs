@@ -12,7 +12,7 @@
 
 use super::allocator::Rules;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{NodeId, Ranges};
+use super::ranges::{Largest, NodeId, Ranges};
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
@@ -88,6 +88,12 @@ impl Maple {
         if lo < self.dma32 {
             self.reset_max32();
         }
+    }
+
+    /// The first pfn above all that a request up to `limit_pfn` may get.
+    fn below(&self, limit_pfn: Pfn) -> Pfn {
+        let end = self.end.unwrap_or(Pfn::ANCHOR);
+        Pfn(limit_pfn.0.saturating_add(1)).min(end)
     }
 }
 
@@ -175,12 +181,13 @@ impl AddressSpace for Maple {
     }
 
     fn highest_place(&self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Option<Pfn> {
-        let limit = limit_pfn
-            .0
-            .saturating_add(1)
-            .min(self.end.unwrap_or(Pfn::ANCHOR).0);
         self.ranges
-            .highest_place(size, Pfn(limit), aligned, self.start_pfn)
+            .highest_place(size, self.below(limit_pfn), aligned, self.start_pfn)
+    }
+
+    fn largest(&self, limit_pfn: Pfn) -> Largest {
+        self.ranges
+            .largest_between(self.start_pfn, self.below(limit_pfn))
     }
 
     fn state(&self) -> State {

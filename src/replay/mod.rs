@@ -333,6 +333,13 @@ impl Replay {
         &self.findings
     }
 
+    /// Whether every range of a domain has had one holder since the domain was made: a caller,
+    /// a cache entry or a flush-queue entry, or nobody that is known. So the size class of an
+    /// entry tells its range's size.
+    pub fn has_single_holders(&self, dom: Dom) -> bool {
+        self.audits[dom.0 as usize].is_none()
+    }
+
     /// How many requests were applied.
     pub fn applied(&self) -> u64 {
         self.applied

@@ -17,7 +17,7 @@ mod summaries;
 
 pub use gap::Alignment;
 use gap::Gap;
-pub use search::{Need, Stop};
+pub use search::{Largest, Need, Stop};
 use summaries::{Delta, Growth, Maxima};
 
 use crate::units::{Pages, Pfn, PfnRange};
