@@ -104,9 +104,9 @@ impl Grid {
     /// The cells from `start` to `limit` (inclusive).
     pub fn new(start: Pfn, limit: Pfn) -> Grid {
         let last = limit.max(start).0;
-        let mut cell_order = (last - start.0).checked_ilog2().map_or(0, |order| {
-            (order + 1).saturating_sub(CELLS_ORDER)
-        });
+        let mut cell_order = (last - start.0)
+            .checked_ilog2()
+            .map_or(0, |order| (order + 1).saturating_sub(CELLS_ORDER));
         // A window that is not aligned to its cells may touch one more than it has room for.
         while (last >> cell_order) - (start.0 >> cell_order) >= 1 << CELLS_ORDER {
             cell_order += 1;
@@ -125,7 +125,8 @@ impl Grid {
         let lo = range.lo().0.max(self.base.0) - self.base.0;
         let hi = range.hi().0.checked_sub(self.base.0);
         let cells = self.cells as u64;
-        let touched = hi.map(|hi| (lo >> self.cell_order)..=(hi >> self.cell_order).min(cells - 1));
+        let touched =
+            hi.map(|hi| (lo >> self.cell_order)..=(hi >> self.cell_order).min(cells - 1));
         touched.into_iter().flatten().map(move |cell| {
             let start = cell << self.cell_order;
             let last = start + ((1 << self.cell_order) - 1);
@@ -263,7 +264,12 @@ impl AddressMap {
                 ..self.sampling
             },
             grid: self.grid,
-            columns: self.series.into_samples().into_iter().map(|(_, it)| it).collect(),
+            columns: self
+                .series
+                .into_samples()
+                .into_iter()
+                .map(|(_, it)| it)
+                .collect(),
             ended: self.ended,
         }
     }
@@ -273,7 +279,10 @@ impl AddressMap {
 const LOOK_RANGES: u64 = 2000;
 
 fn parts(grid: Grid, pfn: Pfn, pages: Pages) -> impl Iterator<Item = (usize, u64)> {
-    let last = pages.0.checked_sub(1).map(|more| Pfn(pfn.0.saturating_add(more)));
+    let last = pages
+        .0
+        .checked_sub(1)
+        .map(|more| Pfn(pfn.0.saturating_add(more)));
     let range = last.and_then(|last| PfnRange::new(pfn, last));
     range.into_iter().flat_map(move |range| grid.parts(range))
 }

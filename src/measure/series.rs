@@ -151,8 +151,11 @@ mod tests {
             series.at(position).0.0.push(position);
         }
         assert_eq!(series.width().get(), 2);
-        let samples: Vec<Vec<u64>> =
-            series.into_samples().into_iter().map(|(_, it)| it.0).collect();
+        let samples: Vec<Vec<u64>> = series
+            .into_samples()
+            .into_iter()
+            .map(|(_, it)| it.0)
+            .collect();
         assert_eq!(samples, [vec![0, 1], vec![2, 3], vec![4]]);
     }
 

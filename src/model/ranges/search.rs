@@ -210,7 +210,7 @@ impl Ranges {
         let node = self.node(id);
         let [low, limit] = bounds;
         if bounds == [None, None] {
-            largest.raise(node.any_max, node.aligned_max);
+            largest.raise(node.maxima.any, node.maxima.aligned);
             return;
         }
         let lo = low.map_or(node.gap_lo, |low| low.max(node.gap_lo));
