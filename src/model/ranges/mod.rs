@@ -13,6 +13,8 @@
 mod gap;
 mod rebalance;
 mod search;
+#[cfg(test)]
+mod tests;
 
 pub use gap::Alignment;
 use gap::Gap;
