@@ -25,6 +25,15 @@ pub(crate) struct Difference {
     pub(crate) what: String,
 }
 
+const PANIC: &str = "a panic";
+
+impl Difference {
+    /// Whether one of the two gave up, so that there was nothing to compare.
+    pub(crate) fn is_panic(&self) -> bool {
+        self.what == PANIC
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "event {}: {}", self.event, self.what)
@@ -214,7 +223,7 @@ pub(crate) fn compare(world: &World, requests: &[Request]) -> Result<Seen, Diffe
             }
             Ok(goes_on)
         }));
-        match step.unwrap_or_else(|_| Err("a panic".to_owned())) {
+        match step.unwrap_or_else(|_| Err(PANIC.to_owned())) {
             Ok(true) => {}
             Ok(false) => break,
             Err(what) => return Err(Difference { event, what }),

@@ -3,6 +3,8 @@
 mod canaries;
 mod compare;
 mod generate;
+mod invariants;
+mod large;
 mod naive;
 mod random;
 mod random_traces;

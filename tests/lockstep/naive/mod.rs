@@ -13,13 +13,12 @@ mod tree;
 
 use std::collections::BTreeMap;
 
-use iovasim::model::Memory;
 use iovasim::model::domain::{DomainConfig, Refusal};
+use iovasim::model::{Change, Memory};
 use iovasim::replay::{Ask, Device, Dom, Finding, Path, Request, Route, Slot};
 
 use bug::Bug;
 use domain::{Domain, round_small};
-use iovasim::model::Change;
 use machine::{Machine, Work};
 pub(crate) use tree::Steps;
 use tree::Tried;
@@ -295,7 +294,7 @@ impl Naive {
             find(Finding::AboveLimit);
         }
         let alignment = domain::alignment(&self.config, given.pages);
-        if given.aligned && pfn % alignment != 0 {
+        if given.aligned && !pfn.is_multiple_of(alignment) {
             find(Finding::Misaligned);
         }
         let others = self.lives.values().filter(|life| {

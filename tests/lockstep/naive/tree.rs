@@ -262,8 +262,7 @@ impl Tree {
     fn insert(&mut self, lo: u64, hi: u64) -> u64 {
         self.names += 1;
         let name = self.names;
-        let at = self.ranges.iter().position(|range| range.lo > lo);
-        let at = at.unwrap_or(self.ranges.len() - 1);
+        let at = self.ranges.partition_point(|range| range.lo < lo);
         self.ranges.insert(at, Range { lo, hi, name });
         name
     }
