@@ -2,7 +2,6 @@
 //!
 //! * [`replayed`]: the page of tables and sentences of `replay`.
 //! * [`json`]: the same data for programs.
-//! * [`result`]: what `run` came to, as a document and as a page.
 //! * [`wire`]: figures as documents hold them.
 //! * [`differs`]: what differs between allocators, in a sentence.
 //! * [`allocators`]: what can be named.
@@ -14,7 +13,6 @@ pub mod json;
 pub mod number;
 pub mod page;
 pub mod replayed;
-pub mod result;
 pub mod table;
 pub mod wire;
 

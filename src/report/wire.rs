@@ -159,56 +159,7 @@ impl WireFigures {
     }
 }
 
-impl WireFigures {
-    /// Adds the counts of another replay and takes the larger of maxima. Rates, means and
-    /// percentiles are left as they were: they do not follow from those of the parts.
-    pub fn add(&mut self, other: &WireFigures) {
-        let WireFigures {
-            events,
-            allocs,
-            failures,
-            spurious,
-            ..
-        } = other;
-        self.events += events;
-        self.allocs += allocs;
-        self.failures += failures;
-        self.spurious += spurious;
-        self.causes.add(&other.causes);
-        self.frees_of_failed += other.frees_of_failed;
-        self.searches += other.searches;
-        self.retries += other.retries;
-        self.retry_successes += other.retry_successes;
-        self.pages_live_max = self.pages_live_max.max(other.pages_live_max);
-        self.ranges_max = self.ranges_max.max(other.ranges_max);
-        self.held.add(&other.held);
-        self.caches.add(&other.caches);
-        self.flush_queue.add(&other.flush_queue);
-        self.findings.add(&other.findings);
-        if self.undone.is_none() {
-            self.undone.clone_from(&other.undone);
-        }
-    }
-}
-
 impl WireCauses {
-    fn add(&mut self, other: &WireCauses) {
-        let WireCauses {
-            shortcut,
-            missed,
-            cached,
-            fragmented,
-            exhausted,
-            nomem,
-        } = other;
-        self.shortcut += shortcut;
-        self.missed += missed;
-        self.cached += cached;
-        self.fragmented += fragmented;
-        self.exhausted += exhausted;
-        self.nomem += nomem;
-    }
-
     /// Failures by cause.
     pub fn of(causes: &Causes) -> WireCauses {
         WireCauses {
@@ -237,23 +188,6 @@ impl WireSteps {
 }
 
 impl WireHeld {
-    fn add(&mut self, other: &WireHeld) {
-        let WireHeld {
-            callers,
-            caller_pages,
-            magazines,
-            depots,
-            flush_queues,
-            tree,
-        } = other;
-        self.callers += callers;
-        self.caller_pages += caller_pages;
-        self.magazines += magazines;
-        self.depots += depots;
-        self.flush_queues += flush_queues;
-        self.tree += tree;
-    }
-
     fn of(held: &Held) -> WireHeld {
         WireHeld {
             callers: held.by_callers,
@@ -267,22 +201,6 @@ impl WireHeld {
 }
 
 impl WireCaches {
-    fn add(&mut self, other: &WireCaches) {
-        let WireCaches {
-            hits,
-            misses,
-            refills,
-            magazines_returned,
-            ..
-        } = other;
-        self.hits += hits;
-        self.misses += misses;
-        self.refills += refills;
-        self.magazines_returned += magazines_returned;
-        self.flushes += other.flushes;
-        self.flushes_that_helped += other.flushes_that_helped;
-    }
-
     fn of(tally: &Tally) -> WireCaches {
         WireCaches {
             hits: tally.cache_hits,
@@ -296,13 +214,6 @@ impl WireCaches {
 }
 
 impl WireFlushQueue {
-    fn add(&mut self, other: &WireFlushQueue) {
-        self.flushes_full += other.flushes_full;
-        self.flushes_by_timer += other.flushes_by_timer;
-        self.longest_wait_ns = self.longest_wait_ns.max(other.longest_wait_ns);
-        self.fullest = self.fullest.max(other.fullest);
-    }
-
     fn of(tally: &Tally) -> WireFlushQueue {
         WireFlushQueue {
             flushes_full: tally.queue_flushes_full,
@@ -314,25 +225,6 @@ impl WireFlushQueue {
 }
 
 impl WireFindings {
-    fn add(&mut self, other: &WireFindings) {
-        let WireFindings {
-            total,
-            overlap,
-            aliased,
-            below_start,
-            above_limit,
-            ..
-        } = other;
-        self.total += total;
-        self.overlap += overlap;
-        self.aliased += aliased;
-        self.below_start += below_start;
-        self.above_limit += above_limit;
-        self.misaligned += other.misaligned;
-        self.use_after_free += other.use_after_free;
-        self.endless_search += other.endless_search;
-    }
-
     /// Findings by kind.
     pub fn of(findings: &Findings) -> WireFindings {
         WireFindings {

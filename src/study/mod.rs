@@ -2,14 +2,10 @@
 //!
 //! * [`feed`]: events checked, hashed and made requests.
 //! * [`lanes`]: several allocators over one stream, in step.
-//! * [`seeds`]: scenarios over their seeds, in parallel.
-//! * [`statistics`]: intervals for rates and differences.
 
 pub mod feed;
 pub mod lanes;
 mod outcomes;
-pub mod seeds;
-pub mod statistics;
 
 pub use feed::{Feed, Step};
 pub use lanes::{Lane, Replayed, Row, Stop, replay};
