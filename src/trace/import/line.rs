@@ -64,6 +64,10 @@ pub(super) enum Line<'a> {
         overwritten: u64,
         cpus: u64,
     },
+    /// Which kernel it was.
+    Kernel(&'a str),
+    /// A remark of the script that recorded.
+    Note(&'a str),
     /// Blank, a comment, or a line of a stack.
     Nothing,
     Other,
@@ -263,6 +267,13 @@ fn header(comment: &str) -> Line<'_> {
                 cpus: cpus.trim().parse().unwrap_or(0),
             };
         }
+    }
+    if let Some(note) = comment.strip_prefix("note: ") {
+        return Line::Note(note);
+    }
+    let kernel = comment.strip_prefix("kernel: ");
+    if let Some(kernel) = kernel.or_else(|| comment.strip_prefix("os release : ")) {
+        return Line::Kernel(kernel);
     }
     let cpus = comment.strip_prefix("nrcpus avail :");
     match cpus.and_then(|cpus| cpus.trim().parse().ok()) {
