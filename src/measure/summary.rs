@@ -1,6 +1,8 @@
 //! Requests, failures, search cost and load of one allocator: counted as the replay goes,
 //! read off it at the end.
 
+use super::cause::Cause;
+use super::decision::Decision;
 use super::held::Held;
 use super::steps::Steps;
 use crate::model::domain::Answer;
@@ -11,9 +13,36 @@ use crate::units::Nanos;
 /// Counts while a replay runs. A few additions an event.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    failures: u64,
+    causes: Causes,
     steps: Steps,
     load: Load,
+}
+
+/// Failures by their cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Causes([u64; Cause::ALL.len()]);
+
+impl Causes {
+    /// Counts a failure.
+    pub fn add(&mut self, cause: Cause) {
+        self.0[cause as usize] += 1;
+    }
+
+    /// How many failures had a cause.
+    pub fn count(&self, cause: Cause) -> u64 {
+        self.0[cause as usize]
+    }
+
+    /// How many failures there were.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How many there were although there was room.
+    pub fn spurious(&self) -> u64 {
+        let spurious = Cause::ALL.into_iter().filter(|cause| cause.is_spurious());
+        spurious.map(|cause| self.count(cause)).sum()
+    }
 }
 
 /// The pages that callers hold, as time goes by.
@@ -36,6 +65,8 @@ pub struct Figures {
     pub allocs: u64,
     /// Requests that were refused.
     pub failures: u64,
+    /// Why they were.
+    pub causes: Causes,
     /// Ids freed whose request had been refused.
     pub frees_of_failed: u64,
     /// Steps of each request.
@@ -65,15 +96,21 @@ pub struct TimeAverage {
 
 impl Summary {
     /// Counts a request that `replay` has just answered.
-    pub fn observe(&mut self, replay: &Replay, request: &Request, answer: Option<Answer>) {
+    pub fn observe(
+        &mut self,
+        replay: &Replay,
+        request: &Request,
+        answer: Option<Answer>,
+        decision: Decision,
+    ) {
         self.load.pass_to(request.at);
         match request.ask {
             Ask::Alloc { slot, .. } | Ask::Map { slot, .. } => {
-                let Some(answer) = answer else { return };
-                self.steps.add(answer.steps);
-                match answer.result {
-                    Ok(_) => self.load.add(pages(replay, slot)),
-                    Err(_) => self.failures += 1,
+                self.steps.add(answer.map_or(0, |answer| answer.steps));
+                match decision {
+                    Decision::NotAsked => {}
+                    Decision::Granted(_) => self.load.add(pages(replay, slot)),
+                    Decision::Refused(refused) => self.causes.add(refused.cause),
                 }
             }
             Ask::Free { slot } | Ask::Unmap { slot } => self.load.remove(pages(replay, slot)),
@@ -90,7 +127,8 @@ impl Summary {
         Figures {
             events: replay.applied(),
             allocs: self.steps.requests(),
-            failures: self.failures,
+            failures: self.causes.total(),
+            causes: self.causes,
             frees_of_failed: replay.frees_of_failed(),
             steps: self.steps,
             tally,
@@ -167,7 +205,8 @@ mod tests {
         let mut summary = Summary::default();
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing undoes this");
-            summary.observe(&replay, request, answer);
+            let decision = Decision::of(&replay, request, answer);
+            summary.observe(&replay, request, answer, decision);
         }
         summary.finish(&replay, None)
     }
@@ -185,6 +224,8 @@ mod tests {
             (figures.events, figures.allocs, figures.failures),
             (6, 3, 1)
         );
+        assert_eq!(figures.causes.count(Cause::Fragmented), 0);
+        assert_eq!(figures.causes.count(Cause::Exhausted), 1);
         assert_eq!(figures.frees_of_failed, 1);
         assert_eq!(figures.live_pages_max, (1 << 19) + 3);
         let area = (1 << 19) * 3000 + 3 * 3000;

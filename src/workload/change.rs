@@ -48,12 +48,13 @@ impl Modes {
 
     /// The largest buffer of any mode.
     pub(super) fn largest(&self) -> u64 {
+        self.iter().map(Sizes::max).max().unwrap_or(0)
+    }
+
+    /// The sizes of all modes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Sizes> {
         let later = self.then.iter().flat_map(|changes| &changes.to);
-        later
-            .chain([&self.first])
-            .map(Sizes::max)
-            .max()
-            .unwrap_or(0)
+        std::iter::once(&self.first).chain(later)
     }
 
     /// The time between the end of a mode and the beginning of the next.

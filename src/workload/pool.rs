@@ -5,6 +5,8 @@
 //! whole pool and fills it again with other sizes. A burst takes no virtual time, but for a
 //! fill that is told to.
 
+use std::num::NonZeroU64;
+
 use super::change::{Change, Modes};
 use super::client::{Asks, Client, Held, On, Place, Port};
 use super::distribution::Distribution;
@@ -18,6 +20,8 @@ use crate::units::Nanos;
 pub enum Target {
     /// So many buffers; each has a place of its own, which takes the sizes of a list in turn.
     Count(u32),
+    /// The buffers of the mode's list of sizes, each in a place of its own.
+    List,
     /// As many buffers as fit into so many bytes: the next waits until there is room for it.
     Bytes(u64),
     /// What arrives at these intervals and lives for its time: rate × mean lifetime buffers.
@@ -71,6 +75,14 @@ impl PoolPlan {
                 Impossible::unless(!interval.is_zero(), "arrivals", 0, expected)?;
             }
             Target::Count(count) => Impossible::unless_live("count", u64::from(count))?,
+            Target::List => {
+                for sizes in self.modes.iter() {
+                    let listed = sizes.listed();
+                    let expected = "it where sizes are not a list";
+                    Impossible::unless(listed.is_some(), "keeps", "missing", expected)?;
+                    Impossible::unless_live("list", listed.map_or(1, NonZeroU64::get))?;
+                }
+            }
         }
         let at_once = self.lifetime.is_some_and(Distribution::is_zero) && self.rest.is_zero();
         let closed = !matches!(self.target, Target::Arrivals(_));
@@ -149,18 +161,25 @@ impl Pool {
     /// Begins to fill the pool, and notes when it changes next.
     fn open(&mut self, now: Nanos) {
         match self.plan.target {
-            Target::Count(count) => {
-                self.places.resize(count as usize, None);
-                for place in 0..count {
-                    let gap = self.plan.fill.0.saturating_mul(u64::from(place));
-                    self.agenda.enter(now.after(gap), Step::Born(place));
-                }
+            Target::Count(count) => self.open_places(now, count),
+            Target::List => {
+                let listed = self.change.sizes(&self.plan.modes).listed();
+                let count = listed.and_then(|count| u32::try_from(count.get()).ok());
+                self.open_places(now, count.unwrap_or(0));
             }
             Target::Bytes(_) => self.agenda.enter(now, Step::Fill),
             Target::Arrivals(_) => self.await_arrival(now),
         }
         if let Some(at) = self.change.next(&self.plan.modes, now) {
             self.agenda.enter(at, Step::Change);
+        }
+    }
+
+    fn open_places(&mut self, now: Nanos, count: u32) {
+        self.places.resize(count as usize, None);
+        for place in 0..count {
+            let gap = self.plan.fill.0.saturating_mul(u64::from(place));
+            self.agenda.enter(now.after(gap), Step::Born(place));
         }
     }
 
@@ -221,7 +240,7 @@ impl Pool {
     fn die(&mut self, asks: &mut Asks<'_>, place: u32) {
         self.give_back(asks, place);
         let successor = match self.plan.target {
-            Target::Count(_) => Step::Born(place),
+            Target::Count(_) | Target::List => Step::Born(place),
             Target::Bytes(_) => Step::Fill,
             Target::Arrivals(_) => return self.vacant.push(place),
         };
@@ -342,7 +361,7 @@ mod tests {
 
     #[test]
     fn the_places_of_a_list_keep_their_sizes() {
-        let mut plan = plan(Target::Count(3), Some(Distribution::exponential(10)));
+        let mut plan = plan(Target::List, Some(Distribution::exponential(10)));
         let list = Sizes::list(&[(1, 1), (2, 1), (3, 1)]).expect("possible");
         plan.modes = Modes::one(list);
         let events = generate(plan, 1000);
@@ -424,6 +443,7 @@ mod tests {
         let zero = Distribution::fixed(0);
         let field = |plan: PoolPlan| plan.check().expect_err("impossible").field;
         assert_eq!(field(plan(Target::Count(0), None)), "count");
+        assert_eq!(field(plan(Target::List, None)), "keeps");
         assert_eq!(field(plan(Target::Bytes(4095), None)), "bytes");
         assert_eq!(field(plan(Target::Arrivals(zero), None)), "arrivals");
         assert_eq!(field(plan(Target::Count(1), Some(zero))), "lifetime");

@@ -145,6 +145,12 @@ pub struct RecordedPlan {
 }
 
 impl RecordedPlan {
+    /// The domains that it asks, one an event.
+    pub(super) fn doms(&self) -> impl Iterator<Item = u64> + '_ {
+        let events = self.recording.events.iter();
+        events.map(|event| self.first_dom.wrapping_add(event.dom))
+    }
+
     /// Refuses what could not be generated.
     ///
     /// # Errors

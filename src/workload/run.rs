@@ -93,6 +93,16 @@ impl Workload {
 }
 
 impl Run {
+    /// The domains that the client asks, not all different.
+    pub fn doms(&self) -> impl Iterator<Item = u64> + '_ {
+        let recorded = match &self.plan {
+            Plan::Recorded(plan) => Some(plan.doms()),
+            _ => None,
+        };
+        let own = recorded.is_none().then_some(self.place.dom);
+        recorded.into_iter().flatten().chain(own)
+    }
+
     fn stint(&self, seed: u64) -> Stint {
         let owner = &Owner::new(seed, format!("client:{}", self.name));
         let (place, start) = (self.place.clone(), self.start);
