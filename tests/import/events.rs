@@ -79,12 +79,16 @@ fn what_events_do_not_carry_is_asked_for() {
     options = mapped();
     options.mask = Some(u64::MAX);
     let nvme = PAGE.replace("0000:00:04.0", "nvme");
-    let asked = read(ftrace(&[&nvme]), &options).map(|_| ()).expect_err("pci unknown");
+    let asked = read(ftrace(&[&nvme]), &options)
+        .map(|_| ())
+        .expect_err("pci unknown");
     assert!(asked.contains("--pci"), "{asked}");
     options.pci = Some(false);
     assert!(read(ftrace(&[&nvme]), &options).is_ok());
     let map = "7 0 map: IOMMU: iova=0x1000 - 0x2000 paddr=0x0 size=4096";
-    let asked = read(ftrace(&[map]), &mapped()).map(|_| ()).expect_err("domain unknown");
+    let asked = read(ftrace(&[map]), &mapped())
+        .map(|_| ())
+        .expect_err("domain unknown");
     assert!(asked.contains("--domain one"), "{asked}");
 }
 
@@ -119,37 +123,55 @@ fn a_list_that_is_cut_off_has_no_size() {
         "7 0 dma_map_sg: usb dir=TO_DEVICE nents=300/300 ents=128/300 [TRUNCATED] dma_addrs={0xffff0000} sizes={0x1000} phys_addrs={0x1000} attrs=",
         "7 0 dma_map_sg_err: usb dir=TO_DEVICE dma_addrs={0x1000} err=-5 attrs=",
     ];
-    let error = read(ftrace(&lines), &mapped()).map(|_| ()).expect_err("cut off");
-    assert!(error.starts_with("recording:2: ") && error.contains("lost 172 events"), "{error}");
+    let error = read(ftrace(&lines), &mapped())
+        .map(|_| ())
+        .expect_err("cut off");
+    assert!(
+        error.starts_with("recording:2: ") && error.contains("lost 172 events"),
+        "{error}"
+    );
     let options = Options {
         allow_lost: true,
         ..mapped()
     };
     let imported = with(&lines, &options);
     assert_eq!(imported.events.len(), 1);
-    assert_eq!((imported.report.lost, imported.report.refused_lists), (1, 1));
+    assert_eq!(
+        (imported.report.lost, imported.report.refused_lists),
+        (1, 1)
+    );
 }
 
 #[test]
 fn an_unmapping_may_be_printed_after_its_place_was_handed_out_again() {
     let map = |id: &str| {
-        format!("7 {id} dma_map_page: nvme dir=X dma_addr=fffff000 size=8 phys_addr=1000 attrs=")
+        format!(
+            "7 {id} dma_map_page: nvme dir=X dma_addr=fffff000 size=8 phys_addr=1000 attrs="
+        )
     };
     let unmap = "7 0 dma_unmap_page: nvme dir=X dma_addr=fffff000 size=8 attrs=";
     let imported = with(&[&map("0"), &map("1"), unmap, unmap, unmap], &mapped());
     let events = told(&imported);
     assert_eq!(events[1], "cpu 1 dom 0 unmap 0");
     assert_eq!(events[3..], ["cpu 0 dom 0 unmap 1"]);
-    assert_eq!((imported.report.frees_late, imported.report.frees_unknown), (1, 1));
+    assert_eq!(
+        (imported.report.frees_late, imported.report.frees_unknown),
+        (1, 1)
+    );
 
     let map = |id: &str| {
-        format!("7 {id} dma_map_sg: usb dir=X nents=1/1 ents=1/1 dma_addrs={{0xfffff000}} sizes={{0x8}} phys_addrs={{0x{id}000}} attrs=")
+        format!(
+            "7 {id} dma_map_sg: usb dir=X nents=1/1 ents=1/1 dma_addrs={{0xfffff000}} sizes={{0x8}} phys_addrs={{0x{id}000}} attrs="
+        )
     };
     let unmap = |id| format!("7 0 dma_unmap_sg: usb dir=X phys_addrs={{0x{id}000}} attrs=");
     let lines = [&map("1"), &map("2"), &unmap("1"), &unmap("2")];
     let imported = with(&lines.map(String::as_str), &mapped());
     assert_eq!(told(&imported)[3..], ["cpu 0 dom 0 unmap 1"]);
-    assert_eq!((imported.report.frees_late, imported.report.frees_unknown), (1, 0));
+    assert_eq!(
+        (imported.report.frees_late, imported.report.frees_unknown),
+        (1, 0)
+    );
 }
 
 #[test]
@@ -214,7 +236,9 @@ fn map(task: &str, start: u64, end: u64) -> String {
 
 fn unmap(task: &str, start: u64, end: u64) -> String {
     let size = end - start;
-    format!("{task} unmap: IOMMU: iova={start:#018x} - {end:#018x} size={size} unmapped_size={size}")
+    format!(
+        "{task} unmap: IOMMU: iova={start:#018x} - {end:#018x} size={size} unmapped_size={size}"
+    )
 }
 
 fn iommu_events(lines: &[String]) -> Imported {
@@ -249,7 +273,10 @@ fn the_maps_that_one_unmap_covers_are_one_allocation() {
             "cpu 0 dom 0 unmap 3"
         ]
     );
-    assert_eq!((imported.report.parts, imported.report.frees_unknown), (1, 1));
+    assert_eq!(
+        (imported.report.parts, imported.report.frees_unknown),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -295,7 +322,9 @@ fn iommu_events_have_reserved_ranges_and_granules_too() {
         granule: Granule::from_bytes(65536),
         ..iommu()
     };
-    let error = read(ftrace(&[&lines[0]]), &options).map(|_| ()).expect_err("misaligned");
+    let error = read(ftrace(&[&lines[0]]), &options)
+        .map(|_| ())
+        .expect_err("misaligned");
     assert!(error.contains("another --granule"), "{error}");
 }
 
@@ -317,7 +346,9 @@ fn the_most_exact_records_are_read_unless_others_are_wanted() {
         evidence: Some(Evidence::Probes),
         ..iommu()
     };
-    let error = read(ftrace(&lines), &options).map(|_| ()).expect_err("no probes");
+    let error = read(ftrace(&lines), &options)
+        .map(|_| ())
+        .expect_err("no probes");
     assert!(error.contains("found no record of probes"), "{error}");
 }
 
@@ -328,7 +359,10 @@ fn malformed_events_are_named() {
             "7 0 dma_map_page: nvme dir=X dma_addr=xyz size=8 attrs=",
             "`dma_addr` of `dma_map_page`: found `xyz`",
         ),
-        ("7 0 dma_map_page: nvme dir=X size=8 attrs=", "without `dma_addr=`"),
+        (
+            "7 0 dma_map_page: nvme dir=X size=8 attrs=",
+            "without `dma_addr=`",
+        ),
         (
             "7 0 dma_map_page: nvme dir=X dma_addr=1000 size=0 attrs=",
             "at least one",
@@ -345,11 +379,19 @@ fn malformed_events_are_named() {
             "7 0 dma_map_sg: nvme dir=X ents=1/1 dma_addrs=0x5000 sizes={0x1} phys_addrs={} attrs=",
             "numbers in braces",
         ),
-        ("7 0 dma_unmap_sg: nvme dir=X attrs=", "without `phys_addrs=`"),
+        (
+            "7 0 dma_unmap_sg: nvme dir=X attrs=",
+            "without `phys_addrs=`",
+        ),
     ] {
         let first = PAGE.replace("0000:00:04.0", "nvme");
-        let error = read(ftrace(&[&first, line]), &mapped()).map(|_| ()).expect_err("malformed");
-        assert!(error.starts_with("recording:2: ") && error.contains(expected), "{error}");
+        let error = read(ftrace(&[&first, line]), &mapped())
+            .map(|_| ())
+            .expect_err("malformed");
+        assert!(
+            error.starts_with("recording:2: ") && error.contains(expected),
+            "{error}"
+        );
     }
     let error = read(ftrace(&["7 0 map: IOMMU: iova=0x1000 size=0"]), &iommu());
     assert!(error.map(|_| ()).expect_err("empty").contains("at least 1"));

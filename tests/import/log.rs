@@ -44,7 +44,10 @@ fn lists_are_written_in_many_ways() {
     ] {
         let text = format!("hello\n{line}\n");
         let events = told(&plain(&text));
-        assert!(events[0].contains("restore 0xfd100-0xfd1ff cached32"), "{line}: {events:?}");
+        assert!(
+            events[0].contains("restore 0xfd100-0xfd1ff cached32"),
+            "{line}: {events:?}"
+        );
     }
 }
 
@@ -56,7 +59,10 @@ fn several_lists_are_several_restores() {
          [  3.500000] 0 0x4000 0x1000 0x4fff\n",
     );
     let events = told(&imported);
-    assert!(events[0].contains("restore 0x2-0x2 0x8-0x8 cached32"), "{events:?}");
+    assert!(
+        events[0].contains("restore 0x2-0x2 0x8-0x8 cached32"),
+        "{events:?}"
+    );
     assert!(events[1].contains("restore 0x4-0x4 cached32"));
     assert_eq!(imported.events[1].at.0, 2_500_000_000);
 }
@@ -84,7 +90,9 @@ fn cached_positions_and_granules_are_options() {
     };
     let error = read(text, &wrong).map(|_| ()).expect_err("no such range");
     assert!(error.contains("--cached 0xa: no range"), "{error}");
-    let error = read("0 0x80000 0x1000 0x80fff\n", &options).map(|_| ()).expect_err("pieces");
+    let error = read("0 0x80000 0x1000 0x80fff\n", &options)
+        .map(|_| ())
+        .expect_err("pieces");
     assert!(error.contains("another --granule"), "{error}");
 }
 
@@ -92,9 +100,15 @@ fn cached_positions_and_granules_are_options() {
 fn lists_with_holes_or_contradictions_are_refused() {
     let lines = |second: &str| format!("0 0x8000 0x1000 0x8fff\n{second}\n");
     let error = refused(lines("2 0x9000 0x1000 0x9fff"));
-    assert!(error.contains("lost 1 events of the list before its range 2"), "{error}");
+    assert!(
+        error.contains("lost 1 events of the list before its range 2"),
+        "{error}"
+    );
     let error = refused(lines("1 0x9000 0x3000 0x9fff"));
-    assert!(error.starts_with("recording:2: range 1 of the list"), "{error}");
+    assert!(
+        error.starts_with("recording:2: range 1 of the list"),
+        "{error}"
+    );
     let error = refused(lines("1 0x8000 0x1000 0x8fff"));
     assert!(error.contains("two ranges of one list overlap"), "{error}");
     let error = refused(lines("** 7 printk messages dropped **"));
@@ -103,7 +117,10 @@ fn lists_with_holes_or_contradictions_are_refused() {
         allow_lost: true,
         ..Options::default()
     };
-    let imported = read(lines("** 7 printk messages dropped **\n3 0x9000 0x1000 0x9fff"), &allow);
+    let imported = read(
+        lines("** 7 printk messages dropped **\n3 0x9000 0x1000 0x9fff"),
+        &allow,
+    );
     let imported = imported.expect("allowed");
     assert_eq!(imported.report.lost, 9);
     assert!(told(&imported)[0].contains("0x8-0x8 0x9-0x9"));

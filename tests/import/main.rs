@@ -7,8 +7,8 @@ mod order;
 mod probes;
 mod recordings;
 
-use std::collections::BTreeSet;
-
+use iovasim::trace::Place;
+use iovasim::trace::check::Checker;
 use iovasim::trace::event::{Event, Got, Header, Op};
 use iovasim::trace::import::{Options, Report, import};
 use iovasim::units::{Cpu, Pfn, PfnRange};
@@ -50,30 +50,12 @@ fn refused(text: impl AsRef<[u8]>) -> String {
     read(text, &Options::default()).map_or_else(|error| error, |_| panic!("not refused"))
 }
 
-/// Ids live, times in order, CPUs online.
+/// Ids are live, times in order, CPUs online.
 fn assert_valid(header: &Header, events: &[Event]) {
-    let mut live = BTreeSet::new();
-    let mut offline = BTreeSet::new();
-    let mut last = 0;
-    for (number, event) in events.iter().enumerate() {
-        assert!(event.at.0 >= last, "event {number}: time goes back");
-        last = event.at.0;
-        assert!(u32::from(event.cpu.0) < header.cpus, "event {number}: CPU");
-        match &event.op {
-            Op::CpuUp => assert!(offline.remove(&event.cpu), "event {number}: up twice"),
-            Op::CpuDead => assert!(offline.insert(event.cpu), "event {number}: dead twice"),
-            _ => assert!(!offline.contains(&event.cpu), "event {number}: offline"),
-        }
-        match event.op {
-            Op::Alloc { id, pages, .. } => {
-                assert!(pages.0 > 0 && live.insert(id), "event {number}");
-            }
-            Op::Map { id, bytes, .. } => assert!(bytes > 0 && live.insert(id), "event {number}"),
-            Op::Free { id } | Op::Unmap { id } => {
-                assert!(live.remove(&id), "event {number}: id {id} is not live");
-            }
-            _ => {}
-        }
+    let mut checker = Checker::new(header);
+    for (number, event) in (0..).zip(events) {
+        let admitted = checker.admit(Place::Event(number), event.clone());
+        admitted.unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
@@ -91,7 +73,11 @@ fn line(event: &Event) -> String {
             limit,
             path,
             got: answer,
-        } => format!("alloc {id}: {} up to {limit} {path:?}{}", pages.0, got(answer)),
+        } => format!(
+            "alloc {id}: {} up to {limit} {path:?}{}",
+            pages.0,
+            got(answer)
+        ),
         Op::Map {
             id,
             bytes,
@@ -102,7 +88,10 @@ fn line(event: &Event) -> String {
         } => {
             let dev = dev.as_deref().unwrap_or("no device");
             let pci = if *pci { " pci" } else { "" };
-            format!("map {id}: {bytes} bytes up to {mask:#x} for {dev}{pci}{}", got(answer))
+            format!(
+                "map {id}: {bytes} bytes up to {mask:#x} for {dev}{pci}{}",
+                got(answer)
+            )
         }
         Op::Free { id } => format!("free {id}"),
         Op::Unmap { id } => format!("unmap {id}"),
@@ -110,7 +99,8 @@ fn line(event: &Event) -> String {
         Op::FreePfn { pfn } => format!("free_pfn {pfn}"),
         Op::Restore(snapshot) => {
             let nodes: Vec<String> = snapshot.nodes.iter().map(PfnRange::to_string).collect();
-            let cached = |pfn: Option<Pfn>| pfn.map_or("anchor".to_owned(), |pfn| pfn.to_string());
+            let cached =
+                |pfn: Option<Pfn>| pfn.map_or("anchor".to_owned(), |pfn| pfn.to_string());
             format!(
                 "restore {} cached32 {} cached {} max32 {:#x}",
                 nodes.join(" "),
@@ -141,4 +131,3 @@ fn ftrace(lines: &[&str]) -> String {
     };
     lines.iter().enumerate().map(line).collect()
 }
-

@@ -36,8 +36,12 @@ fn perf_and_trace_cmd_print_addresses_alone() {
         "alloc_iova: (ffffffff8933a9a4) iovad=0xff size=9 limit=1048575 align=0",
         "alloc_iova_ret: (ffffffff8933a9a4 <- ffffffff89337c70) iova=0x5 lo=60 hi=68",
     ];
-    let perf = calls.map(|call| format!(" w:0 12 [001] 20.410924: iova:{call}\n")).concat();
-    let report = calls.map(|call| format!("w:0-12 [001] 20.410924: {call}\n")).concat();
+    let perf = calls
+        .map(|call| format!(" w:0 12 [001] 20.410924: iova:{call}\n"))
+        .concat();
+    let report = calls
+        .map(|call| format!("w:0-12 [001] 20.410924: {call}\n"))
+        .concat();
     let expected = [
         "cpu 1 dom 0 alloc 0: 1 up to 0xfffff Fast { flush: false } -> 0x4d",
         "cpu 1 dom 0 alloc 1: 9 up to 0xfffff Direct { align: false } -> 0x3c",
@@ -116,7 +120,10 @@ fn direct_allocations_without_a_place_go_by_their_record() {
             "cpu 0 dom 0 free 0"
         ]
     );
-    assert_eq!((imported.report.unplaced, imported.report.frees_unknown), (1, 1));
+    assert_eq!(
+        (imported.report.unplaced, imported.report.frees_unknown),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -151,8 +158,8 @@ fn interrupts_run_between_a_tasks_lines() {
     assert_eq!(
         told(&imported),
         [
-            "cpu 0 dom 0 alloc 0: 1 up to 0xfffff Fast { flush: false } -> 0x10",
-            "cpu 0 dom 1 alloc 1: 2 up to 0xfffff Fast { flush: false } -> 0x20"
+            "cpu 0 dom 1 alloc 0: 2 up to 0xfffff Fast { flush: false } -> 0x20",
+            "cpu 0 dom 0 alloc 1: 1 up to 0xfffff Fast { flush: false } -> 0x10"
         ]
     );
 }
@@ -171,7 +178,10 @@ fn tasks_move_and_idle_tasks_are_many() {
     events.sort();
     let sizes = ["1 up", "2 up", "3 up"];
     for (place, size) in ["-> 0x10", "-> 0x20", "-> 0x30"].iter().zip(sizes) {
-        let found = events.iter().find(|event| event.ends_with(place)).expect("an answer");
+        let found = events
+            .iter()
+            .find(|event| event.ends_with(place))
+            .expect("an answer");
         assert!(found.contains(size), "{found}");
     }
     assert_eq!(imported.report.migrated, 1);
@@ -188,12 +198,30 @@ fn probes_at_exits_alone_have_it_all_on_one_line() {
         "7 0 free_iova: (0xffffffffc039eea6 <- free_iova) iovad=0xa pfn=0x40",
     ];
     let addresses = symbols.map(|line| {
-        line.replace("(alloc_iova_fast+0xf0/0x2b0 <- alloc_iova)", "(ffffffff81000000 <- ffffffff810010f0)")
-            .replace("(iommu_dma_alloc_iova+0xd4/0x120 <- alloc_iova_fast)", "(ffffffff81001000 <- ffffffff81009000)")
-            .replace("(free_iova_fast+0xf0/0x2b0 <- free_iova)", "(ffffffff81002000 <- ffffffff810030f0)")
-            .replace("(iommu_dma_free_iova+0xd4/0x120 <- free_iova_fast)", "(ffffffff81003000 <- ffffffff81009000)")
-            .replace("(0xffffffffc039eea6 <- alloc_iova)", "(ffffffff81000000 <- ffffffffc039eea6)")
-            .replace("(0xffffffffc039eea6 <- free_iova)", "(ffffffff81002000 <- ffffffffc039eea6)")
+        line.replace(
+            "(alloc_iova_fast+0xf0/0x2b0 <- alloc_iova)",
+            "(ffffffff81000000 <- ffffffff810010f0)",
+        )
+        .replace(
+            "(iommu_dma_alloc_iova+0xd4/0x120 <- alloc_iova_fast)",
+            "(ffffffff81001000 <- ffffffff81009000)",
+        )
+        .replace(
+            "(free_iova_fast+0xf0/0x2b0 <- free_iova)",
+            "(ffffffff81002000 <- ffffffff810030f0)",
+        )
+        .replace(
+            "(iommu_dma_free_iova+0xd4/0x120 <- free_iova_fast)",
+            "(ffffffff81003000 <- ffffffff81009000)",
+        )
+        .replace(
+            "(0xffffffffc039eea6 <- alloc_iova)",
+            "(ffffffff81000000 <- ffffffffc039eea6)",
+        )
+        .replace(
+            "(0xffffffffc039eea6 <- free_iova)",
+            "(ffffffff81002000 <- ffffffffc039eea6)",
+        )
     });
     for lines in [symbols.map(str::to_owned), addresses] {
         let imported = plain(ftrace(&lines.each_ref().map(String::as_str)));
@@ -302,7 +330,12 @@ fn what_was_live_before_can_be_restored() {
     let without = plain(&text);
     assert_eq!(told(&without).len(), 1);
     assert_eq!(without.report.frees_unknown, 4);
-    assert!(without.report.to_string().contains("4 frees of ranges not allocated on record"));
+    assert!(
+        without
+            .report
+            .to_string()
+            .contains("4 frees of ranges not allocated on record")
+    );
 
     let options = Options {
         restore_live_before: true,
@@ -320,7 +353,13 @@ fn what_was_live_before_can_be_restored() {
             "cpu 0 dom 1 free_pfn 0x30"
         ]
     );
-    assert_eq!((restored.report.frees_restored, restored.report.frees_unknown), (3, 1));
+    assert_eq!(
+        (
+            restored.report.frees_restored,
+            restored.report.frees_unknown
+        ),
+        (3, 1)
+    );
 }
 
 #[test]
@@ -359,7 +398,10 @@ fn an_address_that_is_used_again_is_another_domain() {
     let events = told(&imported);
     assert_eq!(events[0], "cpu 0 dom 0 reserve 0xa0-0xbf");
     for (event, domain) in events[1..].iter().zip(0..) {
-        assert!(event.starts_with(&format!("cpu 0 dom {domain} alloc")), "{event}");
+        assert!(
+            event.starts_with(&format!("cpu 0 dom {domain} alloc")),
+            "{event}"
+        );
     }
     assert_eq!(imported.report.frees_missed, 0);
 }
@@ -388,7 +430,10 @@ fn domains_can_be_chosen() {
             ..Options::default()
         };
         let imported = read(ftrace(TWO_LAYOUTS), &options).expect("a recording");
-        assert_eq!(imported.header.granule, Granule::from_bytes(65536).expect("a granule"));
+        assert_eq!(
+            imported.header.granule,
+            Granule::from_bytes(65536).expect("a granule")
+        );
         assert_eq!(imported.header.start_pfn, Pfn(16));
         assert_eq!(
             told(&imported),
@@ -454,7 +499,10 @@ fn what_is_assumed_is_said() {
     .join("; ");
     assert!(notes.contains("granule 4096, start_pfn 0x1"), "{notes}");
     assert!(notes.contains("how many CPUs there are: 3"), "{notes}");
-    assert!(notes.contains("`iommu` events are on record too"), "{notes}");
+    assert!(
+        notes.contains("`iommu` events are on record too"),
+        "{notes}"
+    );
 }
 
 #[test]
@@ -464,7 +512,9 @@ fn options_that_contradict_the_recording_are_errors() {
         granule: Granule::from_bytes(65536),
         ..Options::default()
     };
-    let error = read(ftrace(&text), &granule).map(|_| ()).expect_err("a contradiction");
+    let error = read(ftrace(&text), &granule)
+        .map(|_| ())
+        .expect_err("a contradiction");
     assert!(error.contains("the recording says granule 4096"), "{error}");
     let cpus = Options {
         cpus: Some(1),
@@ -511,7 +561,13 @@ fn use_before_the_probes_were_set_is_noticed() {
         "7 0 alloc_iova_ret: iova=0x1 lo=0x20 hi=0x23",
     ]));
     assert!(!imported.report.domains[0].from_start);
-    assert!(imported.report.notes.join("; ").contains("domain 0 handed out a cached range"));
+    assert!(
+        imported
+            .report
+            .notes
+            .join("; ")
+            .contains("domain 0 handed out a cached range")
+    );
 }
 
 #[test]
@@ -526,7 +582,10 @@ fn probes_without_returns_are_asked_for() {
 fn arguments_that_are_missing_or_wrong_are_named() {
     let call = "7 0 alloc_iova_fast_ret: pfn=0x1";
     let cases = [
-        ("iovad=0xa size=4 limit=0xfffff", "`alloc_iova_fast` without `flush=`"),
+        (
+            "iovad=0xa size=4 limit=0xfffff",
+            "`alloc_iova_fast` without `flush=`",
+        ),
         (
             "iovad=0xa size=four limit=0xfffff flush=0",
             "`size` of `alloc_iova_fast`: found `four`, expected a number",
@@ -565,7 +624,10 @@ fn losses_are_errors_unless_allowed() {
     ] {
         let text = marker.to_owned() + &call;
         let error = refused(&text);
-        assert!(error.contains(count) && error.contains("--allow-lost"), "{error}");
+        assert!(
+            error.contains(count) && error.contains("--allow-lost"),
+            "{error}"
+        );
         let imported = read(&text, &allow).expect("allowed");
         assert_eq!(imported.report.lost, counted);
         assert_eq!(imported.events.len(), 1);
@@ -581,7 +643,10 @@ fn two_recordings_in_one_file_are_refused() {
         ]);
     assert_eq!(plain(&one).header.cpus, 2);
     let error = refused(one.clone() + &one);
-    assert!(error.starts_with("recording:4: a second recording"), "{error}");
+    assert!(
+        error.starts_with("recording:4: a second recording"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -596,7 +661,10 @@ fn times_may_go_back_a_little_between_cpus() {
     assert_eq!(imported.report.time_back_max_ns, 11_000);
     assert_eq!(imported.events[1].at, imported.events[0].at);
     let error = refused(lines.replace("1.000002", "0.800000"));
-    assert!(error.starts_with("recording:3: time goes back by 200001000 ns"), "{error}");
+    assert!(
+        error.starts_with("recording:3: time goes back by 200001000 ns"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -607,5 +675,8 @@ fn a_cpus_own_times_never_go_back() {
         "8 0 free_iova_fast: iovad=0xa pfn=0x20 size=4",
     ]);
     let error = refused(lines.replace("1.000002", "1.000000"));
-    assert!(error.contains("time goes back by 1000 ns on one CPU"), "{error}");
+    assert!(
+        error.contains("time goes back by 1000 ns on one CPU"),
+        "{error}"
+    );
 }

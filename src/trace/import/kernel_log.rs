@@ -47,7 +47,16 @@ pub(super) fn range(text: &str) -> Option<Listed> {
 
 fn row(text: &str) -> Option<Row> {
     const FIELDS: [&str; 11] = [
-        "pfn_lo", "pfn_hi", "lo", "hi", "size", "start", "end", "index", "idx", "iova",
+        "pfn_lo",
+        "pfn_hi",
+        "lo",
+        "hi",
+        "size",
+        "start",
+        "end",
+        "index",
+        "idx",
+        "iova",
         // A pointer before the kernel has the entropy to print it.
         "____ptrval____",
     ];
