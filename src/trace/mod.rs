@@ -41,6 +41,7 @@ mod lines;
 mod names;
 pub mod outcome;
 pub mod read;
+pub mod record;
 pub mod write;
 
 pub use error::{Error, Place};
