@@ -5,10 +5,10 @@
 //! [`Cause::Shortcut`] and [`Cause::Missed`] are the spurious failures: there was room.
 
 use crate::model::domain::{self, Domain, DomainConfig, Refusal};
-use crate::model::ranges::{Need, NodeId, Ranges};
+use crate::model::ranges::{NodeId, Ranges};
 use crate::model::{AddressSpace, Change};
 use crate::replay::{Ask, Path, Request};
-use crate::units::{Pages, Pfn};
+use crate::units::{Pages, Pfn, PfnRange};
 
 /// The one cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,11 +201,15 @@ impl Window {
 
     /// How many of them belong to these ranges.
     pub(super) fn pages_of(self, ranges: &Ranges, held: &[NodeId]) -> Pages {
-        let part = |&id: &NodeId| {
-            let end = Pfn(ranges.hi(id).0.saturating_add(1)).min(self.end);
-            end.0.saturating_sub(ranges.lo(id).max(self.start).0)
-        };
-        Pages(held.iter().map(part).sum())
+        let range = |&id: &NodeId| PfnRange::new(ranges.lo(id), ranges.hi(id));
+        let parts = held.iter().filter_map(range).map(|it| self.part_of(it).0);
+        Pages(parts.sum())
+    }
+
+    /// How many of them belong to a range.
+    pub(super) fn part_of(self, range: PfnRange) -> Pages {
+        let end = Pfn(range.hi().0.saturating_add(1)).min(self.end);
+        Pages(end.0.saturating_sub(range.lo().max(self.start).0))
     }
 
     /// Whether the gap that opens where neighbouring ranges are returned together takes what
@@ -234,7 +238,7 @@ impl Window {
 
     /// Whether free pfns from `lo` up to `end` take what is asked.
     fn takes(self, space: &dyn AddressSpace, lo: Pfn, end: Pfn, asked: Asked) -> bool {
-        let need = Need::new(asked.size, asked.aligned);
+        let need = space.ranges().need(asked.size, asked.aligned);
         let misaligned = space.ranges().misaligned(need);
         let highest = end.min(self.end).0.checked_sub(asked.size.0);
         highest.is_some_and(|highest| highest & !misaligned >= lo.max(self.start).0)

@@ -1,7 +1,9 @@
 //! What the address space of a domain looks like at a moment.
 
-use super::cause;
+use super::cause::{self, Window};
+use super::held_back;
 use crate::model::domain::{Domain, DomainConfig};
+use crate::replay::{Dom, Replay};
 use crate::units::{Pages, Pfn};
 
 /// The window of a domain up to a limit, at a moment. All sizes count what lies from
@@ -16,7 +18,9 @@ pub struct Shape {
     pub queued: Pages,
     /// Pages in no range.
     pub free: Pages,
-    /// Gaps of the whole space, also above the limit.
+    /// Pages in ranges outside of the window.
+    pub outside: Pages,
+    /// Gaps of the whole space, also outside of the window.
     pub gaps: u64,
     /// The longest gap.
     pub largest_gap: Pages,
@@ -41,52 +45,52 @@ impl Shape {
 
 /// Looks at a domain's window from `start_pfn` to `limit` (inclusive).
 ///
-/// Costs O(log n) for each bit of a pfn, and O(log n) for each range that is held back.
+/// Costs O(log n), and O(log n) for each range that is held back.
 pub fn look(config: &DomainConfig, domain: &Domain, limit: Pfn) -> Shape {
-    let space = domain.space();
-    let ranges = space.ranges();
-    let window = cause::Window::new(config.start_pfn, limit);
+    let ranges = domain.space().ranges();
+    let window = Window::new(config.start_pfn, limit);
     let cached = window.pages_of(ranges, &cause::cached(domain));
     let queued = window.pages_of(ranges, &cause::queued(domain));
+    shape(config, domain, limit, [cached, queued])
+}
+
+/// The same of a domain of a replay, and how many ranges' worth of looking it took. Where every
+/// range has one holder, a range that is held back costs little more than its place in memory.
+pub(super) fn look_quickly(replay: &Replay, dom: Dom, limit: Pfn) -> (Shape, u64) {
+    let config = replay.config();
+    let window = Window::new(config.start_pfn, limit);
+    let mut pages = [Pages(0); 2];
+    let work = held_back::visit(replay, dom, |holder, range| {
+        let held = &mut pages[holder as usize];
+        *held = Pages(held.0 + window.part_of(range).0);
+    });
+    let domain = &replay.domains()[dom.0 as usize];
+    (shape(config, domain, limit, pages), LOOK_RANGES + work)
+}
+
+/// What a look costs where nothing is held back, in ranges looked at.
+const LOOK_RANGES: u64 = 250;
+
+fn shape(config: &DomainConfig, domain: &Domain, limit: Pfn, held: [Pages; 2]) -> Shape {
+    let [cached, queued] = held;
+    let space = domain.space();
+    let ranges = space.ranges();
+    let window = Window::new(config.start_pfn, limit);
     let used = window.used(ranges);
-    let largest = |aligned| {
-        largest_that(window.pages(), |size| {
-            space.highest_place(size, limit, aligned).is_some()
-        })
-    };
-    let largest_request = largest(true);
-    let largest_block = Pages(
-        largest_request
-            .0
-            .checked_ilog2()
-            .map_or(0, |order| 1 << order),
-    );
+    let largest = space.largest(limit);
+    let order = largest.aligned.0.checked_ilog2();
     Shape {
         used: Pages(used.0.saturating_sub(cached.0).saturating_sub(queued.0)),
         cached,
         queued,
         free: Pages(window.pages().0 - used.0),
+        outside: Pages(ranges.used_below(Pfn::ANCHOR).0 - used.0),
         gaps: ranges.gaps(),
-        largest_gap: largest(false),
-        largest_block,
-        largest_request,
+        largest_gap: largest.any,
+        largest_block: Pages(order.map_or(0, |order| 1 << order)),
+        largest_request: largest.aligned,
         max32: space.state().max32,
     }
-}
-
-/// The largest size up to `most` that fits, given that all smaller ones fit as well; 0 if
-/// none does.
-fn largest_that(most: Pages, fits: impl Fn(Pages) -> bool) -> Pages {
-    let (mut fitting, mut beyond) = (0, most.0.saturating_add(1));
-    while beyond - fitting > 1 {
-        let middle = fitting + (beyond - fitting) / 2;
-        if fits(Pages(middle)) {
-            fitting = middle;
-        } else {
-            beyond = middle;
-        }
-    }
-    Pages(fitting)
 }
 
 #[cfg(test)]
@@ -119,6 +123,7 @@ mod tests {
             cached: Pages(2),
             queued: Pages(0),
             free: Pages(9),
+            outside: Pages(0),
             gaps: 3,
             largest_gap: Pages(6),
             largest_block: Pages(4),

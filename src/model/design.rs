@@ -8,7 +8,7 @@ use super::allocator::Kind;
 use super::best_fit::BestFit;
 use super::domain::DomainConfig;
 use super::maple::Maple;
-use super::ranges::Ranges;
+use super::ranges::{Largest, Ranges};
 use super::space::Space;
 use super::vocabulary::Snapshot;
 use crate::units::{Pages, Pfn, PfnRange};
@@ -38,6 +38,10 @@ pub trait AddressSpace {
     /// The highest place from `start_pfn` to `limit_pfn` for a request, whatever the
     /// allocator would answer: whether there is room.
     fn highest_place(&self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Option<Pfn>;
+
+    /// The largest requests that would find a place from `start_pfn` to `limit_pfn`, whatever
+    /// the allocator would answer.
+    fn largest(&self, limit_pfn: Pfn) -> Largest;
 
     /// What an outcome tells of the state.
     fn state(&self) -> State;

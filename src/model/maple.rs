@@ -12,7 +12,7 @@
 
 use super::allocator::Rules;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{Need, NodeId, Ranges};
+use super::ranges::{Largest, NodeId, Ranges};
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
@@ -63,7 +63,7 @@ impl Maple {
         }
         let highest = self.end.unwrap_or(Pfn::ANCHOR);
         let limit = wanted.limit.map_or(highest, |limit| limit.min(highest));
-        let need = Need::new(Pages(width), false);
+        let need = self.ranges.need(Pages(width), false);
         let (lo, end) = self.ranges.topmost_gap(limit, need)?;
         let passed_over = wanted.limit.is_none() && lo == Pfn(0) && !self.is_empty();
         let room = end.0.saturating_sub(lo.max(self.start_pfn).0);
@@ -89,6 +89,12 @@ impl Maple {
             self.reset_max32();
         }
     }
+
+    /// The first pfn above all that a request up to `limit_pfn` may get.
+    fn below(&self, limit_pfn: Pfn) -> Pfn {
+        let end = self.end.unwrap_or(Pfn::ANCHOR);
+        Pfn(limit_pfn.0.saturating_add(1)).min(end)
+    }
 }
 
 impl AddressSpace for Maple {
@@ -103,7 +109,8 @@ impl AddressSpace for Maple {
         if below_4g && size >= self.max32 {
             return answer(Verdict::Shortcut);
         }
-        let misaligned = self.ranges.misaligned(Need::new(size, aligned));
+        let need = self.ranges.need(size, aligned);
+        let misaligned = self.ranges.misaligned(need);
         let wanted = Wanted {
             size: size.0,
             misaligned,
@@ -174,12 +181,13 @@ impl AddressSpace for Maple {
     }
 
     fn highest_place(&self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Option<Pfn> {
-        let limit = limit_pfn
-            .0
-            .saturating_add(1)
-            .min(self.end.unwrap_or(Pfn::ANCHOR).0);
         self.ranges
-            .highest_place(size, Pfn(limit), aligned, self.start_pfn)
+            .highest_place(size, self.below(limit_pfn), aligned, self.start_pfn)
+    }
+
+    fn largest(&self, limit_pfn: Pfn) -> Largest {
+        self.ranges
+            .largest_between(self.start_pfn, self.below(limit_pfn))
     }
 
     fn state(&self) -> State {

@@ -7,7 +7,7 @@
 use super::allocator::Rules;
 use super::changes::Change;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{Need, NodeId, Ranges};
+use super::ranges::{Largest, Need, NodeId, Ranges};
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
@@ -44,7 +44,7 @@ struct Wanted {
 
 impl Wanted {
     fn new(ranges: &Ranges, size: Pages, limit: Pfn, aligned: bool) -> Wanted {
-        let need = Need::new(size, aligned);
+        let need = ranges.need(size, aligned);
         Wanted {
             need,
             limit,
@@ -368,6 +368,11 @@ impl AddressSpace for Space {
         let limit = Pfn(limit_pfn.0.saturating_add(1));
         self.ranges
             .highest_place(size, limit, aligned, self.start_pfn)
+    }
+
+    fn largest(&self, limit_pfn: Pfn) -> Largest {
+        let limit = Pfn(limit_pfn.0.saturating_add(1));
+        self.ranges.largest_between(self.start_pfn, limit)
     }
 
     fn state(&self) -> State {

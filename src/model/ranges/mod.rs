@@ -13,10 +13,14 @@
 mod gap;
 mod rebalance;
 mod search;
+mod summaries;
+#[cfg(test)]
+mod tests;
 
 pub use gap::Alignment;
 use gap::Gap;
-pub use search::{Need, Stop};
+pub use search::{Largest, Need, Stop};
+use summaries::{Delta, Growth, Maxima};
 
 use crate::units::{Pages, Pfn, PfnRange};
 
@@ -47,10 +51,8 @@ struct Node {
     hi: Pfn,
     /// The first pfn of the gap below, which ends at `lo`: the range before's `hi + 1`, or 0.
     gap_lo: Pfn,
-    /// The largest aligned request that fits into a gap of this subtree.
-    aligned_max: Pages,
-    /// The longest gap of this subtree.
-    any_max: Pages,
+    /// The largest requests that a gap of this subtree takes.
+    maxima: Maxima,
     /// The pages of this subtree's ranges; wraps where they are all that there are.
     used: u64,
     parent: NodeId,
@@ -67,8 +69,7 @@ impl Node {
         lo: Pfn(0),
         hi: Pfn(0),
         gap_lo: Pfn(0),
-        aligned_max: Pages(0),
-        any_max: Pages(0),
+        maxima: Maxima::NONE,
         used: 0,
         parent: NIL,
         left: NIL,
@@ -95,13 +96,6 @@ impl Node {
     fn paint(&mut self, red: bool) {
         self.count_and_red = self.count() | if red { RED } else { 0 };
     }
-}
-
-/// What happened to a range below a node.
-#[derive(Clone, Copy)]
-enum Sign {
-    Added,
-    Removed,
 }
 
 /// Disjoint ranges of pfns in order, and the anchor above them.
@@ -246,8 +240,12 @@ impl Ranges {
         }
         self.node_mut(above).gap_lo = Pfn(range.hi().0 + 1);
         self.summarise(id);
-        let pages = self.node(id).pages();
-        self.settle_up(self.node(id).parent, above, Sign::Added, pages);
+        let Node { parent, maxima, .. } = *self.node(id);
+        let grown = Growth {
+            before: Maxima::NONE,
+            after: maxima,
+        };
+        self.settle_up(parent, grown, above, Delta::added(range));
         self.rebalance_inserted(id);
         id
     }
@@ -268,19 +266,24 @@ impl Ranges {
         aligned: bool,
         low: Pfn,
     ) -> Option<Pfn> {
-        let need = Need::new(size, aligned);
+        let need = self.need(size, aligned);
         let (_, end) = self.topmost_gap(limit, need)?;
         let place = Pfn((end.0 - size.0) & !self.misaligned(need));
         (place >= low).then_some(place)
     }
 
+    /// What a gap must take for a request.
+    pub fn need(&self, size: Pages, aligned: bool) -> Need {
+        Need {
+            size,
+            aligned: aligned && self.alignment.order_of(size).is_some(),
+        }
+    }
+
     /// The bits that the first pfn of a request lacks.
     pub fn misaligned(&self, need: Need) -> u64 {
-        if need.aligned {
-            (1 << self.alignment.order_of(need.size)) - 1
-        } else {
-            0
-        }
+        let order = self.alignment.order_of(need.size).filter(|_| need.aligned);
+        order.map_or(0, |order| (1 << order) - 1)
     }
 
     /// Adds a range that overlaps none of the set.
@@ -359,67 +362,5 @@ impl Ranges {
             id = self.node(id).right;
         }
         id
-    }
-
-    /// Computes a subtree's summaries from its children's. True if its gaps' maxima changed.
-    fn summarise(&mut self, id: NodeId) -> bool {
-        let node = self.node(id);
-        let (left, right) = (self.node(node.left), self.node(node.right));
-        let count = 1 + left.count() + right.count();
-        let used = node
-            .pages()
-            .wrapping_add(left.used)
-            .wrapping_add(right.used);
-        let node = self.node_mut(id);
-        node.count_and_red = count | node.count_and_red & RED;
-        node.used = used;
-        self.summarise_gaps(id)
-    }
-
-    /// Computes the maxima of a subtree's gaps from its children's. True if they changed.
-    fn summarise_gaps(&mut self, id: NodeId) -> bool {
-        let node = self.node(id);
-        let gap = node.gap();
-        let (left, right) = (self.node(node.left), self.node(node.right));
-        let any = gap.len().max(left.any_max).max(right.any_max);
-        let below = left.aligned_max.max(right.aligned_max);
-        // A gap no longer than what fits elsewhere cannot take more.
-        let aligned = if gap.len() <= below {
-            below
-        } else {
-            below.max(gap.aligned_fit(self.alignment))
-        };
-        let changed = aligned != node.aligned_max || any != node.any_max;
-        let node = self.node_mut(id);
-        node.aligned_max = aligned;
-        node.any_max = any;
-        changed
-    }
-
-    /// Brings the summaries from `id` up to the root in line with a range that was added to
-    /// or removed from below. The gap below `changed`, a node on that way, is another than
-    /// before; `NIL` where that has been seen to. Above it, maxima that stay as they are do
-    /// so all the way up.
-    fn settle_up(&mut self, mut id: NodeId, changed: NodeId, sign: Sign, pages: u64) {
-        let mut settled = false;
-        let mut passed = changed == NIL;
-        while id != NIL {
-            if !settled {
-                passed |= id == changed;
-                settled = !self.summarise_gaps(id) && passed;
-            }
-            let node = self.node_mut(id);
-            match sign {
-                Sign::Added => {
-                    node.count_and_red += 1;
-                    node.used = node.used.wrapping_add(pages);
-                }
-                Sign::Removed => {
-                    node.count_and_red -= 1;
-                    node.used = node.used.wrapping_sub(pages);
-                }
-            }
-            id = node.parent;
-        }
     }
 }

@@ -11,15 +11,16 @@ use crate::units::{Cpu, Nanos};
 /// milliseconds.
 const SKEW_MAX_NS: u64 = 100_000_000;
 
-/// Watches the times of records.
+/// Watches the times of records, and gives those of events.
 ///
-/// The order of the lines is kept, since that is the order in which the tracer merged the CPUs; a time
-/// that goes back between CPUs counts as that of the line before.
+/// The order of the lines is kept, since that is the order in which the tracer merged the CPUs. An
+/// event that comes after one with a later time gets that time.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    now: u64,
+    seen: u64,
     by_cpu: BTreeMap<Cpu, u64>,
     start: Option<u64>,
+    event: u64,
 }
 
 impl Clock {
@@ -36,7 +37,7 @@ impl Clock {
                 whose: "on one CPU",
             });
         }
-        let back_ns = self.now.saturating_sub(record.at);
+        let back_ns = self.seen.saturating_sub(record.at);
         if back_ns > SKEW_MAX_NS {
             return Err(Problem::TimeGoesBack {
                 back_ns,
@@ -47,13 +48,18 @@ impl Clock {
             report.times_back += 1;
             report.time_back_max_ns = report.time_back_max_ns.max(back_ns);
         }
-        self.now = self.now.max(record.at);
+        self.seen = self.seen.max(record.at);
         Ok(())
     }
 
-    /// The trace's time at the record that was seen last; the first call is the start.
-    pub(super) fn now(&mut self) -> Nanos {
-        let start = *self.start.get_or_insert(self.now);
-        Nanos(self.now - start)
+    /// Sets the time of the events that follow.
+    pub(super) fn set(&mut self, at: u64) {
+        self.event = self.event.max(at);
+    }
+
+    /// The trace's time of an event; the first is the start.
+    pub(super) fn event(&mut self) -> Nanos {
+        let start = *self.start.get_or_insert(self.event);
+        Nanos(self.event - start)
     }
 }

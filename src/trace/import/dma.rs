@@ -4,13 +4,13 @@
 //! (`add_device_to_group`), else a device. Devices whose addresses are all physical ones have no
 //! IOMMU, and are left out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Options;
-use super::calls::Sink;
 use super::domains::{Choice, Domains, Life};
 use super::error::Problem;
+use super::ledger::Sink;
 use super::line::{Record, hexadecimal, number};
 use super::report::Report;
 use super::requests::Level;
@@ -101,7 +101,7 @@ impl Devices {
         let mapped = first("dma_addr").or_else(|| first("dma_addrs"));
         let physical = first("phys_addr").or_else(|| first("phys_addrs"));
         match (mapped, physical) {
-            (Some(MAPPING_ERROR), _) | (None, _) => {}
+            (Some(MAPPING_ERROR) | None, _) => {}
             (mapped, physical) if mapped == physical => addresses.same = true,
             _ => addresses.other = true,
         }
@@ -147,9 +147,40 @@ pub(super) struct Importer {
     devices: BTreeMap<String, Known>,
     domains: Domains,
     next_id: u64,
-    /// By device and physical addresses, what a scatter list got: its unmapping names no more.
-    lists: BTreeMap<(Arc<str>, String), VecDeque<(u64, Pfn)>>,
+    /// By device and first physical address, the scatter lists, oldest first.
+    lists: BTreeMap<(Arc<str>, String), VecDeque<List>>,
+    /// Unmappings that are still to be printed though their place was handed out again: the event
+    /// comes after the free, and another CPU's `map` may come in between.
+    late: BTreeMap<(u64, Pfn), u64>,
+    /// Ids of live scatter lists.
+    in_lists: BTreeSet<u64>,
     allow_lost: bool,
+}
+
+/// What a scatter list got; its unmapping names its physical addresses alone.
+#[derive(Debug)]
+struct List {
+    id: u64,
+    pfn: Pfn,
+    /// `0x1000,0x2000`, cut off after 128 entries.
+    addresses: String,
+}
+
+impl List {
+    /// The addresses without their braces, and the first.
+    fn addresses<'a>(record: &Record<'a>) -> Result<(&'a str, &'a str), Problem> {
+        let field = "phys_addrs";
+        let text = record.text(field).ok_or(Problem::Missing {
+            event: record.event.to_owned(),
+            field,
+        })?;
+        let inside = text
+            .strip_prefix('{')
+            .and_then(|text| text.strip_suffix('}'));
+        let expected = "numbers in braces, as in {0x1000,0x2000}";
+        let all = inside.ok_or_else(|| record.wrong(field, text, expected))?;
+        Ok((all, all.split(',').next().unwrap_or_default()))
+    }
 }
 
 /// What a request asked and got.
@@ -158,6 +189,15 @@ struct Mapping {
     bytes: u64,
     /// The lowest pfn.
     got: Option<Pfn>,
+}
+
+/// What an unmapping is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unmapped {
+    At(Pfn),
+    /// It took effect already.
+    Late,
+    Unknown,
 }
 
 impl Importer {
@@ -213,9 +253,11 @@ impl Importer {
             level,
             granule,
             devices: known,
-            domains: Domains::new(choice),
+            domains: Domains::new(choice, &options.reserved),
             next_id: 0,
             lists: BTreeMap::new(),
+            late: BTreeMap::new(),
+            in_lists: BTreeSet::new(),
             allow_lost: options.allow_lost,
         })
     }
@@ -225,6 +267,7 @@ impl Importer {
         record: &Record<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<(), Problem> {
+        sink.clock.set(record.at);
         let Some(kind) = kind(record) else {
             return Ok(());
         };
@@ -242,6 +285,7 @@ impl Importer {
             return Ok(());
         }
         let domain = self.domains.named(device.key, || device.domain.clone());
+        domain.begin(record.cpu, sink);
         let Some(dom) = domain.report.number else {
             sink.report.other_domains += 1;
             return Ok(());
@@ -295,14 +339,23 @@ impl Importer {
                     path: Path::Fast { flush: true },
                 };
                 while let Some(over) = domain.lives.add(life) {
-                    sink.report.frees_missed += 1;
+                    sink.report.frees_late += 1;
                     domain.report.frees += 1;
                     sink.push(record.cpu, dom, self.level.free(over.id));
+                    if !self.in_lists.remove(&over.id) {
+                        *self.late.entry((device.key, over.range.lo())).or_default() += 1;
+                    }
                 }
             }
-            if let Some(list) = record.text("phys_addrs") {
-                let key = (device.name.clone(), list.to_owned());
-                self.lists.entry(key).or_default().push_back((id, pfn));
+            if record.text("phys_addrs").is_some() {
+                let (all, first) = List::addresses(record)?;
+                let key = (device.name.clone(), first.to_owned());
+                self.lists.entry(key).or_default().push_back(List {
+                    id,
+                    pfn,
+                    addresses: all.to_owned(),
+                });
+                self.in_lists.insert(id);
             }
         }
         let name = Some(&device.name);
@@ -319,46 +372,56 @@ impl Importer {
         sink: &mut Sink<'_>,
     ) -> Result<(), Problem> {
         let pfn = match record.text("dma_addr") {
-            Some(_) => {
-                let address = hex(record, "dma_addr")?;
-                Some(Pfn(address >> self.granule.shift()))
-            }
+            Some(_) => self.addressed(record, device)?,
             None => self.listed(record, device)?,
         };
+        let Unmapped::At(pfn) = pfn else {
+            sink.report.frees_unknown += u64::from(pfn == Unmapped::Unknown);
+            return Ok(());
+        };
         let domain = self.domains.named(device.key, || device.domain.clone());
-        match pfn.and_then(|pfn| domain.lives.end(pfn)) {
-            Some(life) => {
-                domain.report.frees += 1;
-                sink.push(record.cpu, dom, self.level.free(life.id));
-            }
-            None => sink.report.frees_unknown += 1,
-        }
+        let Some(life) = domain.lives.end(pfn) else {
+            sink.report.frees_unknown += 1;
+            return Ok(());
+        };
+        self.in_lists.remove(&life.id);
+        domain.report.frees += 1;
+        sink.push(record.cpu, dom, self.level.free(life.id));
         Ok(())
     }
 
-    /// The place of the oldest live scatter list with a record's physical addresses.
-    fn listed(&mut self, record: &Record<'_>, device: &Known) -> Result<Option<Pfn>, Problem> {
-        let list = record.text("phys_addrs").ok_or(Problem::Missing {
-            event: record.event.to_owned(),
-            field: "phys_addrs",
-        })?;
-        let key = (device.name.clone(), list.to_owned());
-        let domain = self.domains.named(device.key, || device.domain.clone());
-        let Some(listed) = self.lists.get_mut(&key) else {
-            return Ok(None);
+    fn addressed(&mut self, record: &Record<'_>, device: &Known) -> Result<Unmapped, Problem> {
+        let pfn = Pfn(hex(record, "dma_addr")? >> self.granule.shift());
+        let Some(late) = self.late.get_mut(&(device.key, pfn)) else {
+            return Ok(Unmapped::At(pfn));
         };
-        let mut found = None;
-        while let Some((id, pfn)) = listed.pop_front() {
-            // One whose place was handed out again has ended.
-            if domain.lives.id_at(pfn) == Some(id) {
-                found = Some(pfn);
-                break;
-            }
+        *late -= 1;
+        if *late == 0 {
+            self.late.remove(&(device.key, pfn));
         }
-        if listed.is_empty() {
+        Ok(Unmapped::Late)
+    }
+
+    /// The oldest scatter list with a record's physical addresses.
+    fn listed(&mut self, record: &Record<'_>, device: &Known) -> Result<Unmapped, Problem> {
+        let (all, first) = List::addresses(record)?;
+        let key = (device.name.clone(), first.to_owned());
+        let Some(lists) = self.lists.get_mut(&key) else {
+            return Ok(Unmapped::Unknown);
+        };
+        let is_it = |list: &List| all.starts_with(&*list.addresses);
+        let found = lists.iter().position(is_it).and_then(|at| lists.remove(at));
+        if lists.is_empty() {
             self.lists.remove(&key);
         }
-        Ok(found)
+        let domain = self.domains.named(device.key, || device.domain.clone());
+        Ok(match found {
+            Some(List { id, pfn, .. }) if domain.lives.id_at(pfn) == Some(id) => {
+                Unmapped::At(pfn)
+            }
+            Some(_) => Unmapped::Late,
+            None => Unmapped::Unknown,
+        })
     }
 
     fn mapping(&self, record: &Record<'_>) -> Result<Mapping, Problem> {

@@ -4,13 +4,16 @@
 //! is another domain: each life has a number of its own, in the order of appearance.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::error::Problem;
+use super::functions::{Edge, Function};
+use super::ledger::Sink;
 use super::line::Record;
-use super::probes::{Edge, Function};
 use super::report::{DomainReport, Report};
 use crate::replay::Path;
-use crate::units::{Granule, Pages, Pfn, PfnRange};
+use crate::trace::event::Op;
+use crate::units::{Cpu, Granule, Pages, Pfn, PfnRange};
 
 /// Which domains of a recording are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +65,16 @@ pub(super) struct Life {
 #[derive(Debug, Default)]
 pub(super) struct Lives {
     by_pfn: BTreeMap<Pfn, Life>,
-    /// Ids of what came by `alloc_iova`, by the address of the range's record.
-    by_record: BTreeMap<u64, (u64, Option<Pfn>)>,
+    /// What came by `alloc_iova`, by the address of the range's record.
+    by_record: BTreeMap<u64, Named>,
+}
+
+/// What a record's address names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    At(Pfn),
+    /// An id whose place is not on record.
+    Unplaced(u64),
 }
 
 impl Lives {
@@ -96,12 +107,12 @@ impl Lives {
     }
 
     /// Names a direct allocation by its record's address.
-    pub(super) fn name_record(&mut self, iova: u64, id: u64, pfn: Option<Pfn>) {
-        self.by_record.insert(iova, (id, pfn));
+    pub(super) fn name_record(&mut self, iova: u64, named: Named) {
+        self.by_record.insert(iova, named);
     }
 
-    /// The id and place of what a record's address names, once.
-    pub(super) fn take_record(&mut self, iova: u64) -> Option<(u64, Option<Pfn>)> {
+    /// What a record's address names, once.
+    pub(super) fn take_record(&mut self, iova: u64) -> Option<Named> {
         self.by_record.remove(&iova)
     }
 
@@ -117,6 +128,20 @@ pub(super) struct Domain {
     pub lives: Lives,
     /// What it was made with, where that is on record.
     pub made: Option<(Granule, Pfn)>,
+    /// What is out of use from its first event on.
+    reserved: Arc<[PfnRange]>,
+}
+
+impl Domain {
+    /// Before any event: takes out of use what was so before the recording.
+    pub(super) fn begin(&mut self, cpu: Cpu, sink: &mut Sink<'_>) {
+        let Some(number) = self.report.number else {
+            return;
+        };
+        for &range in std::mem::take(&mut self.reserved).iter() {
+            sink.push(cpu, number, Op::Reserve { range });
+        }
+    }
 }
 
 /// All domains of a recording.
@@ -126,12 +151,15 @@ pub(super) struct Domains {
     current: BTreeMap<u64, usize>,
     all: Vec<Domain>,
     chosen: u64,
+    /// What is out of use in domains whose making is not on record.
+    reserved: Arc<[PfnRange]>,
 }
 
 impl Domains {
-    pub(super) fn new(choice: Option<Choice>) -> Domains {
+    pub(super) fn new(choice: Option<Choice>, reserved: &[PfnRange]) -> Domains {
         Domains {
             choice,
+            reserved: Arc::from(reserved),
             current: BTreeMap::new(),
             all: Vec::new(),
             chosen: 0,
@@ -208,6 +236,10 @@ impl Domains {
                 ..DomainReport::default()
             },
             lives: Lives::default(),
+            reserved: match made {
+                Some(_) => Arc::default(),
+                None => self.reserved.clone(),
+            },
             made,
         });
         self.all.len() - 1

@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::BufRead;
 
 use super::Form;
-use super::calls::Sink;
 use super::error::{Error, Problem};
-use super::line::{self, Line, Lines, Record};
-use super::probes::Context;
+use super::ledger::Sink;
+use super::line::{self, Context, Line, Lines, Record};
 use super::report::{DomainReport, Report};
 use super::requests::Level;
-use crate::trace::event::Got;
-use crate::units::{Granule, Pfn};
+use crate::trace::event::{Got, Op};
+use crate::units::{Granule, Pfn, PfnRange};
 
 /// Whether a record is one of these events.
 pub(super) fn is_event(record: &Record<'_>) -> bool {
@@ -52,20 +51,60 @@ pub(super) struct Joins {
 }
 
 /// A `map` that has not been unmapped yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Piece {
     number: u64,
     end: u64,
-    /// It follows what its task mapped just before.
-    follows: bool,
+    /// The `map` that its task made just before, if that ended where this begins.
+    follows: Option<u64>,
+}
+
+/// What is mapped, by start; several where there are several domains.
+#[derive(Debug, Default)]
+struct Pieces {
+    by_start: BTreeMap<u64, Vec<Piece>>,
+}
+
+impl Pieces {
+    fn add(&mut self, start: u64, piece: Piece) {
+        self.by_start.entry(start).or_default().push(piece);
+    }
+
+    fn remove(&mut self, start: u64, piece: Piece) {
+        if let Some(here) = self.by_start.get_mut(&start) {
+            here.retain(|other| *other != piece);
+            if here.is_empty() {
+                self.by_start.remove(&start);
+            }
+        }
+    }
+
+    fn at(&self, start: u64) -> &[Piece] {
+        self.by_start.get(&start).map_or(&[], Vec::as_slice)
+    }
+
+    /// The pieces of one allocation from a first one on, up to an end; each with its start.
+    fn chain(&self, start: u64, first: Piece, end: u64) -> Vec<(u64, Piece)> {
+        let mut chain = vec![(start, first)];
+        let mut last = first;
+        while last.end < end {
+            let follows = |piece: &&Piece| piece.follows == Some(last.number);
+            let Some(next) = self.at(last.end).iter().find(follows) else {
+                break;
+            };
+            chain.push((last.end, *next));
+            last = *next;
+        }
+        chain
+    }
 }
 
 impl Joins {
     /// Reads a whole recording.
     pub(super) fn of<R: BufRead>(lines: &mut Lines<R>, form: Form) -> Result<Joins, Error> {
         let mut joins = Joins::default();
-        let mut pieces: BTreeMap<u64, VecDeque<Piece>> = BTreeMap::new();
-        let mut last: BTreeMap<Context, u64> = BTreeMap::new();
+        let mut pieces = Pieces::default();
+        let mut last: BTreeMap<Context, (u64, u64)> = BTreeMap::new();
         let mut number = 0;
         while lines.advance()? {
             let Line::Record(record) = line::parse(lines.text(), form) else {
@@ -77,78 +116,58 @@ impl Joins {
             let part = Part::of(&record).map_err(|problem| lines.error(problem))?;
             let context = Context::of(&record);
             if record.event == "map" {
-                let follows = last.insert(context, part.end) == Some(part.start);
-                pieces.entry(part.start).or_default().push_back(Piece {
-                    number,
-                    end: part.end,
-                    follows,
-                });
+                let before = last.insert(context, (part.end, number));
+                let adjacent = before.filter(|(end, _)| *end == part.start);
+                pieces.add(
+                    part.start,
+                    Piece {
+                        number,
+                        end: part.end,
+                        follows: adjacent.map(|(_, number)| number),
+                    },
+                );
                 number += 1;
             } else {
                 last.remove(&context);
                 joins.unmap(&mut pieces, part);
             }
         }
-        joins.join_the_rest(&pieces);
+        joins.join_the_rest(pieces);
         joins.bytes.sort_unstable();
         Ok(joins)
     }
 
-    /// The parts that one `unmap` covers are of one allocation.
-    fn unmap(&mut self, pieces: &mut BTreeMap<u64, VecDeque<Piece>>, whole: Part) {
-        let mut at = whole.start;
-        let mut first = None;
-        while at < whole.end {
-            let Some(here) = pieces.get_mut(&at) else {
-                return;
-            };
-            let wanted = |piece: &Piece| first.is_none() || piece.follows;
-            let Some(found) = here.iter().position(wanted) else {
-                return;
-            };
-            let Some(piece) = here.remove(found) else {
-                return;
-            };
-            if here.is_empty() {
-                pieces.remove(&at);
-            }
-            first.get_or_insert(piece);
-            at = piece.end;
-        }
-        if let Some(first) = first
-            && first.end < whole.end
-        {
-            self.bytes.push((first.number, whole.end - whole.start));
+    /// The parts that one `unmap` covers are of one allocation, the oldest that fits.
+    fn unmap(&mut self, pieces: &mut Pieces, whole: Part) {
+        let chains = pieces
+            .at(whole.start)
+            .iter()
+            .map(|first| pieces.chain(whole.start, *first, whole.end));
+        let fits = |chain: &Vec<(u64, Piece)>| {
+            chain
+                .last()
+                .is_some_and(|(_, piece)| piece.end == whole.end)
+        };
+        if let Some(chain) = chains.into_iter().find(fits) {
+            self.join(pieces, &chain);
         }
     }
 
     /// What is still mapped at the end.
-    fn join_the_rest(&mut self, pieces: &BTreeMap<u64, VecDeque<Piece>>) {
-        let mut open: Option<(u64, Part)> = None;
-        let mut close = |open: Option<(u64, Part)>, first_end: u64| {
-            if let Some((number, part)) = open
-                && part.end > first_end
-            {
-                self.bytes.push((number, part.end - part.start));
-            }
-        };
-        let mut first_end = 0;
-        for (&start, here) in pieces {
-            for piece in here {
-                match &mut open {
-                    Some((_, part)) if piece.follows && part.end == start => {
-                        part.end = piece.end;
-                    }
-                    _ => {
-                        close(open, first_end);
-                        let end = piece.end;
-                        open = Some((piece.number, Part { start, end }));
-                        first_end = end;
-                    }
-                }
-            }
+    fn join_the_rest(&mut self, mut pieces: Pieces) {
+        while let Some((&start, here)) = pieces.by_start.first_key_value() {
+            let chain = pieces.chain(start, here[0], u64::MAX);
+            self.join(&mut pieces, &chain);
         }
-        close(open, first_end);
+    }
+
+    fn join(&mut self, pieces: &mut Pieces, chain: &[(u64, Piece)]) {
+        for (start, piece) in chain {
+            pieces.remove(*start, *piece);
+        }
+        if let [(start, first), .., (_, last)] = chain {
+            self.bytes.push((first.number, last.end - start));
+        }
     }
 
     fn bytes(&self, number: u64) -> Option<u64> {
@@ -162,6 +181,8 @@ impl Joins {
 /// Makes events of `iommu` records.
 #[derive(Debug)]
 pub(super) struct Importer {
+    /// What is out of use from the first event on.
+    reserved: Vec<PfnRange>,
     level: Level,
     granule: Granule,
     joins: Joins,
@@ -175,8 +196,14 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    pub(super) fn new(level: Level, granule: Granule, joins: Joins) -> Importer {
+    pub(super) fn new(
+        level: Level,
+        granule: Granule,
+        joins: Joins,
+        reserved: &[PfnRange],
+    ) -> Importer {
         Importer {
+            reserved: reserved.to_vec(),
             level,
             granule,
             joins,
@@ -197,10 +224,14 @@ impl Importer {
         record: &Record<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<(), Problem> {
+        sink.clock.set(record.at);
         if !is_event(record) {
             return Ok(());
         }
         let part = Part::of(record)?;
+        for range in std::mem::take(&mut self.reserved) {
+            sink.push(record.cpu, 0, Op::Reserve { range });
+        }
         if record.event == "map" {
             return self.map(record, part, sink);
         }
@@ -226,6 +257,10 @@ impl Importer {
         part: Part,
         sink: &mut Sink<'_>,
     ) -> Result<(), Problem> {
+        if part.start & (self.granule.bytes() - 1) != 0 {
+            let start = format!("{:#x}", part.start);
+            return Err(record.wrong("iova", &start, "whole granules; another --granule?"));
+        }
         let number = self.number;
         self.number += 1;
         let context = Context::of(record);

@@ -192,7 +192,7 @@ impl Importer {
     fn pages(&self, listed: Listed) -> Result<Option<PfnRange>, Problem> {
         let Listed { index, start, size } = listed;
         let granule = self.granule.bytes();
-        let anchor = u64::MAX & !(granule - 1);
+        let anchor = !(granule - 1);
         if start >= anchor {
             return Ok(None);
         }

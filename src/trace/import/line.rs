@@ -31,6 +31,23 @@ pub(super) struct Record<'a> {
     pub arguments: &'a str,
 }
 
+/// Whose lines belong together: a task's, or those of a CPU's idle task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Context {
+    Task(u32),
+    Idle(Cpu),
+}
+
+impl Context {
+    pub(super) fn of(record: &Record<'_>) -> Context {
+        if record.pid == 0 {
+            Context::Idle(record.cpu)
+        } else {
+            Context::Task(record.pid)
+        }
+    }
+}
+
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
@@ -112,6 +129,10 @@ impl<R: BufRead> Lines<R> {
 
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// An error in the line that was read last.

@@ -1,10 +1,10 @@
 //! Recordings of a running kernel into traces.
 //!
 //! ```text
-//! lines ─ line ─► records ─┬─ probes ─► calls ─ calls ─┐
-//!                          ├─ dma ─────────────────────┼─► events
-//!                          ├─ iommu ───────────────────┤
-//!          kernel log ─────┴─ kernel_log ──────────────┘
+//! lines ─ line ─► records ─┬─ pairing ─► calls ─ order ─► ledger ─┐
+//!                          ├─ dma ───────────────────────────────┼─► events
+//!                          ├─ iommu ─────────────────────────────┤
+//!                       ranges ─ kernel_log ─────────────────────┘
 //! ```
 //!
 //! A recording is read twice: a survey gathers what the header says and what decides how the
@@ -14,15 +14,18 @@
 //! What a recording does not say is an option, an error that asks for it, or a note in the
 //! [`Report`], which accounts for every line.
 
-mod calls;
+mod call;
 mod clock;
 mod dma;
 mod domains;
 mod error;
+mod functions;
 mod iommu;
 mod kernel_log;
+mod ledger;
 mod line;
-mod probes;
+mod order;
+mod pairing;
 mod report;
 mod requests;
 mod survey;
@@ -32,12 +35,13 @@ use std::fmt;
 use std::io::{self, BufRead};
 use std::str::FromStr;
 
-use calls::{Ledger, LiveBefore, Sink};
 use clock::Clock;
 use domains::Domains;
 use error::Problem;
+use functions::Function;
+use ledger::{Ledger, LiveBefore, Sink};
 use line::{Line, Lines, Record};
-use probes::{Function, Pairing};
+use pairing::Pairing;
 use survey::Survey;
 
 pub use domains::Choice;
@@ -46,7 +50,7 @@ pub use report::{DomainReport, Report};
 
 use crate::model::FlushQueue;
 use crate::trace::event::{Event, Header};
-use crate::units::{Granule, Pages, Pfn};
+use crate::units::{Granule, Pages, Pfn, PfnRange};
 
 /// How a recording is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,15 @@ impl Form {
             Form::Ftrace => "task-pid [cpu] flags seconds.micros: event: arguments",
             Form::PerfScript => "task pid [cpu] seconds.micros: group:event: arguments",
             Form::KernelLog => "index pointer lo size hi",
+        }
+    }
+
+    /// A line that is none of this form's.
+    fn not_a_record(self, text: String) -> Problem {
+        Problem::NotARecord {
+            form: self.name(),
+            expected: self.expected(),
+            text,
         }
     }
 
@@ -167,6 +180,9 @@ pub struct Options {
     pub granule: Option<Granule>,
     /// The lowest pfn that may be handed out, where the making of the domains is not on record.
     pub start_pfn: Option<Pfn>,
+    /// Ranges out of use in every domain whose making is not on record, such as the window for
+    /// message-signalled interrupts: the first events of each.
+    pub reserved: Vec<PfnRange>,
     /// The number of CPUs, where the highest that appears is not the highest that there is.
     pub cpus: Option<u32>,
     /// Import what is left although events were lost.
@@ -248,7 +264,7 @@ pub fn import<R: BufRead>(
             Reader::Probes {
                 pairing: Pairing::new(survey.probed.clone()),
                 ledger: Ledger::new(
-                    Domains::new(options.domain.clone()),
+                    Domains::new(options.domain.clone(), &options.reserved),
                     before,
                     header.granule,
                 ),
@@ -271,7 +287,12 @@ pub fn import<R: BufRead>(
                 ));
             }
             let joins = iommu::Joins::of(&mut lines()?, survey.form)?;
-            Reader::Iommu(iommu::Importer::new(level, header.granule, joins))
+            Reader::Iommu(iommu::Importer::new(
+                level,
+                header.granule,
+                joins,
+                &options.reserved,
+            ))
         }
         Evidence::Ranges => Reader::Ranges(kernel_log::Importer::new(header.granule, options)),
     };
@@ -295,7 +316,7 @@ fn gather_live_before<R: BufRead>(
     options: &Options,
 ) -> Result<LiveBefore, Error> {
     let mut pairing = Pairing::new(survey.probed.clone());
-    let mut ledger = Ledger::gathering(Domains::new(options.domain.clone()));
+    let mut ledger = Ledger::gathering(Domains::new(options.domain.clone(), &options.reserved));
     let mut clock = Clock::default();
     let mut events = VecDeque::new();
     let mut report = Report::default();
@@ -320,13 +341,13 @@ fn take_probe(
     record: &Record<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), Problem> {
-    ledger.alive(record.cpu, sink);
     let Some((function, edge)) = Function::of(record) else {
         return Ok(());
     };
     ledger.domains.mention(record, function, edge)?;
-    if let Some(call) = pairing.take(record, function, edge, sink.report)? {
-        ledger.take(&call, record.cpu, sink);
+    pairing.take(record, function, edge, sink.report)?;
+    while let Some(call) = pairing.pop(record.at) {
+        ledger.take(&call, sink);
     }
     Ok(())
 }
@@ -395,6 +416,14 @@ impl<R: BufRead> Import<R> {
         let (events, report) = (&mut self.queue, &mut self.report);
         match &mut self.reader {
             Reader::Probes { pairing, ledger } => {
+                let sink = &mut Sink {
+                    clock: &mut self.clock,
+                    events,
+                    report,
+                };
+                while let Some(call) = pairing.pop_last() {
+                    ledger.take(&call, sink);
+                }
                 pairing.finish(report);
                 ledger.domains.finish(report);
             }

@@ -39,6 +39,8 @@ pub struct Report {
     /// Ranges handed out while a range on record there was live: its free was not recorded, and is
     /// put before the allocation.
     pub frees_missed: u64,
+    /// Unmappings printed after their place was handed out again, and put before that.
+    pub frees_late: u64,
     /// Frees of another size than was allocated, by order of size.
     pub frees_resized: u64,
     /// Ranges live at the end.
@@ -78,7 +80,7 @@ pub struct DomainReport {
     pub number: Option<u64>,
     /// What the recording calls it: the pointer, the device or the group.
     pub name: String,
-    /// Whether it was made on record, so that its whole life is known.
+    /// Whether its whole life is on record: it was made there, and not used unseen after that.
     pub from_start: bool,
     /// Allocations.
     pub allocs: u64,
@@ -144,7 +146,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    fn remarks(&self) -> [(u64, String); 17] {
+    fn remarks(&self) -> [(u64, String); 18] {
         let says = |what: &str| what.to_owned();
         [
             (
@@ -175,6 +177,10 @@ impl Report {
             (
                 self.frees_missed,
                 says("frees not recorded, put before what was handed out there next"),
+            ),
+            (
+                self.frees_late,
+                says("unmappings printed after their place was handed out again, put before"),
             ),
             (
                 self.frees_resized,
@@ -225,7 +231,7 @@ impl fmt::Display for DomainReport {
         let began = if self.from_start {
             "on record from its start"
         } else {
-            "already there when the recording began"
+            "in use before the recording began"
         };
         write!(
             f,

@@ -84,7 +84,7 @@ fn is_pci(mask: u64, stated: Option<bool>, device: Option<&str>) -> Result<bool,
     }
     match stated {
         Some(pci) => Ok(pci),
-        None if mask <= u64::from(u32::MAX) => Ok(false),
+        None if u32::try_from(mask).is_ok() => Ok(false),
         None => Err(format!(
             "PCI devices try the 32-bit space first, and {} may be one: give --pci yes or no",
             device.unwrap_or("the device, which the recording does not name,")

@@ -2,10 +2,10 @@
 
 use std::io::BufRead;
 
-use super::domains::Domains;
+use super::domains::{Choice, Domains};
 use super::error::{Error, Problem};
+use super::functions::{Function, Probed, dead_cpu};
 use super::line::{self, Line, Lines, Record};
-use super::probes::{Function, Probed};
 use super::report::Report;
 use super::{Evidence, Form, Options, dma, iommu};
 use crate::trace::event::Header;
@@ -18,6 +18,8 @@ pub(super) struct Survey {
     pub evidence: Evidence,
     pub probed: Probed,
     pub dma: dma::Devices,
+    /// What else is on record.
+    others: Vec<Evidence>,
     domains: Domains,
     cpus_stated: Option<u64>,
     cpu_max: Cpu,
@@ -33,6 +35,8 @@ struct Seen {
     cpus_stated: Option<u64>,
     cpu_max: Cpu,
     records: bool,
+    /// The first line that is nothing known, while the form is not known either.
+    odd: Option<(u64, String)>,
 }
 
 impl Survey {
@@ -43,18 +47,22 @@ impl Survey {
     ) -> Result<Survey, Error> {
         let mut seen = Seen {
             probed: Probed::default(),
-            domains: Domains::new(options.domain.clone()),
+            domains: Domains::new(options.domain.clone(), &[]),
             dma: dma::Devices::default(),
             iommu: false,
             cpus_stated: None,
             cpu_max: Cpu(0),
             records: false,
+            odd: None,
         };
         let mut form = options.form;
         while lines.advance()? {
-            form = form.or_else(|| line::form_of(lines.text()));
+            if form.is_none() {
+                form = line::form_of(lines.text());
+                seen.refuse_odd(file, form)?;
+            }
             match form {
-                Some(Form::KernelLog) => continue,
+                Some(Form::KernelLog) => {}
                 // Nothing recognised yet: headers look alike, and a log may begin with anything.
                 None => seen.take_head(lines, options)?,
                 Some(form) => seen.take(lines, form, options)?,
@@ -69,11 +77,20 @@ impl Survey {
             let what = "the allocator: no probes on it, no `dma` and no `iommu` events";
             return Err(Error::new(file, None, Problem::Empty(what)));
         };
+        let ask = |problem| Error::new(file, None, Problem::Ask(problem));
+        if (evidence == Evidence::Ranges) != (form == Form::KernelLog) {
+            return Err(ask(format!("there are no {evidence} in {form}")));
+        }
         if evidence == Evidence::Probes {
-            let ask = |problem| Error::new(file, None, Problem::Ask(problem));
+            if !seen.probed.any_request() {
+                let what = "probes on alloc_iova_fast or alloc_iova";
+                return Err(Error::new(file, None, Problem::Empty(what)));
+            }
             seen.probed.check().map_err(ask)?;
+            seen.check_choice(options.domain.as_ref()).map_err(ask)?;
         }
         Ok(Survey {
+            others: seen.others(evidence),
             form,
             evidence,
             probed: seen.probed,
@@ -90,6 +107,9 @@ impl Survey {
         options: &Options,
         report: &mut Report,
     ) -> Result<Header, String> {
+        for other in &self.others {
+            report.note(format!("{other} are on record too, and were not read"));
+        }
         let (granule, start_pfn) = self.layout(options, report)?;
         Ok(Header {
             granule,
@@ -176,19 +196,18 @@ impl Survey {
     }
 
     fn layouts_differ(&self) -> String {
-        let mut message =
-            "the domains differ in granule or start_pfn, of which a trace has one: \
-                           choose with --domain NUMBER:"
-                .to_owned();
-        for domain in self.domains.all() {
-            if let Some((granule, start_pfn)) = domain.made {
-                let (ordinal, name) = (domain.report.ordinal, &domain.report.name);
-                let granule = granule.bytes();
-                message +=
-                    &format!(" {ordinal} ({name}: granule {granule}, start_pfn {start_pfn})");
-            }
-        }
-        message
+        let layouts = self.domains.all().iter().filter_map(|domain| {
+            let (granule, start_pfn) = domain.made?;
+            let (ordinal, name) = (domain.report.ordinal, &domain.report.name);
+            let granule = granule.bytes();
+            Some(format!("{ordinal} ({name}) has {granule} and {start_pfn}"))
+        });
+        let layouts: Vec<String> = layouts.take(20).collect();
+        format!(
+            "the domains differ in granule or start_pfn, of which a trace has one: choose with \
+             --domain NUMBER; {}",
+            layouts.join(", ")
+        )
     }
 }
 
@@ -200,8 +219,26 @@ impl Seen {
         options: &Options,
     ) -> Result<(), Error> {
         match line::parse(lines.text(), Form::Ftrace) {
-            Line::Other => Ok(()),
+            Line::Other => {
+                let odd = || (lines.number(), excerpt(lines.text()));
+                self.odd.get_or_insert_with(odd);
+                Ok(())
+            }
             _ => self.take(lines, Form::Ftrace, options),
+        }
+    }
+
+    /// A trace does not begin with what is no line of it; a log may.
+    fn refuse_odd(&mut self, file: &str, form: Option<Form>) -> Result<(), Error> {
+        match (form, self.odd.take()) {
+            (Some(form @ (Form::Ftrace | Form::PerfScript)), Some((number, text))) => {
+                Err(Error::new(file, Some(number), form.not_a_record(text)))
+            }
+            (None, odd) => {
+                self.odd = odd;
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -226,11 +263,7 @@ impl Seen {
             }
             Line::Lost { cpu, count } => refuse_loss(cpu, count, options.allow_lost),
             Line::Nothing => Ok(()),
-            Line::Other => Err(Problem::NotARecord {
-                form: form.name(),
-                expected: form.expected(),
-                text: lines.text().chars().take(120).collect(),
-            }),
+            Line::Other => Err(form.not_a_record(excerpt(lines.text()))),
         };
         taken.map_err(|problem| lines.error(problem))
     }
@@ -258,7 +291,7 @@ impl Seen {
             self.probed.note(record, function, edge);
             self.domains.mention(record, function, edge)?;
             if function == Function::CpuDead {
-                let cpu = super::probes::dead_cpu(record)?;
+                let cpu = dead_cpu(record)?;
                 self.cpu_max = self.cpu_max.max(cpu);
             }
         } else if iommu::is_event(record) {
@@ -272,15 +305,54 @@ impl Seen {
     /// The most exact kind of records that there is.
     fn evidence(&self, form: Form) -> Option<Evidence> {
         if form == Form::KernelLog {
-            Some(Evidence::Ranges)
-        } else if self.probed.any_request() {
-            Some(Evidence::Probes)
-        } else if self.dma.any_request() {
-            Some(Evidence::Dma)
-        } else {
-            self.iommu.then_some(Evidence::Iommu)
+            return Some(Evidence::Ranges);
+        }
+        self.on_record().next()
+    }
+
+    /// The kinds of records that there are, the most exact first.
+    fn on_record(&self) -> impl Iterator<Item = Evidence> {
+        let kinds = [
+            (self.probed.any_request(), Evidence::Probes),
+            (self.dma.any_request(), Evidence::Dma),
+            (self.iommu, Evidence::Iommu),
+        ];
+        kinds
+            .into_iter()
+            .filter(|(there, _)| *there)
+            .map(|(_, kind)| kind)
+    }
+
+    fn others(&self, read: Evidence) -> Vec<Evidence> {
+        self.on_record().filter(|kind| *kind != read).collect()
+    }
+
+    /// Whether the domain that is wanted is on record.
+    fn check_choice(&self, choice: Option<&Choice>) -> Result<(), String> {
+        let all = self.domains.all();
+        match choice {
+            None => Ok(()),
+            Some(Choice::Device(_) | Choice::One) => Err(format!(
+                "probes tell domains by their pointers: --domain takes a number below {} or a \
+                 pointer",
+                all.len()
+            )),
+            Some(_) if all.iter().any(|domain| domain.report.number.is_some()) => Ok(()),
+            Some(_) => {
+                let names = all.iter().map(|domain| &*domain.report.name);
+                let names: Vec<&str> = names.take(20).collect();
+                Err(format!(
+                    "no such domain; the {} on record are, from number 0: {}",
+                    all.len(),
+                    names.join(" ")
+                ))
+            }
         }
     }
+}
+
+fn excerpt(text: &str) -> String {
+    text.chars().take(120).collect()
 }
 
 fn refuse_loss(cpu: Option<u64>, count: Option<u64>, allowed: bool) -> Result<(), Problem> {

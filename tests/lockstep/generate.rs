@@ -1,0 +1,604 @@
+//! Random traces from a seed, each with its own mixture of what may happen in it.
+//!
+//! Of the kinds of request every trace leaves about half out (swarm testing), so that long runs
+//! of the same few come about as well as a bit of everything. Sizes, limits, windows and times
+//! are drawn around the edges at which the allocator decides something.
+
+use iovasim::model::{FlushQueue, Memory, Snapshot};
+use iovasim::replay::{Ask, Device, Dom, Path, Request, Slot};
+use iovasim::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
+
+use crate::random::Random;
+use crate::trace::Trace;
+
+/// The random trace of a seed, of `length` requests or a few more.
+pub(crate) fn random_trace(seed: u64, length: usize) -> Trace {
+    let mut random = Random::new(seed);
+    let place = Place::draw(&mut random);
+    let mixture = Mixture::draw(&mut random, &place);
+    Draft::new(random, place, mixture).finish(length)
+}
+
+/// A random trace of small ranges with room for all, of which there are up to `live_max`.
+pub(crate) fn bulk_trace(seed: u64, live_max: usize, length: usize) -> Trace {
+    let mut random = Random::new(seed);
+    let place = Place::draw(&mut random);
+    let mixture = Mixture::draw_any(&mut random, &place);
+    let mixture = Mixture {
+        live_max,
+        ..mixture.in_bulk(&mut random, &place)
+    };
+    Draft::new(random, place, mixture).finish(length)
+}
+
+/// Where in the address space a trace happens.
+struct Place {
+    granule: Granule,
+    start: u64,
+    dma32: u64,
+    /// About how many pages the requests have to do with.
+    window: u64,
+}
+
+impl Place {
+    fn draw(random: &mut Random) -> Place {
+        let bytes = random.pick(&[4096, 4096, 4096, 16384, 65536, 1]);
+        let granule = Granule::from_bytes(bytes).expect("a power of two");
+        let dma32 = granule.dma32().0;
+        let bits = random.pick(&[2, 4, 5, 6, 8, 10, 13]);
+        let window = random.within(1 << (bits - 1), 1 << bits);
+        let start = match random.below(10) {
+            0 => 0,
+            1 | 2 => 1,
+            3 => random.below(64),
+            4 => random.within(0, dma32),
+            5 | 6 => dma32 - window,
+            7 => dma32 - random.below(window),
+            8 => dma32 + random.below(3),
+            _ => dma32 - (2 * window).next_power_of_two(),
+        };
+        Place {
+            granule,
+            start,
+            dma32,
+            window,
+        }
+    }
+
+    fn size(&self, random: &mut Random, kind: u64) -> u64 {
+        match kind {
+            0 => 1,
+            1 => random.within(1, 4),
+            2 => random.within(1, 40),
+            3 => random.within(1, self.window),
+            4 => 1 << random.below(13),
+            5 => (1 << random.below(13)) + 1,
+            6 => (1 << random.within(1, 13)) - 1,
+            7 => 32 + random.below(3),
+            8 => self.window.div_ceil(random.within(1, 5)),
+            9 => 1 << random.within(12, 33),
+            10 => (1 << random.within(12, 33)) - 1 + random.below(3),
+            12 => random.within(17, 32),
+            _ => random.pick(&[
+                1 << 52,
+                (1 << 52) - 1,
+                (1 << 63) - 1,
+                1 << 63,
+                (1 << 63) + 1,
+                3 << 62,
+            ]),
+        }
+    }
+
+    fn limit(&self, random: &mut Random, kind: u64) -> u64 {
+        let far = self.start.saturating_add(self.window);
+        match kind {
+            0 | 1 => far,
+            2 => far - random.below(self.window),
+            3..=5 => self.dma32 - 1,
+            6 => self.dma32 - 1 - random.below(self.window),
+            7 => self.dma32 + random.below(3),
+            8 => self.dma32 + random.below(self.window),
+            9 => (1 << random.within(1, 63)) - 1,
+            10 => self.start.saturating_sub(random.below(2)),
+            11 => u64::MAX - random.below(3),
+            12 => u64::MAX - random.below(self.window),
+            13 => u64::MAX / self.granule.bytes() - random.below(2),
+            _ => random.bits() >> random.below(64),
+        }
+    }
+
+    /// A pfn near which something may be, never the anchor's.
+    fn near(&self, random: &mut Random) -> u64 {
+        let reach = 2 * self.window;
+        let pfn = match random.below(8) {
+            0..=2 => self.start.saturating_add(random.below(reach)),
+            3 | 4 => self.dma32.saturating_sub(random.below(reach)),
+            5 => self.dma32 + random.below(self.window),
+            6 => self.start.saturating_sub(random.below(self.window)),
+            _ => u64::MAX - random.below(self.window),
+        };
+        pfn.min(u64::MAX - 1)
+    }
+}
+
+/// The kinds of request that a trace may leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Alloc,
+    Map,
+    Free,
+    Reserve,
+    FreePfn,
+    CpuDead,
+    CpuUp,
+    Restore,
+    NoMem,
+    DoubleFree,
+}
+
+/// Which of the live ranges is freed.
+#[derive(Clone, Copy)]
+enum Victim {
+    Any,
+    Oldest,
+    Newest,
+    Alternate,
+}
+
+/// Nothing mostly, then about as long as a depot's work is put off.
+const RARE_PAUSES: [u64; 40] = {
+    let mut pauses = [0; 40];
+    pauses[0] = 100_000_000;
+    pauses[1] = 30_000_000;
+    pauses[2] = 250_000_001;
+    pauses
+};
+
+/// What a trace is made of.
+struct Mixture {
+    kinds: Vec<Kind>,
+    size_kinds: Vec<u64>,
+    limits: Vec<u64>,
+    fast_percent: u64,
+    flush_percent: u64,
+    align_percent: u64,
+    live_max: usize,
+    /// Fill up to the most, then empty, and so on; else both at once.
+    in_waves: bool,
+    victim: Victim,
+    reuse_percent: u64,
+    gaps: Vec<u64>,
+    move_percent: u64,
+    doms: u64,
+}
+
+impl Mixture {
+    fn draw(random: &mut Random, place: &Place) -> Mixture {
+        let mixture = Mixture::draw_any(random, place);
+        match random.below(10) {
+            0 | 1 => mixture.in_bulk(random, place),
+            2 => mixture.of_small_under_several_limits(random, place),
+            _ => mixture,
+        }
+    }
+
+    /// Many small ranges with room for all, so that magazines, depots and rings run over.
+    fn in_bulk(self, random: &mut Random, place: &Place) -> Mixture {
+        Mixture {
+            size_kinds: random
+                .pick(&[&[0_u64] as &[u64], &[0, 0, 1], &[12]])
+                .to_vec(),
+            limits: vec![u64::MAX / place.granule.bytes() - 1],
+            fast_percent: 100,
+            live_max: random.pick(&[300, 700]),
+            in_waves: true,
+            gaps: random
+                .pick(&[
+                    &RARE_PAUSES as &[u64],
+                    &[0, 0, 0, 0, 0, 0, 0, 0, 0, 10_000_000],
+                    &self.gaps,
+                ])
+                .to_vec(),
+            move_percent: random.pick(&[0, 1]),
+            doms: 1,
+            ..self
+        }
+    }
+
+    /// Small ranges on either side of several limits, so that a magazine holds some that fit
+    /// and some that do not.
+    fn of_small_under_several_limits(self, random: &mut Random, place: &Place) -> Mixture {
+        let below = |pages| place.dma32 - 1 - pages;
+        Mixture {
+            size_kinds: random.pick(&[&[0_u64] as &[u64], &[0, 1], &[2]]).to_vec(),
+            limits: vec![
+                below(0),
+                below(random.below(10)),
+                below(random.below(40)),
+                place.dma32 + 10,
+            ],
+            fast_percent: 100,
+            ..self
+        }
+    }
+
+    fn draw_any(random: &mut Random, place: &Place) -> Mixture {
+        let size_kinds = (0..random.within(1, 3)).map(|_| random.below(12)).collect();
+        let mut limits = Vec::new();
+        for _ in 0..random.within(1, 4) {
+            let kind = random.below(15);
+            limits.push(place.limit(random, kind));
+        }
+        Mixture {
+            kinds: Mixture::kinds(random),
+            size_kinds,
+            limits,
+            fast_percent: random.pick(&[0, 50, 100]),
+            flush_percent: random.pick(&[0, 50, 100]),
+            align_percent: random.pick(&[0, 50, 100]),
+            live_max: random.pick(&[3, 8, 20, 50, 150, 400]),
+            in_waves: random.percent(50),
+            victim: random.pick(&[
+                Victim::Any,
+                Victim::Any,
+                Victim::Oldest,
+                Victim::Newest,
+                Victim::Alternate,
+            ]),
+            reuse_percent: random.pick(&[0, 50, 100]),
+            gaps: random
+                .pick(&[
+                    &[0_u64] as &[u64],
+                    &[0, 0, 0, 10_000_000],
+                    &[0, 0, 0, 0, 0, 0, 0, 0, 0, 100_000_000, 99_999_999],
+                    &[1_000_000, 9_000_000, 10_000_001],
+                    &[0, 1, 50_000_000, 100_000_000, 1_000_000_000, 3_700_000_000],
+                    &[0, 1 << 62],
+                ])
+                .to_vec(),
+            move_percent: random.pick(&[0, 5, 50]),
+            doms: random.pick(&[1, 1, 1, 2, 3]),
+        }
+    }
+
+    /// Each kind as often as it is to be drawn; about half of the kinds are left out.
+    fn kinds(random: &mut Random) -> Vec<Kind> {
+        let weights = [
+            (Kind::Alloc, 40),
+            (Kind::Map, 40),
+            (Kind::Free, 30),
+            (Kind::Reserve, 4),
+            (Kind::FreePfn, 3),
+            (Kind::CpuDead, 2),
+            (Kind::CpuUp, 2),
+            (Kind::Restore, 1),
+            (Kind::NoMem, 3),
+            (Kind::DoubleFree, 4),
+        ];
+        let mut kinds = Vec::new();
+        for (kind, weight) in weights {
+            if kind == Kind::Free || random.percent(50) {
+                kinds.extend((0..weight).map(|_| kind));
+            }
+        }
+        if !kinds.contains(&Kind::Map) {
+            kinds.extend([Kind::Alloc; 40]);
+        }
+        kinds
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Life {
+    slot: Slot,
+    dom: Dom,
+    mapped: bool,
+}
+
+/// A trace in the making.
+struct Draft {
+    random: Random,
+    place: Place,
+    mixture: Mixture,
+    trace: Trace,
+    time: u64,
+    online: Vec<bool>,
+    cpu: usize,
+    live: Vec<Life>,
+    ended: Vec<Life>,
+    slots: u32,
+    /// How many domains were asked so far.
+    doms: u64,
+    /// The domain and name of each device so far.
+    devices: Vec<(Dom, u64)>,
+    filling: bool,
+}
+
+impl Draft {
+    fn new(mut random: Random, place: Place, mixture: Mixture) -> Draft {
+        let cpus = random.pick(&[1, 1, 2, 3, 8]);
+        let queues = [FlushQueue::None, FlushQueue::PerCpu, FlushQueue::Single];
+        let trace = Trace {
+            granule: place.granule,
+            start_pfn: Pfn(place.start),
+            cpus,
+            flush_queue: random.pick(&queues),
+            forcedac: random.percent(20),
+            requests: Vec::new(),
+        };
+        Draft {
+            random,
+            place,
+            mixture,
+            trace,
+            time: 0,
+            online: vec![true; cpus as usize],
+            cpu: 0,
+            live: Vec::new(),
+            ended: Vec::new(),
+            slots: 0,
+            doms: 0,
+            devices: Vec::new(),
+            filling: true,
+        }
+    }
+
+    fn finish(mut self, length: usize) -> Trace {
+        while self.trace.requests.len() < length {
+            self.request();
+        }
+        self.trace
+    }
+
+    /// Adds one request, or none where the kind drawn is impossible now.
+    fn request(&mut self) {
+        let mut kind = self.random.pick(&self.mixture.kinds);
+        if self.live.len() >= self.mixture.live_max {
+            self.filling = false;
+        } else if self.live.is_empty() {
+            self.filling = true;
+        }
+        let full = self.live.len() >= self.mixture.live_max;
+        let ebb = self.mixture.in_waves && !self.filling;
+        match kind {
+            Kind::Alloc | Kind::Map if full || ebb => kind = Kind::Free,
+            Kind::Free if self.mixture.in_waves && self.filling => return,
+            _ => {}
+        }
+        self.pass_time();
+        match kind {
+            Kind::Alloc => self.alloc(),
+            Kind::Map => self.map(),
+            Kind::Free => self.free(),
+            Kind::Reserve => self.reserve(),
+            Kind::FreePfn => {
+                let pfn = Pfn(self.place.near(&mut self.random));
+                self.push(Ask::FreePfn { pfn });
+            }
+            Kind::CpuDead => self.cpu_dead(),
+            Kind::CpuUp => self.cpu_up(),
+            Kind::Restore => self.restore(),
+            Kind::NoMem => {
+                let what = self.random.pick(&[Memory::Iova, Memory::Magazine]);
+                let count = self.random.within(1, 3);
+                self.push(Ask::NoMem { what, count });
+            }
+            Kind::DoubleFree => self.double_free(),
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let gap = self.random.pick(&self.mixture.gaps);
+        self.time = self.time.saturating_add(gap);
+        if self.random.percent(self.mixture.move_percent) {
+            let online = (0..self.online.len()).filter(|&cpu| self.online[cpu]);
+            let online: Vec<usize> = online.collect();
+            self.cpu = self.random.pick(&online);
+        }
+    }
+
+    fn push(&mut self, ask: Ask) {
+        let dom = self.some_dom();
+        self.push_to(dom, ask);
+    }
+
+    fn push_to(&mut self, dom: Dom, ask: Ask) {
+        let cpu = self.cpu;
+        self.push_on(cpu, dom, ask);
+    }
+
+    fn push_on(&mut self, cpu: usize, dom: Dom, ask: Ask) {
+        let cpu = Cpu(u16::try_from(cpu).expect("there are few CPUs"));
+        let at = Nanos(self.time);
+        self.trace.requests.push(Request { at, cpu, dom, ask });
+    }
+
+    /// One of the domains so far, or the next one; the caller asks it something.
+    fn some_dom(&mut self) -> Dom {
+        let known = self.mixture.doms.min(self.doms + 1);
+        let dom = u32::try_from(self.random.below(known)).expect("there are few domains");
+        self.doms = self.doms.max(u64::from(dom) + 1);
+        Dom(dom)
+    }
+
+    fn begin(&mut self, mapped: bool) -> Life {
+        let reuse = self.random.percent(self.mixture.reuse_percent);
+        let slot = if reuse && !self.ended.is_empty() {
+            let at = self.random.index(self.ended.len());
+            self.ended.swap_remove(at).slot
+        } else {
+            self.slots += 1;
+            Slot(self.slots - 1)
+        };
+        let dom = self.some_dom();
+        let life = Life { slot, dom, mapped };
+        self.live.push(life);
+        life
+    }
+
+    fn size(&mut self) -> u64 {
+        let kind = self.random.pick(&self.mixture.size_kinds);
+        self.place.size(&mut self.random, kind)
+    }
+
+    fn limit(&mut self) -> u64 {
+        if self.random.percent(4) {
+            let kind = self.random.below(15);
+            self.place.limit(&mut self.random, kind)
+        } else {
+            self.random.pick(&self.mixture.limits)
+        }
+    }
+
+    fn alloc(&mut self) {
+        let Life { slot, dom, .. } = self.begin(false);
+        let pages = Pages(self.size());
+        let limit = Pfn(self.limit());
+        let path = if self.random.percent(self.mixture.fast_percent) {
+            let flush = self.random.percent(self.mixture.flush_percent);
+            Path::Fast { flush }
+        } else {
+            let align = self.random.percent(self.mixture.align_percent);
+            Path::Direct { align }
+        };
+        let ask = Ask::Alloc {
+            slot,
+            pages,
+            limit,
+            path,
+        };
+        self.push_to(dom, ask);
+    }
+
+    fn map(&mut self) {
+        let Life { slot, dom, .. } = self.begin(true);
+        let granule = self.place.granule.bytes();
+        let bytes = self.size().saturating_mul(granule);
+        let bytes = bytes - self.random.below(bytes.min(granule));
+        let mask = match self.random.below(4) {
+            0 => u64::from(u32::MAX),
+            1 => u64::MAX >> self.random.below(33),
+            _ => self
+                .limit()
+                .saturating_mul(granule)
+                .saturating_add(granule - 1),
+        };
+        let named = (dom, self.random.below(2));
+        let known = self.devices.iter().position(|&device| device == named);
+        let device = known.unwrap_or_else(|| {
+            self.devices.push(named);
+            self.devices.len() - 1
+        });
+        let ask = Ask::Map {
+            slot,
+            bytes,
+            mask,
+            device: Device(u32::try_from(device).expect("there are few devices")),
+            pci: self.random.percent(60),
+        };
+        self.push_to(dom, ask);
+    }
+
+    fn free(&mut self) {
+        if self.live.is_empty() {
+            return;
+        }
+        let last = self.live.len() - 1;
+        let at = match self.mixture.victim {
+            Victim::Any => self.random.index(self.live.len()),
+            Victim::Oldest => 0,
+            Victim::Newest => last,
+            Victim::Alternate => last / 2,
+        };
+        let life = self.live.remove(at);
+        self.ended.push(life);
+        let slot = life.slot;
+        let ask = if life.mapped {
+            Ask::Unmap { slot }
+        } else {
+            Ask::Free { slot }
+        };
+        self.push_to(life.dom, ask);
+    }
+
+    fn double_free(&mut self) {
+        if self.ended.is_empty() {
+            return;
+        }
+        let at = self.random.index(self.ended.len());
+        let Life { slot, dom, .. } = self.ended[at];
+        // Now and then so often that magazines, depots and rings run over.
+        let times = if self.random.percent(5) {
+            self.random.within(100, 600)
+        } else {
+            1
+        };
+        for _ in 0..times {
+            self.push_to(dom, Ask::DoubleFree { slot });
+        }
+    }
+
+    fn reserve(&mut self) {
+        let lo = self.place.near(&mut self.random);
+        let pages = match self.random.below(4) {
+            0 => 0,
+            1 => self.random.below(8),
+            2 => self.random.below(self.place.window),
+            _ => self.random.below(4 * self.place.window),
+        };
+        let hi = lo.saturating_add(pages).min(u64::MAX - 1);
+        let range = PfnRange::new(Pfn(lo), Pfn(hi)).expect("hi is not below lo");
+        self.push(Ask::Reserve { range });
+    }
+
+    fn cpu_dead(&mut self) {
+        if self.online.iter().filter(|&&online| online).count() < 2 {
+            return;
+        }
+        let cpu = self.random.index(self.online.len());
+        if std::mem::replace(&mut self.online[cpu], false) {
+            self.push_on(cpu, Dom(0), Ask::CpuDead);
+        }
+        while !self.online[self.cpu] {
+            self.cpu = self.random.index(self.online.len());
+        }
+    }
+
+    fn cpu_up(&mut self) {
+        let cpu = self.random.index(self.online.len());
+        if !std::mem::replace(&mut self.online[cpu], true) {
+            self.push_on(cpu, Dom(0), Ask::CpuUp);
+        }
+    }
+
+    fn restore(&mut self) {
+        let mut nodes = Vec::new();
+        let mut next = match self.random.below(4) {
+            0 => self.place.start.saturating_sub(self.random.within(1, 4)),
+            1 => self.place.dma32 - self.random.below(self.place.window),
+            _ => self.place.near(&mut self.random),
+        };
+        for _ in 0..self.random.below(12) {
+            let hi = next.saturating_add(self.random.below(5));
+            if hi == u64::MAX {
+                break;
+            }
+            nodes.push(PfnRange::new(Pfn(next), Pfn(hi)).expect("hi is not below next"));
+            let gap = self.random.pick(&[1, 1, 2, 3, self.place.window]);
+            next = hi.saturating_add(gap);
+        }
+        let mut node = || {
+            let at = self.random.index(nodes.len() + 1);
+            nodes.get(at).map(|range| range.lo())
+        };
+        let (cached32, cached) = (node(), node());
+        let max32 = Pages(self.random.pick(&[self.place.dma32, self.place.window, 1]));
+        self.push(Ask::Restore(Box::new(Snapshot {
+            nodes,
+            cached32,
+            cached,
+            max32,
+        })));
+    }
+}

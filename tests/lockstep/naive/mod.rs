@@ -1,0 +1,321 @@
+//! The allocator once more, as naively as can be: a second reading of what the kernel does, to
+//! hold the model against.
+//!
+//! Ranges are a sorted list, every search walks, every look-up scans. It shares with the model
+//! only the vocabulary (requests, rules, refusals), so that a misreading on either side shows.
+//! What it gives up is speed, and the red-black tree's shape: where that decides between two
+//! numbers of steps it gives both.
+
+pub(crate) mod bug;
+mod domain;
+mod machine;
+mod tree;
+
+use std::collections::BTreeMap;
+
+use iovasim::model::domain::{DomainConfig, Refusal};
+use iovasim::model::{Change, Memory};
+use iovasim::replay::{Ask, Device, Dom, Finding, Path, Request, Route, Slot};
+
+use bug::Bug;
+use domain::{Domain, round_small};
+use machine::{Machine, Work};
+pub(crate) use tree::Steps;
+use tree::Tried;
+
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    pfn: u64,
+    pages: u64,
+    dom: Dom,
+    route: Route,
+    succeeded: bool,
+    live: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct DeviceState {
+    pci: bool,
+    failed_32bit: bool,
+}
+
+/// What a request asked and got, to judge it.
+#[derive(Clone, Copy)]
+struct Given {
+    pages: u64,
+    limit_pfn: u64,
+    aligned: bool,
+    tried: Tried,
+}
+
+/// What came of a request for addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) result: Result<u64, Refusal>,
+    pub(crate) steps: Steps,
+}
+
+/// The naive model in the middle of a trace.
+#[derive(Clone, Debug)]
+pub(crate) struct Naive {
+    config: DomainConfig,
+    bug: Option<Bug>,
+    machine: Machine,
+    domains: Vec<Domain>,
+    devices: BTreeMap<Device, DeviceState>,
+    lives: BTreeMap<Slot, Life>,
+    found: BTreeMap<Finding, u64>,
+}
+
+impl Naive {
+    pub(crate) fn new(config: DomainConfig, cpus: u32, bug: Option<Bug>) -> Naive {
+        Naive {
+            config,
+            bug,
+            machine: Machine::new(cpus as usize),
+            domains: Vec::new(),
+            devices: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            found: BTreeMap::new(),
+        }
+    }
+
+    /// Runs what is due and then one request; an error is the end.
+    pub(crate) fn apply(&mut self, request: &Request) -> Result<Option<Answer>, Finding> {
+        while self.domains.len() <= request.dom.0 as usize {
+            let number = self.domains.len();
+            let cpus = self.machine.online.len();
+            self.domains
+                .push(Domain::new(number, self.config, cpus, self.bug));
+        }
+        while let Some(work) = self.machine.next_due(request.at.0) {
+            if self.bug == Some(Bug::ReclaimFromEvent) {
+                self.machine.now = request.at.0;
+            }
+            match work {
+                Work::ReclaimDepot { domain, order } => {
+                    self.domains[domain].reclaim_depot(&mut self.machine, order);
+                }
+                Work::FlushTimer { domain, cpu } => {
+                    self.domains[domain].flush_timer(&mut self.machine, cpu);
+                }
+            }
+            self.check_undone()?;
+        }
+        self.machine.now = request.at.0;
+        let answer = self.ask(request);
+        self.check_undone()?;
+        Ok(answer)
+    }
+
+    fn check_undone(&self) -> Result<(), Finding> {
+        let undone = self.domains.iter().find_map(|it| it.tree().undone());
+        undone.map_or(Ok(()), Err)
+    }
+
+    fn ask(&mut self, request: &Request) -> Option<Answer> {
+        let cpu = request.cpu.index();
+        let dom = request.dom;
+        let machine = &mut self.machine;
+        let domain = &mut self.domains[dom.0 as usize];
+        match request.ask {
+            Ask::Alloc {
+                slot,
+                pages,
+                limit,
+                path,
+            } => {
+                let (pages, limit_pfn) = (pages.0, limit.0);
+                let (route, aligned, tried) = match path {
+                    Path::Fast { flush } => {
+                        let tried = domain.alloc_fast(machine, cpu, pages, limit_pfn, flush);
+                        (Route::Fast, true, tried)
+                    }
+                    Path::Direct { align } => {
+                        let tried = domain.alloc_direct(machine, pages, limit_pfn, align);
+                        (Route::Direct, align, tried)
+                    }
+                };
+                let given = Given {
+                    pages,
+                    limit_pfn,
+                    aligned,
+                    tried,
+                };
+                Some(self.begin(slot, dom, route, given))
+            }
+            Ask::Map {
+                slot,
+                bytes,
+                mask,
+                device,
+                pci,
+            } => {
+                let granule = self.config.granule.bytes();
+                let given = Given {
+                    pages: bytes.div_ceil(granule),
+                    limit_pfn: mask / granule,
+                    aligned: true,
+                    tried: self.map(request, bytes, mask, device, pci),
+                };
+                Some(self.begin(slot, dom, Route::Mapped, given))
+            }
+            Ask::Free { slot } | Ask::Unmap { slot } => {
+                if let Some(life) = self.lives.get_mut(&slot) {
+                    life.live = false;
+                }
+                self.give_back(cpu, slot);
+                None
+            }
+            Ask::DoubleFree { slot } => {
+                self.give_back(cpu, slot);
+                None
+            }
+            Ask::Reserve { range } => {
+                domain.reserve(machine, range.lo().0, range.hi().0);
+                None
+            }
+            Ask::FreePfn { pfn } => {
+                domain.free_direct(pfn.0);
+                None
+            }
+            Ask::CpuDead => {
+                machine.online[cpu] = false;
+                for domain in &mut self.domains {
+                    domain.cpu_dead(cpu);
+                }
+                None
+            }
+            Ask::CpuUp => {
+                machine.online[cpu] = true;
+                None
+            }
+            Ask::Restore(ref snapshot) => {
+                domain.restore(snapshot);
+                None
+            }
+            Ask::NoMem { what, count } => {
+                match what {
+                    Memory::Iova => machine.iova_faults += count,
+                    Memory::Magazine => machine.magazine_faults += count,
+                }
+                None
+            }
+        }
+    }
+
+    /// The DMA layer: 32-bit space first for a PCI device that reaches further.
+    fn map(
+        &mut self,
+        request: &Request,
+        bytes: u64,
+        mask: u64,
+        device: Device,
+        pci: bool,
+    ) -> Tried {
+        const MASK_32: u64 = (1 << 32) - 1;
+        let cpu = request.cpu.index();
+        let domain = &mut self.domains[request.dom.0 as usize];
+        let has = |change| self.config.rules.has(change);
+        let granule = self.config.granule.bytes();
+        let mut size = bytes.div_ceil(granule);
+        if !has(Change::RoundInFast) {
+            size = round_small(size);
+        }
+        let fresh = DeviceState {
+            pci,
+            failed_32bit: false,
+        };
+        let device = self.devices.entry(device).or_insert(fresh);
+        let given_up =
+            device.failed_32bit && has(Change::SacOnce) && self.bug != Some(Bug::DeviceForgets);
+        let forced = self.config.forcedac && has(Change::Forcedac);
+
+        let mut steps = Steps::default();
+        if device.pci && mask > MASK_32 && !forced && !given_up {
+            let limit_pfn = MASK_32 / granule;
+            let first = domain.alloc_fast(&mut self.machine, cpu, size, limit_pfn, false);
+            if first.result.is_ok() {
+                return first;
+            }
+            device.failed_32bit = true;
+            steps = first.steps;
+        }
+        let mut tried = domain.alloc_fast(&mut self.machine, cpu, size, mask / granule, true);
+        tried.steps = steps.plus(tried.steps);
+        tried
+    }
+
+    fn begin(&mut self, slot: Slot, dom: Dom, route: Route, given: Given) -> Answer {
+        let Given { pages, tried, .. } = given;
+        if let Ok(pfn) = tried.result {
+            self.judge(dom, pfn, given);
+        }
+        let life = Life {
+            pfn: tried.result.unwrap_or(0),
+            pages,
+            dom,
+            route,
+            succeeded: tried.result.is_ok(),
+            live: true,
+        };
+        self.lives.insert(slot, life);
+        Answer {
+            result: tried.result,
+            steps: tried.steps,
+        }
+    }
+
+    fn give_back(&mut self, cpu: usize, slot: Slot) {
+        let Some(&life) = self.lives.get(&slot) else {
+            return;
+        };
+        if !life.succeeded {
+            return;
+        }
+        let domain = &mut self.domains[life.dom.0 as usize];
+        match life.route {
+            Route::Fast => domain.free_fast(&mut self.machine, cpu, life.pfn, life.pages),
+            Route::Mapped => domain.unmap(&mut self.machine, cpu, life.pfn, life.pages),
+            Route::Direct => {
+                domain.free_direct(life.pfn);
+            }
+        }
+    }
+
+    /// Counts what a caller may never see: of the live ranges, all are looked at each time.
+    fn judge(&mut self, dom: Dom, pfn: u64, given: Given) {
+        let end = u128::from(pfn) + u128::from(given.pages);
+        let mut find = |finding| *self.found.entry(finding).or_insert(0) += 1;
+        if pfn < self.config.start_pfn.0 {
+            find(Finding::BelowStart);
+        }
+        if end > u128::from(given.limit_pfn) + 1 {
+            find(Finding::AboveLimit);
+        }
+        let alignment = domain::alignment(&self.config, given.pages);
+        if given.aligned && !pfn.is_multiple_of(alignment) {
+            find(Finding::Misaligned);
+        }
+        let others = self.lives.values().filter(|life| {
+            let theirs = u128::from(life.pfn) + u128::from(life.pages);
+            let shares = u128::from(life.pfn) < end && u128::from(pfn) < theirs;
+            life.live && life.succeeded && life.dom == dom && shares
+        });
+        let lowest = others.map(|life| life.pfn).min();
+        match lowest {
+            Some(lowest) if lowest == pfn => find(Finding::Aliased),
+            Some(_) => find(Finding::Overlap),
+            None => {}
+        }
+    }
+
+    pub(crate) fn domains(&self) -> &[Domain] {
+        &self.domains
+    }
+
+    /// How often a promise of this kind was broken.
+    pub(crate) fn found(&self, finding: Finding) -> u64 {
+        self.found.get(&finding).copied().unwrap_or(0)
+    }
+}
