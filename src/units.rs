@@ -50,6 +50,12 @@ impl Pages {
 }
 
 impl Nanos {
+    /// The moment `nanos` nanoseconds after this one; the end of time where that overflows.
+    #[must_use]
+    pub fn after(self, nanos: u64) -> Nanos {
+        Nanos(self.0.saturating_add(nanos))
+    }
+
     /// The moment `millis` milliseconds after this one; the end of time where that overflows.
     #[must_use]
     pub fn after_millis(self, millis: u64) -> Nanos {

@@ -26,7 +26,33 @@ pub struct Rules {
     changes: ChangeSet,
     /// log2 of the largest alignment in pages of 4 KiB (`align-cap-N`).
     align_cap: Option<u32>,
+    kind: Kind,
 }
+
+/// Which design looks for places; the rest is that of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The releases' own.
+    Linux,
+    /// [`best_fit`](super::best_fit).
+    BestFit,
+    /// [`maple`](super::maple).
+    Maple,
+}
+
+/// The designs that no release has, on top of the newest release's caches and DMA layer.
+pub const DESIGNS: [(&str, Kind, &str); 2] = [
+    (
+        "best-fit",
+        Kind::BestFit,
+        "the smallest gap that takes a request (Android vendors, 2020)",
+    ),
+    (
+        "maple-2026",
+        Kind::Maple,
+        "a maple tree for the red-black tree (Meta, 2026, under discussion)",
+    ),
+];
 
 /// Names that stand for others, and why they exist.
 pub const ALIASES: [(&str, &str); 2] = [("old", "linux-5.17"), ("new", "linux-5.18")];
@@ -46,7 +72,7 @@ pub struct NameError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 enum NameErrorKind {
     #[error(
-        "`{0}` is none that is known; expected old, new or linux-X.Y, and `iovasim allocators` lists them"
+        "`{0}` is none that is known; expected old, new, linux-X.Y or a design, and `iovasim allocators` lists them"
     )]
     Base(String),
     #[error("there is no release {0}; expected one from {oldest} to {newest}", oldest = Release::OLDEST, newest = Release::NEWEST)]
@@ -117,7 +143,18 @@ impl Rules {
         Rules {
             changes: ChangeSet::of(release),
             align_cap: None,
+            kind: Kind::Linux,
         }
+    }
+
+    /// Which design looks for places.
+    pub fn kind(self) -> Kind {
+        self.kind
+    }
+
+    /// Whether the design walks from range to range, so that there are steps to count.
+    pub fn walks(self) -> bool {
+        self.kind != Kind::Maple
     }
 
     /// Whether the allocator has a change.
@@ -221,6 +258,12 @@ fn parse_rules(name: &str) -> Result<Rules, NameErrorKind> {
 fn parse_base(base: &str) -> Result<Rules, NameErrorKind> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == base);
     let base = alias.map_or(base, |(_, meaning)| meaning);
+    if let Some((_, kind, _)) = DESIGNS.iter().find(|(name, ..)| *name == base) {
+        return Ok(Rules {
+            kind: *kind,
+            ..Rules::of(Release::NEWEST)
+        });
+    }
     let Some(release) = base.strip_prefix("linux-") else {
         return Err(NameErrorKind::Base(base.to_owned()));
     };
@@ -303,7 +346,7 @@ mod tests {
         let cases = [
             (
                 "",
-                "allocator ``: `` is none that is known; expected old, new or linux-X.Y, and `iovasim allocators` lists them",
+                "allocator ``: `` is none that is known; expected old, new, linux-X.Y or a design, and `iovasim allocators` lists them",
             ),
             (
                 "linux-5.20",

@@ -7,9 +7,10 @@ use super::agenda::Work;
 use super::allocator::Rules;
 use super::caches::{self, Caches, Put};
 use super::changes::Change;
+use super::design::{AddressSpace, Design, Search, State, Verdict};
 use super::flush_queue::{Entry, Rings};
 use super::machine::Machine;
-use super::space::{Search, Space, Verdict};
+
 use super::tally::Tally;
 use super::vocabulary::{FlushQueue, Memory, Snapshot};
 use crate::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
@@ -37,7 +38,7 @@ pub struct DomainConfig {
 pub struct Domain {
     number: u32,
     rules: Rules,
-    space: Space,
+    design: Design,
     caches: Caches,
     rings: Option<Rings>,
     reclaim_pending: [bool; caches::ORDERS],
@@ -74,7 +75,7 @@ impl Domain {
         Domain {
             number,
             rules: config.rules,
-            space: Space::new(config.rules, config.granule, config.start_pfn),
+            design: Design::new(config),
             caches: Caches::new(config.rules),
             rings: Rings::new(config.flush_queue),
             reclaim_pending: [false; caches::ORDERS],
@@ -103,7 +104,7 @@ impl Domain {
         if answer.result.is_err() && flush && answer.result != Err(Refusal::Endless) {
             self.flush_caches(machine);
             if self.rules.has(Change::ResetOnRetry) {
-                self.space.reset_max32();
+                self.design.space_mut().reset_max32();
             }
             let second = self.alloc_direct(machine, size, limit, true);
             self.tally.flushes_of_caches += 1;
@@ -151,7 +152,7 @@ impl Domain {
             verdict,
             steps,
             second_pass,
-        } = self.space.alloc(size, limit, aligned);
+        } = self.design.space_mut().alloc(size, limit, aligned);
         let result = match verdict {
             Verdict::At(pfn) => Ok(pfn),
             Verdict::Shortcut => Err(Refusal::Shortcut),
@@ -167,7 +168,7 @@ impl Domain {
     /// `free_iova_fast`: into the caches where there is room.
     pub fn free_fast(&mut self, machine: &mut Machine, cpu: Cpu, pfn: Pfn, pages: Pages) {
         let Some(order) = caches::order_of(pages) else {
-            self.space.free(pfn);
+            self.design.space_mut().free(pfn);
             return;
         };
         let shortage = &mut machine.shortage;
@@ -182,20 +183,20 @@ impl Domain {
                 self.free_all(magazine);
             }
             Put::NoMagazine => {
-                self.space.free(pfn);
+                self.design.space_mut().free(pfn);
             }
         }
     }
 
     /// `free_iova`: the range that contains `pfn`, straight to the tree. True if there was one.
     pub fn free_direct(&mut self, pfn: Pfn) -> bool {
-        self.space.free(pfn)
+        self.design.space_mut().free(pfn)
     }
 
     /// Returns pfns to the tree. One that is no longer in it is skipped, as the kernel does.
     fn free_all(&mut self, pfns: impl IntoIterator<Item = Pfn>) {
         for pfn in pfns {
-            self.space.free(pfn);
+            self.design.space_mut().free(pfn);
         }
     }
 
@@ -304,26 +305,28 @@ impl Domain {
     /// `reserve_iova`. A refused reservation takes no memory, nor does one that ranges were
     /// extended over.
     pub fn reserve(&mut self, machine: &mut Machine, range: PfnRange) {
-        if !self.space.can_reserve(range) {
-            return;
-        }
-        if let Some(rest) = self.space.extend_over(range)
+        if let Some(rest) = self.design.space_mut().reserve_over(range)
             && !machine.shortage.strikes(Memory::Iova)
         {
-            self.space.insert_reserved(rest);
+            self.design.space_mut().insert_reserved(rest);
         }
     }
 
     /// Replaces the tree and empties the caches. Delayed work stays pending, and what waits in
     /// the flush queue stays there.
     pub fn restore(&mut self, snapshot: &Snapshot) {
-        self.space.restore(snapshot);
+        self.design.space_mut().restore(snapshot);
         self.caches.clear();
     }
 
     /// The address space.
-    pub fn space(&self) -> &Space {
-        &self.space
+    pub fn space(&self) -> &dyn AddressSpace {
+        self.design.space()
+    }
+
+    /// What an outcome tells of the state.
+    pub fn state(&self) -> State {
+        self.space().state()
     }
 
     /// The per-CPU caches.

@@ -2,20 +2,25 @@
 //!
 //! * [`ranges`]: the set of ranges and the searches over it.
 //! * [`space`]: cached positions and `max32` on top of it; `alloc_iova` and its like.
+//! * [`best_fit`], [`maple`]: other designs in the place of that; [`design`] lists them.
 //! * [`caches`]: magazines and depots, per CPU and shared.
 //! * [`flush_queue`]: what unmapped ranges wait in.
 //! * [`domain`]: all of these together; `alloc_iova_fast` and its like.
 //! * [`dma`]: the DMA layer's two tries.
+//! * [`machine`], [`agenda`], [`memory`]: what all domains share.
 //! * [`changes`], [`allocator`]: what changed when, and how an allocator is named.
 
 pub mod agenda;
 pub mod allocator;
+pub mod best_fit;
 pub mod caches;
 pub mod changes;
+pub mod design;
 pub mod dma;
 pub mod domain;
 pub mod flush_queue;
 pub mod machine;
+pub mod maple;
 pub mod memory;
 pub mod ranges;
 pub mod space;
@@ -24,4 +29,5 @@ mod vocabulary;
 
 pub use allocator::{Allocator, Rules};
 pub use changes::{Change, Release};
+pub use design::{AddressSpace, State};
 pub use vocabulary::{FlushQueue, Memory, Snapshot};

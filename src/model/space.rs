@@ -1,4 +1,4 @@
-//! A domain's address space: the ranges, the two cached positions at which searches begin,
+//! The releases' address space: the ranges, the two cached positions at which searches begin,
 //! and `max32`, the memory of the 32-bit request that failed.
 //!
 //! The kernel's `alloc_iova`, `free_iova` and `reserve_iova`, without the per-CPU caches
@@ -6,7 +6,8 @@
 
 use super::allocator::Rules;
 use super::changes::Change;
-use super::ranges::{Need, NodeId, Ranges};
+use super::design::{AddressSpace, Search, State, Verdict};
+use super::ranges::{Largest, Need, NodeId, Ranges};
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
@@ -22,30 +23,6 @@ pub struct Space {
     cached: NodeId,
     max32: Pages,
     dangling: bool,
-}
-
-/// How a search ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The range was put here.
-    At(Pfn),
-    /// Refused by the short cut, without a search.
-    Shortcut,
-    /// The search found no place.
-    NoPlace,
-    /// The kernel would search for ever, under its lock.
-    Endless,
-}
-
-/// What a request to the tree came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Search {
-    /// Its end.
-    pub verdict: Verdict,
-    /// How often the loop that walks from range to range ran.
-    pub steps: u64,
-    /// Whether there was a second pass.
-    pub second_pass: bool,
 }
 
 /// One pass of a search: where it ended, and after how many steps.
@@ -66,6 +43,15 @@ struct Wanted {
 }
 
 impl Wanted {
+    fn new(ranges: &Ranges, size: Pages, limit: Pfn, aligned: bool) -> Wanted {
+        let need = ranges.need(size, aligned);
+        Wanted {
+            need,
+            limit,
+            misaligned: ranges.misaligned(need),
+        }
+    }
+
     /// The highest place for the request that ends at or below `high`.
     fn candidate(&self, high: Pfn) -> Pfn {
         Pfn(high.0.wrapping_sub(self.need.size.0) & !self.misaligned)
@@ -88,9 +74,7 @@ impl Space {
         }
     }
 
-    /// Finds a place for `size` pages at or below `limit_pfn` and takes it.
-    pub fn alloc(&mut self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Search {
-        let limit = Pfn(limit_pfn.0.wrapping_add(1));
+    fn alloc_below(&mut self, size: Pages, limit: Pfn, aligned: bool) -> Search {
         let below_4g = limit <= self.dma32;
         if below_4g && self.rules.has(Change::Max32) && size >= self.max32 {
             if !self.rules.has(Change::Max32Tracking) {
@@ -102,23 +86,11 @@ impl Space {
                 second_pass: false,
             };
         }
-        let order = if aligned {
-            self.ranges.alignment().order_of(size)
-        } else {
-            0
-        };
-        let wanted = Wanted {
-            need: Need {
-                size,
-                aligned: aligned && size.order() < 64,
-            },
-            limit,
-            misaligned: (1 << order) - 1,
-        };
+        let wanted = Wanted::new(&self.ranges, size, limit, aligned);
         let start = if below_4g { self.cached32 } else { self.cached };
         let (search, place) = self.search(wanted, start);
         match place {
-            Some((above, pfn)) => self.insert(above, pfn, size),
+            Some((above, pfn)) => self.insert_and_cache(above, pfn, size),
             None if search.verdict == Verdict::NoPlace => self.max32 = size,
             None => {}
         }
@@ -282,27 +254,20 @@ impl Space {
         Pass { place: None, steps }
     }
 
-    fn insert(&mut self, above: NodeId, lo: Pfn, size: Pages) {
-        let hi = Pfn(lo.0 + (size.0 - 1));
-        let range = PfnRange::new(lo, hi).expect("a search leaves room for its size");
-        let id = self.ranges.insert_below(above, range);
-        if hi < self.dma32 {
+    fn insert_and_cache(&mut self, above: NodeId, lo: Pfn, size: Pages) {
+        let id = self.insert(above, lo, size);
+        if self.ranges.hi(id) < self.dma32 {
             self.cached32 = id;
         } else {
             self.cached = id;
         }
     }
 
-    /// Frees the range that contains `pfn`; nothing where there is none. True if there was one.
-    pub fn free(&mut self, pfn: Pfn) -> bool {
-        match self.ranges.find(pfn) {
-            Some(NodeId::ANCHOR) | None => false,
-            Some(id) => {
-                self.move_cached_before_free(id);
-                self.ranges.remove(id);
-                true
-            }
-        }
+    /// Takes a place that a search has found, and moves no cached position.
+    pub(super) fn insert(&mut self, above: NodeId, lo: Pfn, size: Pages) -> NodeId {
+        let hi = Pfn(lo.0 + (size.0 - 1));
+        let range = PfnRange::new(lo, hi).expect("a search leaves room for its size");
+        self.ranges.insert_below(above, range)
     }
 
     /// The cached positions and `max32` forget a range that is about to go.
@@ -332,20 +297,39 @@ impl Space {
         }
     }
 
-    /// Forgets that a 32-bit request failed.
-    pub fn reset_max32(&mut self) {
+    fn position(&self, id: NodeId) -> Option<Pfn> {
+        (id != NodeId::ANCHOR).then(|| self.ranges.lo(id))
+    }
+
+    pub(super) fn start_pfn(&self) -> Pfn {
+        self.start_pfn
+    }
+}
+
+impl AddressSpace for Space {
+    fn alloc(&mut self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Search {
+        self.alloc_below(size, Pfn(limit_pfn.0.wrapping_add(1)), aligned)
+    }
+
+    fn free(&mut self, pfn: Pfn) -> bool {
+        match self.ranges.find(pfn) {
+            Some(NodeId::ANCHOR) | None => false,
+            Some(id) => {
+                self.move_cached_before_free(id);
+                self.ranges.remove(id);
+                true
+            }
+        }
+    }
+
+    fn reset_max32(&mut self) {
         self.max32 = Pages(self.dma32.0);
     }
 
-    /// Whether `reserve_iova` takes such a range at all.
-    pub fn can_reserve(&self, range: PfnRange) -> bool {
-        range.hi() <= self.reserve_max
-    }
-
-    /// Takes pfns out of use: ranges that overlap them are extended downwards. What no range
-    /// could be extended over comes back, to be [inserted](Self::insert_reserved) as a range
-    /// of its own.
-    pub fn extend_over(&mut self, range: PfnRange) -> Option<PfnRange> {
+    fn reserve_over(&mut self, range: PfnRange) -> Option<PfnRange> {
+        if range.hi() > self.reserve_max {
+            return None;
+        }
         let mut rest = range;
         let mut next = Some(self.ranges.lowest_reaching(range.lo()));
         while let Some(id) = next {
@@ -366,17 +350,12 @@ impl Space {
         Some(rest)
     }
 
-    /// Inserts what is left of a reservation. Cached positions and `max32` stay.
-    pub fn insert_reserved(&mut self, range: PfnRange) {
+    fn insert_reserved(&mut self, range: PfnRange) {
         self.ranges.insert(range);
     }
 
-    /// Replaces ranges, cached positions and `max32`.
-    pub fn restore(&mut self, snapshot: &Snapshot) {
-        self.ranges = Ranges::new(self.ranges.alignment());
-        for &range in &snapshot.nodes {
-            self.ranges.insert_below(NodeId::ANCHOR, range);
-        }
+    fn restore(&mut self, snapshot: &Snapshot) {
+        self.ranges.refill(&snapshot.nodes);
         let find = |lo: Option<Pfn>| {
             lo.and_then(|lo| self.ranges.find(lo))
                 .unwrap_or(NodeId::ANCHOR)
@@ -385,33 +364,30 @@ impl Space {
         self.max32 = snapshot.max32;
     }
 
-    /// Whether `cached32` points at a range that was freed (before `stale-cached32`): the
-    /// answers mean nothing from then on.
-    pub fn dangling(&self) -> bool {
+    fn highest_place(&self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Option<Pfn> {
+        let limit = Pfn(limit_pfn.0.saturating_add(1));
+        self.ranges
+            .highest_place(size, limit, aligned, self.start_pfn)
+    }
+
+    fn largest(&self, limit_pfn: Pfn) -> Largest {
+        let limit = Pfn(limit_pfn.0.saturating_add(1));
+        self.ranges.largest_between(self.start_pfn, limit)
+    }
+
+    fn state(&self) -> State {
+        State {
+            max32: self.rules.has(Change::Max32).then_some(self.max32),
+            cached: Some((self.position(self.cached32), self.position(self.cached))),
+            ranges: self.ranges.len(),
+        }
+    }
+
+    fn dangling(&self) -> bool {
         self.dangling
     }
 
-    /// `max32_alloc_size`.
-    pub fn max32(&self) -> Pages {
-        self.max32
-    }
-
-    /// The lowest pfn of the range at which 32-bit searches begin; none for the anchor.
-    pub fn cached32(&self) -> Option<Pfn> {
-        self.position(self.cached32)
-    }
-
-    /// The lowest pfn of the range at which other searches begin; none for the anchor.
-    pub fn cached(&self) -> Option<Pfn> {
-        self.position(self.cached)
-    }
-
-    fn position(&self, id: NodeId) -> Option<Pfn> {
-        (id != NodeId::ANCHOR).then(|| self.ranges.lo(id))
-    }
-
-    /// The ranges.
-    pub fn ranges(&self) -> &Ranges {
+    fn ranges(&self) -> &Ranges {
         &self.ranges
     }
 }

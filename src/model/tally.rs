@@ -32,3 +32,22 @@ pub struct Tally {
     /// The longest that a range has waited in the flush queue.
     pub queue_longest_wait: Nanos,
 }
+
+impl Tally {
+    /// Adds another domain's counts to these; of extremes, the larger one stays.
+    pub fn add(&mut self, other: &Tally) {
+        self.cache_hits += other.cache_hits;
+        self.cache_misses += other.cache_misses;
+        self.depot_refills += other.depot_refills;
+        self.magazines_returned += other.magazines_returned;
+        self.searches += other.searches;
+        self.second_passes += other.second_passes;
+        self.second_passes_that_found += other.second_passes_that_found;
+        self.flushes_of_caches += other.flushes_of_caches;
+        self.flushes_that_helped += other.flushes_that_helped;
+        self.queue_flushes_full += other.queue_flushes_full;
+        self.queue_flushes_by_timer += other.queue_flushes_by_timer;
+        self.queue_fullest = self.queue_fullest.max(other.queue_fullest);
+        self.queue_longest_wait = self.queue_longest_wait.max(other.queue_longest_wait);
+    }
+}

@@ -237,7 +237,8 @@ impl Replay {
             aligned,
         } = promise;
         let alignment = self.config.rules.alignment(self.config.granule);
-        let misaligned = pfn.0 & ((1 << alignment.order_of(pages)) - 1) != 0;
+        let order = alignment.order_of(pages).unwrap_or(0);
+        let misaligned = pfn.0 & ((1 << order) - 1) != 0;
         let end = pfn.0.checked_add(pages.0 - 1);
         let mut find = |finding, other| {
             let range = Some((pfn, pages));
@@ -330,6 +331,13 @@ impl Replay {
     /// What was found so far.
     pub fn findings(&self) -> &Findings {
         &self.findings
+    }
+
+    /// Whether every range of a domain has had one holder since the domain was made: a caller,
+    /// a cache entry or a flush-queue entry, or nobody that is known. So the size class of an
+    /// entry tells its range's size.
+    pub fn has_single_holders(&self, dom: Dom) -> bool {
+        self.audits[dom.0 as usize].is_none()
     }
 
     /// How many requests were applied.

@@ -87,7 +87,6 @@ struct Contents {
 pub(crate) struct Lockstep {
     model: Replay,
     naive: Naive,
-    has_max32: bool,
     pub(crate) seen: Seen,
 }
 
@@ -96,7 +95,6 @@ impl Lockstep {
         Lockstep {
             model: Replay::new(world.config, world.cpus),
             naive: Naive::new(world.config, world.cpus, world.bug),
-            has_max32: world.config.rules.has(iovasim::model::Change::Max32),
             seen: Seen::default(),
         }
     }
@@ -142,12 +140,13 @@ impl Lockstep {
     fn compare_states(&self) -> Result<(), String> {
         let domains = self.model.domains().iter().zip(self.naive.domains());
         for (number, (model, naive)) in domains.enumerate() {
-            let (space, tree) = (model.space(), naive.tree());
+            let (state, tree) = (model.state(), naive.tree());
+            let (cached32, cached) = state.cached.unwrap_or_default();
             let model = State {
-                max32: self.has_max32.then(|| space.max32().0),
-                cached32: space.cached32().map(|pfn| pfn.0),
-                cached: space.cached().map(|pfn| pfn.0),
-                ranges: space.ranges().len(),
+                max32: state.max32.map(|pages| pages.0),
+                cached32: cached32.map(|pfn| pfn.0),
+                cached: cached.map(|pfn| pfn.0),
+                ranges: state.ranges,
             };
             let naive = State {
                 max32: tree.max32(),

@@ -7,18 +7,20 @@
 //! to its size and not aligned at all (see [`gap`]). The shape of the tree is the textbook's
 //! (CLRS), move by move, since one rule of the kernel's can see it ([`Ranges::at_limit`]).
 //!
-//! Nodes live in an arena and are named by index; 64 bytes a range. What is given up: walking
-//! a step costs more than in a tree without summaries, so nothing here walks.
+//! Nodes live in an arena and are named by index; a range costs 64 to 80 bytes. What is given
+//! up: every insertion and removal goes up to the root, where the kernel's stop early.
 
 mod gap;
 mod rebalance;
 mod search;
+mod summaries;
 #[cfg(test)]
 mod tests;
 
 pub use gap::Alignment;
 use gap::Gap;
-pub use search::{Need, Stop};
+pub use search::{Largest, Need, Stop};
+use summaries::{Delta, Growth, Maxima};
 
 use crate::units::{Pages, Pfn, PfnRange};
 
@@ -49,10 +51,8 @@ struct Node {
     hi: Pfn,
     /// The first pfn of the gap below, which ends at `lo`: the range before's `hi + 1`, or 0.
     gap_lo: Pfn,
-    /// The largest aligned request that fits into a gap of this subtree.
-    aligned_max: Pages,
-    /// The longest gap of this subtree.
-    any_max: Pages,
+    /// The largest requests that a gap of this subtree takes.
+    maxima: Maxima,
     /// The pages of this subtree's ranges; wraps where they are all that there are.
     used: u64,
     parent: NodeId,
@@ -69,8 +69,7 @@ impl Node {
         lo: Pfn(0),
         hi: Pfn(0),
         gap_lo: Pfn(0),
-        aligned_max: Pages(0),
-        any_max: Pages(0),
+        maxima: Maxima::NONE,
         used: 0,
         parent: NIL,
         left: NIL,
@@ -99,20 +98,15 @@ impl Node {
     }
 }
 
-/// What happened to a range below a node.
-#[derive(Clone, Copy)]
-enum Sign {
-    Added,
-    Removed,
-}
-
 /// Disjoint ranges of pfns in order, and the anchor above them.
 #[derive(Clone, Debug)]
 pub struct Ranges {
     nodes: Vec<Node>,
     root: NodeId,
-    /// Places in the arena that hold no range, to be used again.
-    vacant: Vec<NodeId>,
+    /// A place in the arena that holds no range, to be used again; its parent is the next.
+    vacant: NodeId,
+    /// Gaps that are not empty.
+    gaps: u64,
     alignment: Alignment,
 }
 
@@ -127,7 +121,8 @@ impl Ranges {
         let mut ranges = Ranges {
             nodes: vec![Node::EMPTY, anchor],
             root: NodeId::ANCHOR,
-            vacant: Vec::new(),
+            vacant: NIL,
+            gaps: 1,
             alignment,
         };
         ranges.summarise(NodeId::ANCHOR);
@@ -142,6 +137,11 @@ impl Ranges {
     /// Whether there is nothing but the anchor.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many gaps there are between ranges, and between them, pfn 0 and the anchor.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// A range's lowest pfn.
@@ -213,12 +213,15 @@ impl Ranges {
 
     /// Adds a range that overlaps none of the set, in the gap below `above`.
     pub fn insert_below(&mut self, above: NodeId, range: PfnRange) -> NodeId {
-        let successor = self.node(above);
+        let successor = *self.node(above);
         assert!(
             successor.gap_lo <= range.lo() && range.hi() < successor.lo,
             "{range} does not fit below {}",
             successor.lo
         );
+        let split_off = u64::from(successor.gap_lo < range.lo())
+            + u64::from(range.hi().0 + 1 < successor.lo.0);
+        self.gaps = self.gaps + split_off - 1;
         let node = Node {
             lo: range.lo(),
             hi: range.hi(),
@@ -237,10 +240,50 @@ impl Ranges {
         }
         self.node_mut(above).gap_lo = Pfn(range.hi().0 + 1);
         self.summarise(id);
-        let pages = self.node(id).pages();
-        self.settle_up(self.node(id).parent, above, Sign::Added, pages);
+        let Node { parent, maxima, .. } = *self.node(id);
+        let grown = Growth {
+            before: Maxima::NONE,
+            after: maxima,
+        };
+        self.settle_up(parent, grown, above, Delta::added(range));
         self.rebalance_inserted(id);
         id
+    }
+
+    /// Replaces all ranges by others, ascending and disjoint, inserted one after the other.
+    pub fn refill(&mut self, ranges: &[PfnRange]) {
+        *self = Ranges::new(self.alignment);
+        for &range in ranges {
+            self.insert_below(NodeId::ANCHOR, range);
+        }
+    }
+
+    /// The highest place from `low` on and below `limit` (exclusive) for a request.
+    pub fn highest_place(
+        &self,
+        size: Pages,
+        limit: Pfn,
+        aligned: bool,
+        low: Pfn,
+    ) -> Option<Pfn> {
+        let need = self.need(size, aligned);
+        let (_, end) = self.topmost_gap(limit, need)?;
+        let place = Pfn((end.0 - size.0) & !self.misaligned(need));
+        (place >= low).then_some(place)
+    }
+
+    /// What a gap must take for a request.
+    pub fn need(&self, size: Pages, aligned: bool) -> Need {
+        Need {
+            size,
+            aligned: aligned && self.alignment.order_of(size).is_some(),
+        }
+    }
+
+    /// The bits that the first pfn of a request lacks.
+    pub fn misaligned(&self, need: Need) -> u64 {
+        let order = self.alignment.order_of(need.size).filter(|_| need.aligned);
+        order.map_or(0, |order| (1 << order) - 1)
     }
 
     /// Adds a range that overlaps none of the set.
@@ -256,9 +299,13 @@ impl Ranges {
             "the anchor is never removed"
         );
         let above = self.next(id).unwrap_or(NodeId::ANCHOR);
+        let joined = u64::from(!self.node(id).gap().is_empty())
+            + u64::from(!self.node(above).gap().is_empty());
+        self.gaps = self.gaps + 1 - joined;
         self.node_mut(above).gap_lo = self.node(id).gap_lo;
         self.unlink(id, above);
-        self.vacant.push(id);
+        self.node_mut(id).parent = self.vacant;
+        self.vacant = id;
     }
 
     /// Lowers a range's `lo`, down to pfns that no other range has.
@@ -269,7 +316,9 @@ impl Ranges {
             "{lo} is not in the gap below {}",
             node.lo
         );
+        let closed = node.gap_lo == lo && lo < node.lo;
         node.lo = lo;
+        self.gaps -= u64::from(closed);
         while id != NIL {
             self.summarise(id);
             id = self.node(id).parent;
@@ -277,13 +326,20 @@ impl Ranges {
     }
 
     fn place(&mut self, node: Node) -> NodeId {
-        if let Some(id) = self.vacant.pop() {
+        if self.vacant != NIL {
+            let id = self.vacant;
+            self.vacant = self.node(id).parent;
             *self.node_mut(id) = node;
             return id;
         }
-        let index = u32::try_from(self.nodes.len()).expect("a set holds less than 2^32 ranges");
+        if self.nodes.len() == self.nodes.capacity() {
+            // By a quarter, so that a range costs 80 bytes at the most.
+            self.nodes.reserve_exact(self.nodes.len() / 4 + 16);
+        }
+        let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(RED));
+        assert!(id.0 < RED, "a set holds less than 2^31 ranges");
         self.nodes.push(node);
-        NodeId(index)
+        id
     }
 
     fn node(&self, id: NodeId) -> &Node {
@@ -306,67 +362,5 @@ impl Ranges {
             id = self.node(id).right;
         }
         id
-    }
-
-    /// Computes a subtree's summaries from its children's. True if its gaps' maxima changed.
-    fn summarise(&mut self, id: NodeId) -> bool {
-        let node = self.node(id);
-        let (left, right) = (self.node(node.left), self.node(node.right));
-        let count = 1 + left.count() + right.count();
-        let used = node
-            .pages()
-            .wrapping_add(left.used)
-            .wrapping_add(right.used);
-        let node = self.node_mut(id);
-        node.count_and_red = count | node.count_and_red & RED;
-        node.used = used;
-        self.summarise_gaps(id)
-    }
-
-    /// Computes the maxima of a subtree's gaps from its children's. True if they changed.
-    fn summarise_gaps(&mut self, id: NodeId) -> bool {
-        let node = self.node(id);
-        let gap = node.gap();
-        let (left, right) = (self.node(node.left), self.node(node.right));
-        let any = gap.len().max(left.any_max).max(right.any_max);
-        let below = left.aligned_max.max(right.aligned_max);
-        // A gap no longer than what fits elsewhere cannot take more.
-        let aligned = if gap.len() <= below {
-            below
-        } else {
-            below.max(gap.aligned_fit(self.alignment))
-        };
-        let changed = aligned != node.aligned_max || any != node.any_max;
-        let node = self.node_mut(id);
-        node.aligned_max = aligned;
-        node.any_max = any;
-        changed
-    }
-
-    /// Brings the summaries from `id` up to the root in line with a range that was added to
-    /// or removed from below. The gap below `changed`, a node on that way, is another than
-    /// before; `NIL` where that has been seen to. Above it, maxima that stay as they are do
-    /// so all the way up.
-    fn settle_up(&mut self, mut id: NodeId, changed: NodeId, sign: Sign, pages: u64) {
-        let mut settled = false;
-        let mut passed = changed == NIL;
-        while id != NIL {
-            if !settled {
-                passed |= id == changed;
-                settled = !self.summarise_gaps(id) && passed;
-            }
-            let node = self.node_mut(id);
-            match sign {
-                Sign::Added => {
-                    node.count_and_red += 1;
-                    node.used = node.used.wrapping_add(pages);
-                }
-                Sign::Removed => {
-                    node.count_and_red -= 1;
-                    node.used = node.used.wrapping_sub(pages);
-                }
-            }
-            id = node.parent;
-        }
     }
 }

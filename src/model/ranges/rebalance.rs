@@ -3,7 +3,7 @@
 //! They decide the tree's shape, which shows in the kernel's answers, so nothing here may be
 //! replaced by another scheme that merely keeps the tree balanced.
 
-use super::{NIL, Node, NodeId, Ranges, Sign};
+use super::{Delta, Growth, NIL, Node, NodeId, Ranges};
 
 /// Left or right, so that each move is written once for both.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,12 @@ impl Ranges {
                 self.summarise(hole);
             }
             let changed = if seen_to { NIL } else { above };
-            self.settle_up(removed.parent, changed, Sign::Removed, removed.pages());
+            let after = self.node(hole).maxima;
+            let growth = Growth {
+                before: removed.maxima,
+                after,
+            };
+            self.settle_up(removed.parent, growth, changed, Delta::removed(&removed));
         } else {
             hole = self.node(above).right;
             removed_red = self.red(above);
@@ -101,7 +106,12 @@ impl Ranges {
                 self.summarise(lowest);
                 lowest = self.parent(lowest);
             }
-            self.settle_up(removed.parent, NIL, Sign::Removed, removed.pages());
+            let after = self.node(above).maxima;
+            let growth = Growth {
+                before: removed.maxima,
+                after,
+            };
+            self.settle_up(removed.parent, growth, NIL, Delta::removed(&removed));
         }
         if !removed_red {
             self.rebalance_removed(hole);

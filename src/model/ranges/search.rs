@@ -1,7 +1,7 @@
 //! Questions about the order of the ranges and the gaps between them, each answered in
 //! O(log n) from the subtree summaries.
 
-use super::{NIL, Node, NodeId, Ranges};
+use super::{Gap, NIL, Node, NodeId, Ranges};
 use crate::units::{Pages, Pfn};
 
 /// What a gap must take.
@@ -21,6 +21,22 @@ pub struct Stop {
     pub at: NodeId,
     /// How many ranges it looked at, the first and the last included.
     pub ranges: u64,
+}
+
+/// The largest requests that find a place; every smaller one does as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Largest {
+    /// Without alignment: the longest gap.
+    pub any: Pages,
+    /// Aligned to its size.
+    pub aligned: Pages,
+}
+
+impl Largest {
+    fn raise(&mut self, any: Pages, aligned: Pages) {
+        self.any = self.any.max(any);
+        self.aligned = self.aligned.max(aligned);
+    }
 }
 
 impl Ranges {
@@ -164,7 +180,56 @@ impl Ranges {
         }
     }
 
-    /// The same within a subtree that is known to have such a range.
+    /// The topmost gap that takes `need` below `limit` (exclusive): from its first pfn up to
+    /// its end, or to the limit if that lies within. The lowest gap begins at pfn 0.
+    pub fn topmost_gap(&self, limit: Pfn, need: Need) -> Option<(Pfn, Pfn)> {
+        let above = self.lowest_from(limit);
+        let lo = self.node(above).gap_lo;
+        if lo < limit && self.takes(Gap::new(lo, limit), need) {
+            return Some((lo, limit));
+        }
+        let stop = self.first_fit_down(self.previous(above)?, need)?;
+        let node = self.node(stop.at);
+        Some((node.gap_lo, node.lo))
+    }
+
+    /// The largest requests that find a place from `low` on and below `limit` (exclusive).
+    pub fn largest_between(&self, low: Pfn, limit: Pfn) -> Largest {
+        let mut largest = Largest::default();
+        self.largest_of(self.root, [low, limit].map(Some), &mut largest);
+        largest
+    }
+
+    /// Raises `largest` to what the gaps of a subtree take, as far as they lie within
+    /// bounds. A bound that all of the subtree's gaps keep is none: where both are none,
+    /// the summaries say it all, so that no more than two ways down are walked.
+    fn largest_of(&self, id: NodeId, bounds: [Option<Pfn>; 2], largest: &mut Largest) {
+        if id == NIL {
+            return;
+        }
+        let node = self.node(id);
+        let [low, limit] = bounds;
+        if bounds == [None, None] {
+            largest.raise(node.maxima.any, node.maxima.aligned);
+            return;
+        }
+        let lo = low.map_or(node.gap_lo, |low| low.max(node.gap_lo));
+        let end = limit.map_or(node.lo, |limit| limit.min(node.lo));
+        if lo < end {
+            let gap = Gap::new(lo, end);
+            largest.raise(gap.len(), gap.aligned_fit(self.alignment));
+        }
+        if low.is_none_or(|low| low < node.gap_lo) {
+            let limit = limit.filter(|&limit| limit < node.gap_lo);
+            self.largest_of(node.left, [low, limit], largest);
+        }
+        if limit.is_none_or(|limit| node.lo < limit) {
+            let low = low.filter(|&low| node.lo < low);
+            self.largest_of(node.right, [low, limit], largest);
+        }
+    }
+
+    /// The first such range within a subtree that is known to have such a range.
     fn topmost_fit(&self, mut id: NodeId, need: Need, mut passed: u64) -> Stop {
         loop {
             let node = self.node(id);
@@ -187,15 +252,54 @@ impl Ranges {
     fn subtree_fits(node: &Node, need: Need) -> bool {
         need.size
             <= if need.aligned {
-                node.aligned_max
+                node.maxima.aligned
             } else {
-                node.any_max
+                node.maxima.any
             }
     }
 
     fn own_gap_fits(&self, id: NodeId, need: Need) -> bool {
-        let gap = self.node(id).gap();
+        self.takes(self.node(id).gap(), need)
+    }
+
+    fn takes(&self, gap: Gap, need: Need) -> bool {
         need.size <= gap.len()
             && (!need.aligned || need.size <= gap.aligned_fit(self.alignment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Alignment;
+    use super::*;
+    use crate::units::PfnRange;
+    use proptest::prelude::*;
+
+    /// The largest request that has a place, by asking for each size.
+    fn by_asking(ranges: &Ranges, aligned: bool, low: Pfn, limit: Pfn) -> Pages {
+        let sizes = (1..=limit.0 - low.0).rev().map(Pages);
+        let mut fitting =
+            sizes.filter(|&size| ranges.highest_place(size, limit, aligned, low).is_some());
+        fitting.next().unwrap_or(Pages(0))
+    }
+
+    proptest! {
+        #[test]
+        fn the_largest_requests_are_those_that_find_a_place(
+            used in proptest::collection::vec(proptest::bool::weighted(0.4), 96),
+            low in 0u64..48,
+            length in 0u64..60,
+            cap in proptest::option::of(0u32..5),
+        ) {
+            let alignment = cap.map_or(Alignment::Size, |order| Alignment::AtMost { order });
+            let mut ranges = Ranges::new(alignment);
+            for (pfn, _) in (0..).zip(used).filter(|&(_, used)| used) {
+                ranges.insert(PfnRange::new(Pfn(pfn), Pfn(pfn)).expect("one page"));
+            }
+            let (low, limit) = (Pfn(low), Pfn(low + length));
+            let largest = ranges.largest_between(low, limit);
+            prop_assert_eq!(largest.any, by_asking(&ranges, false, low, limit));
+            prop_assert_eq!(largest.aligned, by_asking(&ranges, true, low, limit));
+        }
     }
 }

@@ -1,0 +1,73 @@
+//! What a replayed event costs, reading apart: requests are made ahead, and each run begins
+//! with a domain in which the live ranges are already there.
+
+mod traffic;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use iovasim::model::domain::DomainConfig;
+use iovasim::model::{Allocator, FlushQueue};
+use iovasim::replay::{Replay, Request};
+use iovasim::units::{Granule, Pfn};
+use traffic::Kind;
+
+fn main() {
+    divan::main();
+}
+
+fn fresh(start_pfn: Pfn) -> Replay {
+    let allocator: Allocator = "linux-7.2".parse().expect("a release");
+    let config = DomainConfig {
+        rules: allocator.rules(),
+        granule: Granule::KIB_4,
+        start_pfn,
+        flush_queue: FlushQueue::None,
+        forcedac: false,
+    };
+    Replay::new(config, 4)
+}
+
+/// Applies all requests; gives the steps, so that a run can be checked and is not idle.
+fn run(replay: &mut Replay, requests: &[Request]) -> u64 {
+    let answers = requests.iter().map(|request| replay.apply(request));
+    answers
+        .map(|answer| answer.expect("nothing undone").map_or(0, |it| it.steps))
+        .sum()
+}
+
+fn bench(bencher: Bencher<'_, '_>, kind: Kind, live: usize, events: usize) {
+    let (fill, requests) = traffic::requests(kind, live, events);
+    let mut filled = fresh(traffic::start_pfn(kind, live as u64));
+    run(&mut filled, &fill);
+    let steps = run(&mut filled.clone(), &requests);
+    bencher
+        .counter(ItemsCount::new(requests.len()))
+        .with_inputs(|| filled.clone())
+        .bench_refs(|replay| assert_eq!(run(replay, &requests), steps));
+}
+
+#[divan::bench]
+fn ring(bencher: Bencher<'_, '_>) {
+    bench(bencher, Kind::Ring, 4096, 400_000);
+}
+
+#[divan::bench]
+fn large(bencher: Bencher<'_, '_>) {
+    bench(bencher, Kind::Large, 2000, 300_000);
+}
+
+#[divan::bench]
+fn large32(bencher: Bencher<'_, '_>) {
+    bench(bencher, Kind::Large32, 2000, 300_000);
+}
+
+#[divan::bench]
+fn worst(bencher: Bencher<'_, '_>) {
+    bench(bencher, Kind::Worst, 200_000, 100_000);
+}
+
+/// How the cost of an event grows with the number of live ranges.
+#[divan::bench(args = [1_000, 10_000, 100_000, 1_000_000, 10_000_000], sample_count = 10)]
+fn growth(bencher: Bencher<'_, '_>, live: usize) {
+    bench(bencher, Kind::Spread, live, 100_000);
+}

@@ -1,0 +1,51 @@
+//! The command line: one file a subcommand. Only here is anything printed, opened or timed.
+//!
+//! Exit status: 0 done; 1 an expectation failed or `--check` found a difference; 2 bad usage
+//! or bad input, said in one line on standard error.
+
+mod allocators;
+mod common;
+mod files;
+mod interrupt;
+mod progress;
+mod replay;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use common::Terminal;
+
+/// Replays DMA-address traces against the Linux kernel's IOVA allocator of any release.
+#[derive(Debug, Parser)]
+#[command(
+    name = "iovasim",
+    version,
+    max_term_width = 100,
+    propagate_version = false
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    terminal: Terminal,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(replay::Args),
+    Allocators(allocators::Args),
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    interrupt::remove_unfinished_files();
+    let terminal = cli.terminal;
+    let verdict = match cli.command {
+        Command::Replay(args) => replay::run(&args, terminal),
+        Command::Allocators(args) => allocators::run(&args, terminal),
+    };
+    status::exit(verdict)
+}

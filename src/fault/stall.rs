@@ -1,0 +1,150 @@
+//! Times during which no timer runs: neither the flush queue's nor the reclaim of the depots.
+//!
+//! A trace cannot say that a timer stalls, but its clock is the one that timers run by. During
+//! a stall the clock stands still while requests go on: all of them carry the moment at which
+//! it began, and whatever follows comes earlier by its length. Ends are not made up for: a
+//! timer that had 4 ms to go still has. What this gives up: the two kinds of timer stall
+//! together, and a trace with stalls ends so much earlier.
+
+use super::schedule::Schedule;
+use crate::trace::event::Event;
+use crate::units::Nanos;
+use crate::workload::impossible::Impossible;
+
+/// No timer runs for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stall {
+    /// When, by the clock of the clients, and for how long.
+    pub schedule: Schedule,
+}
+
+/// Refuses stalls that overlap or never end.
+pub(super) fn check(stalls: &[Stall]) -> Result<(), Impossible> {
+    for stall in stalls {
+        stall.schedule.check()?;
+        let ends = stall.schedule.lasts.is_some();
+        Impossible::unless(ends, "for", "missing", "a time: a stall ends")?;
+    }
+    // Repeated stalls with different periods would meet sooner or later.
+    let alone = stalls.len() < 2 || stalls.iter().all(|stall| stall.schedule.every.is_none());
+    let expected = "missing where there are several stalls";
+    Impossible::unless(alone, "every", "given", expected)?;
+    let mut spans: Vec<_> = stalls
+        .iter()
+        .map(|stall| (stall.schedule.at, stall.schedule.end(stall.schedule.at)))
+        .collect();
+    spans.sort_unstable();
+    let meet = spans.windows(2).find(|pair| pair[0].1 > Some(pair[1].0));
+    let at = meet.map_or(0, |pair| pair[1].0.0);
+    let expected = "the end of the stall before it";
+    Impossible::unless(meet.is_none(), "at", format!("{at} ns"), expected)
+}
+
+/// Events on the clock that timers run by.
+pub(super) struct Stalled<I> {
+    source: I,
+    /// The stalls, the last first, and how often each has struck.
+    stalls: Vec<(Stall, u64)>,
+    /// The stall that comes next or is under way: when it begins, and when it ends.
+    next: Option<(Nanos, Nanos)>,
+    /// How much time was lost so far.
+    lost: u64,
+}
+
+impl<I: Iterator<Item = Event>> Stalled<I> {
+    pub(super) fn new(source: I, stalls: &[Stall]) -> Stalled<I> {
+        let mut stalls: Vec<_> = stalls.iter().map(|&stall| (stall, 0)).collect();
+        stalls.sort_unstable_by_key(|(stall, _)| std::cmp::Reverse(stall.schedule.at));
+        let mut stalled = Stalled {
+            source,
+            stalls,
+            next: None,
+            lost: 0,
+        };
+        stalled.find_next();
+        stalled
+    }
+
+    fn find_next(&mut self) {
+        self.next = None;
+        while let (None, Some((stall, struck))) = (self.next, self.stalls.last_mut()) {
+            let begins = stall.schedule.strike(*struck);
+            *struck += 1;
+            self.next = begins.and_then(|at| Some((at, stall.schedule.end(at)?)));
+            if self.next.is_none() {
+                self.stalls.pop();
+            }
+        }
+    }
+
+    /// A moment of the clients' clock on the timers' clock.
+    fn moment(&mut self, at: Nanos) -> Nanos {
+        while let Some((begins, ends)) = self.next.filter(|&(_, ends)| ends <= at) {
+            self.lost += ends.0 - begins.0;
+            self.find_next();
+        }
+        let stopped = self.next.map_or(at, |(begins, _)| at.min(begins));
+        Nanos(stopped.0 - self.lost)
+    }
+}
+
+impl<I: Iterator<Item = Event>> Iterator for Stalled<I> {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        let mut event = self.source.next()?;
+        event.at = self.moment(event.at);
+        Some(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::event::Op;
+    use crate::units::Cpu;
+
+    fn stall(at: u64, every: Option<u64>, lasts: Option<u64>) -> Stall {
+        let schedule = Schedule {
+            at: Nanos(at),
+            every: every.map(Nanos),
+            lasts: lasts.map(Nanos),
+        };
+        Stall { schedule }
+    }
+
+    fn times(times: &[u64], stalls: &[Stall]) -> Vec<u64> {
+        let event = |&at: &u64| Event {
+            at: Nanos(at),
+            cpu: Cpu(0),
+            dom: 0,
+            op: Op::CpuUp,
+        };
+        let stalled = Stalled::new(times.iter().map(event), stalls);
+        stalled.map(|event| event.at.0).collect()
+    }
+
+    #[test]
+    fn the_clock_stands_still_and_then_goes_on() {
+        let asked = [0, 10, 12, 20, 21, 35, 45, 70];
+        let once = stall(10, None, Some(10));
+        assert_eq!(times(&asked, &[once]), [0, 10, 10, 10, 11, 25, 35, 60]);
+        let again = stall(30, None, Some(20));
+        assert_eq!(
+            times(&asked, &[again, once]),
+            [0, 10, 10, 10, 11, 20, 20, 40]
+        );
+        let often = stall(10, Some(20), Some(10));
+        assert_eq!(times(&asked, &[often]), [0, 10, 10, 10, 11, 20, 25, 40]);
+    }
+
+    #[test]
+    fn stalls_end_and_do_not_meet() {
+        let field = |stalls: &[Stall]| check(stalls).expect_err("impossible").field;
+        let once = stall(10, None, Some(10));
+        assert_eq!(check(&[stall(20, None, Some(10)), once]), Ok(()));
+        assert_eq!(field(&[stall(0, None, None)]), "for");
+        assert_eq!(field(&[once, stall(19, None, Some(10))]), "at");
+        assert_eq!(field(&[once, stall(50, Some(20), Some(10))]), "every");
+    }
+}

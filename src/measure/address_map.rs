@@ -1,0 +1,318 @@
+//! Who has which part of the address space, as time goes by: a grid of occupancy.
+//!
+//! Addresses are cut into cells of a power of two of pages, 64 to 128 of them in the window. What
+//! callers hold is followed at every event; at the samples the tree says how much of a cell is
+//! used, and the caches and flush queues say what they hold back. The rest has no holder that
+//! is known: it was reserved, restored, or given to a caller who takes pfn 0 for a failure.
+
+use super::cause::{Asked, Cause};
+use super::held_back;
+use super::sampling::{Allowance, Moment, Sampling};
+use super::series::{Merge, Series};
+use crate::model::domain::Answer;
+use crate::replay::{Ask, Replay, Request, Slot};
+use crate::units::{Pages, Pfn, PfnRange};
+
+/// The most columns that are kept.
+const COLUMNS: usize = 192;
+/// log2 of the most cells that the window is cut into.
+const CELLS_ORDER: u32 = 7;
+
+/// Maps a domain while a replay runs.
+#[derive(Clone, Debug)]
+pub struct AddressMap {
+    sampling: Sampling,
+    grid: Grid,
+    /// What callers hold now, by slot; no pages where they hold nothing.
+    held: Vec<(Pfn, Pages)>,
+    /// The pages of each cell that callers hold now.
+    live: Vec<u64>,
+    series: Series<Column>,
+    allowance: Allowance,
+    ended: Moment,
+}
+
+/// How addresses are cut into cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// The lowest pfn of the lowest cell, a multiple of a cell's size.
+    pub base: Pfn,
+    /// log2 of the pages of a cell.
+    pub cell_order: u32,
+    /// How many cells there are.
+    pub cells: usize,
+}
+
+/// Who has the pages of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    /// A caller.
+    Live,
+    /// A magazine or a depot.
+    Cached,
+    /// A flush queue.
+    Queued,
+    /// Nobody that is known: reserved or restored.
+    Other,
+}
+
+impl Holder {
+    /// All of them, in the order in which a column counts them.
+    pub const ALL: [Holder; 4] = [Holder::Live, Holder::Cached, Holder::Queued, Holder::Other];
+
+    /// Its name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Holder::Live => "live",
+            Holder::Cached => "cached",
+            Holder::Queued => "queued",
+            Holder::Other => "other",
+        }
+    }
+}
+
+/// A stretch of time in all cells.
+#[derive(Clone, Debug, Default)]
+pub struct Column {
+    /// Its first event.
+    pub begun: Moment,
+    /// How often the cells were looked at.
+    pub looks: u64,
+    /// For each cell, the lowest first: the pages of each holder, summed over the looks.
+    /// Empty where there was no look.
+    pub pages: Vec<[u64; Holder::ALL.len()]>,
+    /// Requests that were refused though there was room.
+    pub refused_with_room: u64,
+    /// Requests that were refused for want of room or memory.
+    pub refused_without: u64,
+}
+
+/// The map of a replay.
+#[derive(Clone, Debug)]
+pub struct Map {
+    /// How it was sampled, with the distance of the columns at the end.
+    pub sampling: Sampling,
+    /// The cells.
+    pub grid: Grid,
+    /// The columns, in the order of time; moments at which nothing happened have none.
+    pub columns: Vec<Column>,
+    /// The last event.
+    pub ended: Moment,
+}
+
+impl Grid {
+    /// The cells from `start` to `limit` (inclusive).
+    pub fn new(start: Pfn, limit: Pfn) -> Grid {
+        let last = limit.max(start).0;
+        let mut cell_order = (last - start.0)
+            .checked_ilog2()
+            .map_or(0, |order| (order + 1).saturating_sub(CELLS_ORDER));
+        // A window that is not aligned to its cells may touch one more than it has room for.
+        while (last >> cell_order) - (start.0 >> cell_order) >= 1 << CELLS_ORDER {
+            cell_order += 1;
+        }
+        let first = start.0 >> cell_order;
+        let cells = usize::try_from((last >> cell_order) - first + 1).unwrap_or(usize::MAX);
+        Grid {
+            base: Pfn(first << cell_order),
+            cell_order,
+            cells,
+        }
+    }
+
+    /// The cells that a range touches, and how many of its pages lie in each.
+    fn parts(self, range: PfnRange) -> impl Iterator<Item = (usize, u64)> {
+        let lo = range.lo().0.max(self.base.0) - self.base.0;
+        let hi = range.hi().0.checked_sub(self.base.0);
+        let cells = self.cells as u64;
+        let touched =
+            hi.map(|hi| (lo >> self.cell_order)..=(hi >> self.cell_order).min(cells - 1));
+        touched.into_iter().flatten().map(move |cell| {
+            let start = cell << self.cell_order;
+            let last = start + ((1 << self.cell_order) - 1);
+            let pages = hi.unwrap_or(0).min(last) - lo.max(start) + 1;
+            (usize::try_from(cell).unwrap_or(0), pages)
+        })
+    }
+
+    /// The first pfn of a cell, or of what lies above the last.
+    fn start(self, cell: usize) -> Pfn {
+        let offset = (cell as u64)
+            .checked_mul(1 << self.cell_order)
+            .and_then(|offset| self.base.0.checked_add(offset));
+        offset.map_or(Pfn::ANCHOR, Pfn)
+    }
+}
+
+impl AddressMap {
+    /// An observer of `replay`, which has not begun.
+    pub fn new(sampling: Sampling, replay: &Replay) -> AddressMap {
+        let grid = Grid::new(replay.config().start_pfn, sampling.limit);
+        AddressMap {
+            series: Series::new(sampling.every.width(), COLUMNS),
+            sampling,
+            grid,
+            held: Vec::new(),
+            live: vec![0; grid.cells],
+            allowance: Allowance::new(),
+            ended: Moment::default(),
+        }
+    }
+
+    /// Takes in a request that `replay` has just answered, with the cause if it was refused.
+    pub fn observe(
+        &mut self,
+        replay: &Replay,
+        request: &Request,
+        answer: Option<Answer>,
+        cause: Option<Cause>,
+    ) {
+        let moment = Moment::of(replay, request);
+        self.ended = moment;
+        if request.dom != self.sampling.dom {
+            return;
+        }
+        self.follow(replay, request, answer);
+        let position = self.sampling.every.position(moment.event, moment.at);
+        let (column, begins) = self.series.at(position);
+        if begins {
+            column.begun = moment;
+        }
+        if let Some(cause) = cause {
+            column.refused_with_room += u64::from(cause.is_spurious());
+            column.refused_without += u64::from(!cause.is_spurious());
+        }
+        if begins && self.allowance.allows(moment.event) {
+            self.look(replay);
+        }
+    }
+
+    fn follow(&mut self, replay: &Replay, request: &Request, answer: Option<Answer>) {
+        match request.ask {
+            Ask::Alloc { slot, .. } | Ask::Map { slot, .. } => {
+                let asked = Asked::of(replay.config(), request);
+                if let (Some(Ok(pfn)), Some(asked)) = (answer.map(|it| it.result), asked) {
+                    self.begin(slot, pfn, asked.size);
+                }
+            }
+            Ask::Free { slot } | Ask::Unmap { slot } => self.end(slot),
+            Ask::Restore(_) => {
+                self.held.clear();
+                self.live.fill(0);
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, slot: Slot, pfn: Pfn, pages: Pages) {
+        let index = slot.0 as usize;
+        if self.held.len() <= index {
+            self.held.resize(index + 1, (Pfn(0), Pages(0)));
+        }
+        self.held[index] = (pfn, pages);
+        for (cell, pages) in parts(self.grid, pfn, pages) {
+            self.live[cell] += pages;
+        }
+    }
+
+    fn end(&mut self, slot: Slot) {
+        let Some(held) = self.held.get_mut(slot.0 as usize) else {
+            return;
+        };
+        let (pfn, pages) = std::mem::take(held);
+        for (cell, pages) in parts(self.grid, pfn, pages) {
+            self.live[cell] -= pages;
+        }
+    }
+
+    fn look(&mut self, replay: &Replay) {
+        let Sampling { dom, .. } = self.sampling;
+        let grid = self.grid;
+        let mut pages = vec![[0; Holder::ALL.len()]; grid.cells];
+        let work = held_back::visit(replay, dom, |holder, range| {
+            let holder = match holder {
+                held_back::Holder::Cache => Holder::Cached,
+                held_back::Holder::Queue => Holder::Queued,
+            };
+            for (cell, part) in grid.parts(range) {
+                pages[cell][holder as usize] += part;
+            }
+        });
+        let ranges = replay.domains()[dom.0 as usize].space().ranges();
+        let mut below = ranges.used_below(grid.base);
+        for (cell, (pages, &live)) in pages.iter_mut().zip(&self.live).enumerate() {
+            let up_to = ranges.used_below(grid.start(cell + 1));
+            share_out(pages, live, up_to.0 - below.0);
+            below = up_to;
+        }
+        self.allowance.pay(work + LOOK_RANGES);
+        if let Some(column) = self.series.newest() {
+            column.merge(Column {
+                looks: 1,
+                pages,
+                ..Column::default()
+            });
+        }
+    }
+
+    /// What came of it: `replay` is at its end.
+    pub fn finish(self) -> Map {
+        let every = self.sampling.every.with_width(self.series.width());
+        Map {
+            sampling: Sampling {
+                every,
+                ..self.sampling
+            },
+            grid: self.grid,
+            columns: self
+                .series
+                .into_samples()
+                .into_iter()
+                .map(|(_, it)| it)
+                .collect(),
+            ended: self.ended,
+        }
+    }
+}
+
+/// What a look costs where nothing is held back, in ranges looked at.
+const LOOK_RANGES: u64 = 2000;
+
+fn parts(grid: Grid, pfn: Pfn, pages: Pages) -> impl Iterator<Item = (usize, u64)> {
+    let last = pages
+        .0
+        .checked_sub(1)
+        .map(|more| Pfn(pfn.0.saturating_add(more)));
+    let range = last.and_then(|last| PfnRange::new(pfn, last));
+    range.into_iter().flat_map(move |range| grid.parts(range))
+}
+
+/// Completes a cell in which what is held back is known. Where holders share pages, as after a
+/// double free, no more is counted than the tree has.
+fn share_out(pages: &mut [u64; Holder::ALL.len()], live: u64, used: u64) {
+    let mut rest = used;
+    pages[Holder::Live as usize] = live;
+    for holder in [Holder::Cached, Holder::Queued, Holder::Live] {
+        let held = &mut pages[holder as usize];
+        *held = rest.min(*held);
+        rest -= *held;
+    }
+    pages[Holder::Other as usize] = rest;
+}
+
+impl Merge for Column {
+    fn merge(&mut self, later: Column) {
+        self.looks += later.looks;
+        self.refused_with_room += later.refused_with_room;
+        self.refused_without += later.refused_without;
+        if self.pages.is_empty() {
+            self.pages = later.pages;
+            return;
+        }
+        for (cell, later) in self.pages.iter_mut().zip(later.pages) {
+            for (pages, later) in cell.iter_mut().zip(later) {
+                *pages = pages.saturating_add(later);
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Observers: what a replay came to, in figures.
+//!
+//! They look at a replay between its steps and never change an answer.
+//!
+//! * [`summary`]: requests, failures, search cost and load of one allocator.
+//! * [`steps`]: the exact distribution of search costs.
+//! * [`held`]: where the ranges are: with callers, in caches, in flush queues.
+//! * [`cause`]: why a request failed.
+//! * [`fragmentation`]: what the address space looks like.
+//! * [`decision`]: what an allocator made of one request.
+//! * [`timeline`]: all that as time goes by; [`sampling`] says how often and where it looks,
+//!   [`series`] keeps the samples few.
+//! * [`difference`]: where two allocators answer one request differently.
+//! * [`agreement`]: whether a replay answers as the recorded kernel did.
+
+pub mod address_map;
+pub mod agreement;
+pub mod cause;
+pub mod decision;
+pub mod difference;
+pub mod fragmentation;
+pub mod held;
+mod held_back;
+pub mod sampling;
+pub mod series;
+pub mod steps;
+pub mod summary;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod timeline;
+
+pub use agreement::{Agreement, Disagreement};
+pub use cause::Cause;
+pub use decision::{Decision, Refused};
+pub use difference::Difference;
+pub use held::Held;
+pub use steps::Steps;
+pub use summary::{Figures, Summary};

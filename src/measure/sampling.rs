@@ -1,0 +1,115 @@
+//! How a replay is sampled: how often, in which domain and window, and at what price.
+
+use std::num::NonZeroU64;
+
+use crate::model::domain::DomainConfig;
+use crate::replay::{Dom, Replay, Request};
+use crate::units::{Nanos, Pfn};
+
+/// How a replay is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// How often at first; a long replay is sampled less often, so that the samples stay few.
+    pub every: Every,
+    /// The domain that is looked at.
+    pub dom: Dom,
+    /// The highest pfn of the window that is looked at (inclusive).
+    pub limit: Pfn,
+}
+
+/// What lies between two samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// So many events.
+    Events(NonZeroU64),
+    /// So many nanoseconds of virtual time.
+    Nanos(NonZeroU64),
+}
+
+impl Sampling {
+    /// Every event at first, of the first domain, up to the highest 32-bit pfn: `max32` is
+    /// about requests up to there.
+    pub fn of(config: &DomainConfig) -> Sampling {
+        Sampling {
+            every: Every::Events(NonZeroU64::MIN),
+            dom: Dom(0),
+            limit: Pfn(config.granule.dma32().0 - 1),
+        }
+    }
+}
+
+impl Every {
+    /// How many events or nanoseconds.
+    pub fn width(self) -> NonZeroU64 {
+        match self {
+            Every::Events(width) | Every::Nanos(width) => width,
+        }
+    }
+
+    /// The same, `width` apart.
+    #[must_use]
+    pub fn with_width(self, width: NonZeroU64) -> Every {
+        match self {
+            Every::Events(_) => Every::Events(width),
+            Every::Nanos(_) => Every::Nanos(width),
+        }
+    }
+
+    /// The position of event number `event`, which happens at `at`.
+    pub fn position(self, event: u64, at: Nanos) -> u64 {
+        match self {
+            Every::Events(_) => event,
+            Every::Nanos(_) => at.0,
+        }
+    }
+}
+
+/// Where and when a sample was begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The event's number, from 0.
+    pub event: u64,
+    /// Its time.
+    pub at: Nanos,
+}
+
+impl Moment {
+    /// The moment of the request that `replay` has just answered.
+    pub fn of(replay: &Replay, request: &Request) -> Moment {
+        Moment {
+            event: replay.applied().saturating_sub(1),
+            at: request.at,
+        }
+    }
+}
+
+/// What looking may cost: a fixed share of the work of a replay, counted in ranges that were
+/// looked at. A look that would cost more is not taken, and what it would have shown is
+/// unknown.
+///
+/// A replay of an event costs as much as looking at ten ranges or more, where every range has
+/// one holder. So a share of 1/4 of a range an event is 2 to 3 per cent at the most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    spent: u64,
+}
+
+/// Ranges that may be looked at in any replay, however short: some milliseconds.
+const AT_ONCE: u64 = 2_000_000;
+const EVENTS_A_RANGE: u64 = 4;
+
+impl Allowance {
+    pub(super) fn new() -> Allowance {
+        Allowance { spent: 0 }
+    }
+
+    /// Whether there may be another look at event number `event`.
+    pub(super) fn allows(self, event: u64) -> bool {
+        self.spent <= AT_ONCE + event / EVENTS_A_RANGE
+    }
+
+    /// Pays for a look at so many ranges.
+    pub(super) fn pay(&mut self, ranges: u64) {
+        self.spent = self.spent.saturating_add(ranges);
+    }
+}

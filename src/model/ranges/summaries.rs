@@ -1,0 +1,142 @@
+//! Keeping the subtree summaries true on the way up to the root.
+//!
+//! Counts change all the way. Maxima mostly stop changing after a few nodes; and where a child's
+//! maximum was not its parent's, the parent's needs no look at the other child, whose cache
+//! line is then left alone.
+
+use super::{NIL, Node, NodeId, RED, Ranges};
+use crate::units::{Pages, PfnRange};
+
+/// The largest requests that any gap of a subtree takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Maxima {
+    /// Aligned to their size.
+    pub(super) aligned: Pages,
+    /// Not aligned: the longest gap.
+    pub(super) any: Pages,
+}
+
+impl Maxima {
+    pub(super) const NONE: Maxima = Maxima {
+        aligned: Pages(0),
+        any: Pages(0),
+    };
+
+    fn max(self, other: Maxima) -> Maxima {
+        let Maxima { aligned, any } = other;
+        Maxima {
+            aligned: self.aligned.max(aligned),
+            any: self.any.max(any),
+        }
+    }
+}
+
+/// A subtree's maxima before and after a change within it.
+#[derive(Clone, Copy)]
+pub(super) struct Growth {
+    pub(super) before: Maxima,
+    pub(super) after: Maxima,
+}
+
+impl Growth {
+    /// The maxima of the parent whose maxima were `parent`, if they follow without a look at
+    /// its other parts.
+    fn carry(self, parent: Maxima) -> Option<Maxima> {
+        let carry = |before: Pages, after: Pages, parent: Pages| {
+            (after >= before || before < parent).then(|| parent.max(after))
+        };
+        Some(Maxima {
+            aligned: carry(self.before.aligned, self.after.aligned, parent.aligned)?,
+            any: carry(self.before.any, self.after.any, parent.any)?,
+        })
+    }
+}
+
+/// What a subtree gained or, modulo 2^n, lost.
+#[derive(Clone, Copy)]
+pub(super) struct Delta {
+    ranges: u32,
+    pages: u64,
+}
+
+impl Delta {
+    pub(super) fn added(range: PfnRange) -> Delta {
+        let pages = (range.hi().0 - range.lo().0).wrapping_add(1);
+        Delta { ranges: 1, pages }
+    }
+
+    pub(super) fn removed(node: &Node) -> Delta {
+        Delta {
+            ranges: 1u32.wrapping_neg(),
+            pages: node.pages().wrapping_neg(),
+        }
+    }
+}
+
+impl Ranges {
+    /// Computes a subtree's summaries from its children's.
+    pub(super) fn summarise(&mut self, id: NodeId) {
+        let node = self.node(id);
+        let (left, right) = (self.node(node.left), self.node(node.right));
+        let count = 1 + left.count() + right.count();
+        let used = node
+            .pages()
+            .wrapping_add(left.used)
+            .wrapping_add(right.used);
+        let maxima = self.maxima_from_parts(id);
+        let node = self.node_mut(id);
+        node.count_and_red = count | node.count_and_red & RED;
+        node.used = used;
+        node.maxima = maxima;
+    }
+
+    fn maxima_from_parts(&self, id: NodeId) -> Maxima {
+        let node = self.node(id);
+        let gap = node.gap();
+        let children = self
+            .node(node.left)
+            .maxima
+            .max(self.node(node.right).maxima);
+        let any = gap.len().max(children.any);
+        // A gap no longer than what fits elsewhere cannot take more.
+        let aligned = if gap.len() <= children.aligned {
+            children.aligned
+        } else {
+            gap.aligned_fit(self.alignment).max(children.aligned)
+        };
+        Maxima { aligned, any }
+    }
+
+    /// Brings the summaries from `id` up to the root in line with a change in a subtree of
+    /// its. The gap below `changed`, a node on that way, is another than before; `NIL` where
+    /// that has been seen to.
+    pub(super) fn settle_up(
+        &mut self,
+        mut id: NodeId,
+        mut growth: Growth,
+        changed: NodeId,
+        delta: Delta,
+    ) {
+        let mut settled = false;
+        let mut passed = changed == NIL;
+        while id != NIL {
+            if !settled {
+                passed |= id == changed;
+                let before = self.node(id).maxima;
+                let carried = if id == changed {
+                    None
+                } else {
+                    growth.carry(before)
+                };
+                let after = carried.unwrap_or_else(|| self.maxima_from_parts(id));
+                growth = Growth { before, after };
+                settled = passed && before == after;
+                self.node_mut(id).maxima = after;
+            }
+            let node = self.node_mut(id);
+            node.count_and_red = node.count_and_red.wrapping_add(delta.ranges);
+            node.used = node.used.wrapping_add(delta.pages);
+            id = node.parent;
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The figures of a replay as documents hold them.
+//!
+//! Rates and means are the nearest double to the exact ratio; everything else is an integer.
+//! What is unknown is null, never 0.
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::summary::{Causes, TimeAverage};
+use crate::measure::{Cause, Figures, Held, Steps};
+use crate::model::tally::Tally;
+use crate::replay::{Finding, Findings, Undone};
+
+/// The figures of one replay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of `Figures`, which says what they are"
+)]
+pub struct WireFigures {
+    pub events: u64,
+    pub allocs: u64,
+    pub failures: u64,
+    pub failure_rate: Option<f64>,
+    pub spurious: u64,
+    pub causes: WireCauses,
+    pub frees_of_failed: u64,
+    pub searches: u64,
+    pub retries: u64,
+    pub retry_successes: u64,
+    /// None where the design does not walk.
+    pub steps: Option<WireSteps>,
+    pub live_pages: WireLivePages,
+    pub held: WireHeld,
+    pub caches: WireCaches,
+    pub flush_queue: WireFlushQueue,
+    pub findings: WireFindings,
+    pub undone: Option<WireUndone>,
+}
+
+/// Failures by cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "`Cause` says what they are")]
+pub struct WireCauses {
+    pub shortcut: u64,
+    pub missed: u64,
+    pub cached: u64,
+    pub fragmented: u64,
+    pub exhausted: u64,
+    pub nomem: u64,
+}
+
+/// Steps of requests: their sum, and the nearest ranks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "`Steps` says what they are")]
+pub struct WireSteps {
+    pub total: u64,
+    pub mean: Option<f64>,
+    pub p50: Option<u64>,
+    pub p99: Option<u64>,
+    pub p999: Option<u64>,
+    pub max: Option<u64>,
+}
+
+/// Pages that callers held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WireLivePages {
+    /// Averaged over virtual time; null if no time passed.
+    pub mean: Option<f64>,
+    /// The most.
+    pub max: u128,
+}
+
+/// Ranges at the end by whoever holds them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "`Held` says what they are")]
+pub struct WireHeld {
+    pub callers: u64,
+    pub caller_pages: u128,
+    pub magazines: u64,
+    pub depots: u64,
+    pub flush_queues: u64,
+    pub tree: u64,
+}
+
+/// What the caches did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "`Tally` says what they are")]
+pub struct WireCaches {
+    pub hits: u64,
+    pub misses: u64,
+    pub refills: u64,
+    pub magazines_returned: u64,
+    pub flushes: u64,
+    pub flushes_that_helped: u64,
+}
+
+/// What the flush queues did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "`Tally` says what they are")]
+pub struct WireFlushQueue {
+    pub flushes_full: u64,
+    pub flushes_by_timer: u64,
+    pub longest_wait_ns: u64,
+    pub fullest: u64,
+}
+
+/// Findings by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "`Finding` says what they are")]
+pub struct WireFindings {
+    pub overlap: u64,
+    pub aliased: u64,
+    pub below_start: u64,
+    pub above_limit: u64,
+    pub misaligned: u64,
+    pub use_after_free: u64,
+    pub endless_search: u64,
+}
+
+/// Where the kernel would have been undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WireUndone {
+    /// The event's number, from 0.
+    pub event: u64,
+    /// The finding.
+    pub finding: String,
+}
+
+impl WireFigures {
+    /// The figures of a replay; `walks` says whether its design walks at all.
+    pub fn of(figures: &Figures, walks: bool) -> WireFigures {
+        let Figures { tally, .. } = figures;
+        WireFigures {
+            events: figures.events,
+            allocs: figures.allocs,
+            failures: figures.failures,
+            failure_rate: quotient(figures.failures.into(), figures.allocs.into()),
+            spurious: figures.causes.spurious(),
+            causes: WireCauses::of(&figures.causes),
+            frees_of_failed: figures.frees_of_failed,
+            searches: tally.searches,
+            retries: tally.second_passes,
+            retry_successes: tally.second_passes_that_found,
+            steps: walks.then(|| WireSteps::of(&figures.steps)),
+            live_pages: WireLivePages {
+                mean: figures.live_pages_mean.and_then(mean),
+                max: figures.live_pages_max,
+            },
+            held: WireHeld::of(&figures.held),
+            caches: WireCaches::of(tally),
+            flush_queue: WireFlushQueue::of(tally),
+            findings: WireFindings::of(&figures.findings),
+            undone: figures.undone.map(WireUndone::of),
+        }
+    }
+}
+
+impl WireCauses {
+    /// Failures by cause.
+    pub fn of(causes: &Causes) -> WireCauses {
+        WireCauses {
+            shortcut: causes.count(Cause::Shortcut),
+            missed: causes.count(Cause::Missed),
+            cached: causes.count(Cause::Cached),
+            fragmented: causes.count(Cause::Fragmented),
+            exhausted: causes.count(Cause::Exhausted),
+            nomem: causes.count(Cause::NoMem),
+        }
+    }
+}
+
+impl WireSteps {
+    /// Sum, mean and percentiles of a distribution.
+    pub fn of(steps: &Steps) -> WireSteps {
+        WireSteps {
+            total: steps.total(),
+            mean: quotient(steps.total().into(), steps.requests().into()),
+            p50: steps.quantile(500),
+            p99: steps.quantile(990),
+            p999: steps.quantile(999),
+            max: steps.max(),
+        }
+    }
+}
+
+impl WireHeld {
+    fn of(held: &Held) -> WireHeld {
+        WireHeld {
+            callers: held.by_callers,
+            caller_pages: held.pages_by_callers,
+            magazines: held.in_magazines,
+            depots: held.in_depots,
+            flush_queues: held.in_flush_queues,
+            tree: held.in_tree,
+        }
+    }
+}
+
+impl WireCaches {
+    fn of(tally: &Tally) -> WireCaches {
+        WireCaches {
+            hits: tally.cache_hits,
+            misses: tally.cache_misses,
+            refills: tally.depot_refills,
+            magazines_returned: tally.magazines_returned,
+            flushes: tally.flushes_of_caches,
+            flushes_that_helped: tally.flushes_that_helped,
+        }
+    }
+}
+
+impl WireFlushQueue {
+    fn of(tally: &Tally) -> WireFlushQueue {
+        WireFlushQueue {
+            flushes_full: tally.queue_flushes_full,
+            flushes_by_timer: tally.queue_flushes_by_timer,
+            longest_wait_ns: tally.queue_longest_wait.0,
+            fullest: tally.queue_fullest,
+        }
+    }
+}
+
+impl WireFindings {
+    /// Findings by kind.
+    pub fn of(findings: &Findings) -> WireFindings {
+        WireFindings {
+            overlap: findings.count(Finding::Overlap),
+            aliased: findings.count(Finding::Aliased),
+            below_start: findings.count(Finding::BelowStart),
+            above_limit: findings.count(Finding::AboveLimit),
+            misaligned: findings.count(Finding::Misaligned),
+            use_after_free: findings.count(Finding::UseAfterFree),
+            endless_search: findings.count(Finding::EndlessSearch),
+        }
+    }
+}
+
+impl WireUndone {
+    fn of(undone: Undone) -> WireUndone {
+        WireUndone {
+            event: undone.event,
+            finding: undone.finding.name().to_owned(),
+        }
+    }
+}
+
+fn mean(average: TimeAverage) -> Option<f64> {
+    quotient(average.area, average.nanos.into())
+}
+
+/// The double nearest to `part / whole` as far as both have one; none of a whole of 0.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the nearest double is what is wanted"
+)]
+pub fn quotient(part: u128, whole: u128) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}

@@ -1,0 +1,206 @@
+//! Random headers and events for the tests: everything that the format can say.
+
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::event::{Event, Got, Header, Op};
+use crate::model::{FlushQueue, Memory, Snapshot};
+use crate::replay::Path;
+use crate::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
+
+/// A number, small, near a power of two or anything.
+pub(super) fn number() -> impl Strategy<Value = u64> {
+    let near_power = (0..64_u32, -2..3_i64)
+        .prop_map(|(shift, offset)| (1_u64 << shift).wrapping_add_signed(offset));
+    prop_oneof![3 => 0..100_u64, 1 => near_power, 1 => any::<u64>()]
+}
+
+/// A number that is not 0.
+fn positive() -> impl Strategy<Value = u64> {
+    number().prop_map(|number| number.max(1))
+}
+
+pub(super) fn header() -> impl Strategy<Value = Header> {
+    let text = || option::of(".{0,20}");
+    let flush_queue = prop_oneof![
+        Just(FlushQueue::None),
+        Just(FlushQueue::PerCpu),
+        Just(FlushQueue::Single)
+    ];
+    let numbers = (0..17_u32, number(), 1..=Cpu::COUNT_MAX);
+    (numbers, flush_queue, any::<bool>(), text(), text(), text()).prop_map(
+        |((shift, start_pfn, cpus), flush_queue, forcedac, name, source, kernel)| Header {
+            granule: Granule::from_bytes(1 << shift).unwrap(),
+            start_pfn: Pfn(start_pfn),
+            cpus,
+            flush_queue,
+            forcedac,
+            name,
+            source,
+            kernel,
+        },
+    )
+}
+
+pub(super) fn events(
+    count: impl Into<proptest::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Event>> {
+    vec(event(), count)
+}
+
+pub(super) fn event() -> impl Strategy<Value = Event> {
+    let cpu = prop_oneof![Just(0), 0..8_u16, any::<u16>()];
+    let dom = prop_oneof![Just(0), number()];
+    (number(), cpu, dom, op()).prop_map(|(at, cpu, dom, op)| Event {
+        at: Nanos(at),
+        cpu: Cpu(cpu),
+        dom,
+        op,
+    })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => alloc(),
+        4 => number().prop_map(|id| Op::Free { id }),
+        2 => map(),
+        2 => number().prop_map(|id| Op::Unmap { id }),
+        1 => range().prop_map(|range| Op::Reserve { range }),
+        1 => number().prop_map(|pfn| Op::FreePfn { pfn: Pfn(pfn.min(u64::MAX - 1)) }),
+        1 => Just(Op::CpuDead),
+        1 => Just(Op::CpuUp),
+        1 => snapshot().prop_map(|snapshot| Op::Restore(Box::new(snapshot))),
+        1 => nomem(),
+        1 => number().prop_map(|id| Op::DoubleFree { id }),
+    ]
+}
+
+fn alloc() -> impl Strategy<Value = Op> {
+    let path = prop_oneof![
+        any::<bool>().prop_map(|flush| Path::Fast { flush }),
+        any::<bool>().prop_map(|align| Path::Direct { align })
+    ];
+    (number(), positive(), number(), path, got()).prop_map(|(id, pages, limit, path, got)| {
+        Op::Alloc {
+            id,
+            pages: Pages(pages),
+            limit: Pfn(limit),
+            path,
+            got,
+        }
+    })
+}
+
+fn map() -> impl Strategy<Value = Op> {
+    let dev = option::of("[a-c]{0,2}|.{0,9}").prop_map(|dev| dev.map(Arc::from));
+    (number(), positive(), number(), any::<bool>(), dev, got()).prop_map(
+        |(id, bytes, mask, pci, dev, got)| Op::Map {
+            id,
+            bytes,
+            mask,
+            pci,
+            dev,
+            got,
+        },
+    )
+}
+
+fn got() -> impl Strategy<Value = Got> {
+    prop_oneof![
+        2 => Just(Got::Unrecorded),
+        1 => Just(Got::Failed),
+        1 => number().prop_map(|pfn| Got::Pfn(Pfn(pfn))),
+    ]
+}
+
+fn range() -> impl Strategy<Value = PfnRange> {
+    (number(), number()).prop_map(|(a, b)| PfnRange::new(Pfn(a.min(b)), Pfn(a.max(b))).unwrap())
+}
+
+fn nomem() -> impl Strategy<Value = Op> {
+    let what = prop_oneof![Just(Memory::Iova), Just(Memory::Magazine)];
+    (what, number()).prop_map(|(what, count)| Op::NoMem { what, count })
+}
+
+fn snapshot() -> impl Strategy<Value = Snapshot> {
+    let bounds = proptest::collection::btree_set(0..u64::MAX, 0..12);
+    let nodes = bounds.prop_map(|bounds| {
+        let bounds: Vec<_> = bounds.into_iter().map(Pfn).collect();
+        let pairs = bounds.chunks_exact(2);
+        pairs
+            .map(|pair| PfnRange::new(pair[0], pair[1]).unwrap())
+            .collect::<Vec<_>>()
+    });
+    (nodes, any::<[u8; 2]>(), number()).prop_map(|(nodes, [a, b], max32)| {
+        let position = |pick: u8| nodes.get(usize::from(pick) % 8).map(|node| node.lo());
+        Snapshot {
+            cached32: position(a),
+            cached: position(b),
+            max32: Pages(max32),
+            nodes,
+        }
+    })
+}
+
+/// A small change of some bytes.
+#[derive(Clone, Debug)]
+pub(super) enum Edit {
+    Put(Index, u8),
+    Insert(Index, u8),
+    Remove(Index),
+    Cut(Index),
+    Repeat(Index, Index),
+}
+
+/// A few changes.
+pub(super) fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    vec(edit(), 1..4)
+}
+
+/// Makes changes.
+pub(super) fn apply(edits: Vec<Edit>, bytes: &mut Vec<u8>) {
+    for edit in edits {
+        edit.apply(bytes);
+    }
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let place = any::<Index>;
+    let byte = || {
+        let telling = select(&b"{}[]\",:\\ \0\r\x0c0919-e.ntf"[..]);
+        prop_oneof![telling, any::<u8>()]
+    };
+    prop_oneof![
+        (place(), byte()).prop_map(|(at, byte)| Edit::Put(at, byte)),
+        (place(), byte()).prop_map(|(at, byte)| Edit::Insert(at, byte)),
+        place().prop_map(Edit::Remove),
+        place().prop_map(Edit::Cut),
+        (place(), place()).prop_map(|(from, to)| Edit::Repeat(from, to)),
+    ]
+}
+
+impl Edit {
+    fn apply(self, bytes: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        let size = bytes.len();
+        match self {
+            Edit::Put(at, byte) => bytes[at.index(size)] = byte,
+            Edit::Insert(at, byte) => bytes.insert(at.index(size), byte),
+            Edit::Remove(at) => {
+                bytes.remove(at.index(size));
+            }
+            Edit::Cut(at) => bytes.truncate(at.index(size)),
+            Edit::Repeat(from, to) => {
+                let (from, to) = (from.index(size), to.index(size));
+                let piece = bytes[from.min(to)..from.max(to)].to_vec();
+                bytes.extend_from_slice(&piece);
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Checks what an event says against the events before it, and makes it a request.
+//!
+//! Ids that are live or not, CPUs that are online or not, time that never goes back. What is
+//! wrong with an event in itself is the reader's to say.
+
+mod lives;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use lives::Remember;
+use rustc_hash::FxHashMap;
+
+use crate::replay::{Ask, Device, Dom, Request, Slot};
+use crate::units::{Cpu, Nanos};
+
+use super::error::{Error, Kind, Place};
+use super::event::{Event, Header, Op};
+use lives::{DOMAINS_MAX, Found, Lives, Pair};
+
+/// Makes a trace's events the requests of a replay, in order.
+///
+/// After an error it is of no further use.
+#[derive(Debug)]
+pub struct Checker {
+    before: Nanos,
+    cpus: Cpus,
+    lives: Lives,
+    domains: Domains,
+    devices: Devices,
+}
+
+impl Checker {
+    /// For a trace with a header; remembers as much as [`Remember`] does by default.
+    pub fn new(header: &Header) -> Checker {
+        Checker::remembering(header, Remember::default())
+    }
+
+    /// For a trace with a header, remembering ended lives as told.
+    pub fn remembering(header: &Header, remember: Remember) -> Checker {
+        Checker {
+            before: Nanos(0),
+            cpus: Cpus::new(header.cpus),
+            lives: Lives::new(remember),
+            domains: Domains::default(),
+            devices: Devices::default(),
+        }
+    }
+
+    /// The domains' numbers in the trace, by [`Dom`].
+    pub fn domains(&self) -> &[u64] {
+        &self.domains.numbers
+    }
+
+    /// The devices' domains and names (empty for the unnamed one), by [`Device`].
+    pub fn devices(&self) -> &[(Dom, Arc<str>)] {
+        &self.devices.list
+    }
+
+    /// Checks the event at a place of the trace against those that were admitted before.
+    ///
+    /// # Errors
+    ///
+    /// If an id is not live or is already, a CPU does not exist or is offline or cannot go or
+    /// come, time goes back, or a life is ended in another domain or by another operation than
+    /// it began. The error has the place and no file.
+    pub fn admit(&mut self, place: Place, event: Event) -> Result<Request, Error> {
+        self.request(place, event)
+            .map_err(|kind| Error::from(kind).at(place))
+    }
+
+    fn request(&mut self, place: Place, event: Event) -> Result<Request, Kind> {
+        let Event { at, cpu, dom, op } = event;
+        if at < self.before {
+            return Err(Kind::TimeGoesBack {
+                found: at.0,
+                before: self.before.0,
+            });
+        }
+        self.before = at;
+        self.cpus.check(cpu, matches!(op, Op::CpuUp), place)?;
+        let dom = self.domains.number(dom)?;
+        let ask = self.ask(place, cpu, dom, op)?;
+        Ok(Request { at, cpu, dom, ask })
+    }
+
+    fn ask(&mut self, place: Place, cpu: Cpu, dom: Dom, op: Op) -> Result<Ask, Kind> {
+        Ok(match op {
+            Op::Alloc {
+                id,
+                pages,
+                limit,
+                path,
+                got: _,
+            } => Ask::Alloc {
+                slot: self.lives.begin(id, dom, Pair::AllocFree, place)?,
+                pages,
+                limit,
+                path,
+            },
+            Op::Free { id } => {
+                let ended = self.lives.end(id, Pair::AllocFree, place)?;
+                Ask::Free {
+                    slot: self.in_its_domain("free", id, dom, ended)?,
+                }
+            }
+            Op::Map {
+                id,
+                bytes,
+                mask,
+                pci,
+                dev,
+                got: _,
+            } => Ask::Map {
+                slot: self.lives.begin(id, dom, Pair::MapUnmap, place)?,
+                bytes,
+                mask,
+                device: self.devices.number(dom, dev)?,
+                pci,
+            },
+            Op::Unmap { id } => {
+                let ended = self.lives.end(id, Pair::MapUnmap, place)?;
+                Ask::Unmap {
+                    slot: self.in_its_domain("unmap", id, dom, ended)?,
+                }
+            }
+            Op::DoubleFree { id } => {
+                let ended = self.lives.ended(id, place)?;
+                Ask::DoubleFree {
+                    slot: self.in_its_domain("double_free", id, dom, ended)?,
+                }
+            }
+            Op::Reserve { range } => Ask::Reserve { range },
+            Op::FreePfn { pfn } => Ask::FreePfn { pfn },
+            Op::CpuDead => {
+                self.cpus.die(cpu, place)?;
+                Ask::CpuDead
+            }
+            Op::CpuUp => {
+                self.cpus.come_up(cpu)?;
+                Ask::CpuUp
+            }
+            Op::Restore(snapshot) => Ask::Restore(snapshot),
+            Op::NoMem { what, count } => Ask::NoMem { what, count },
+        })
+    }
+
+    /// The slot of a life that an event ended, or ends once more, in the life's own domain.
+    fn in_its_domain(
+        &self,
+        op: &'static str,
+        id: u64,
+        dom: Dom,
+        life: Found,
+    ) -> Result<Slot, Kind> {
+        if life.dom == dom {
+            return Ok(life.slot);
+        }
+        Err(Kind::OtherDomain {
+            op,
+            id,
+            found: self.domains.numbers[dom.0 as usize],
+            expected: self.domains.numbers[life.dom.0 as usize],
+        })
+    }
+}
+
+/// Which CPUs are online.
+#[derive(Debug)]
+struct Cpus {
+    /// Where each went offline, if it did.
+    dead: Vec<Option<Place>>,
+    online: usize,
+}
+
+impl Cpus {
+    fn new(count: u32) -> Cpus {
+        let count = count as usize;
+        Cpus {
+            dead: vec![None; count],
+            online: count,
+        }
+    }
+
+    /// That a CPU exists and is online; one that comes up may be offline.
+    fn check(&self, cpu: Cpu, comes_up: bool, place: Place) -> Result<(), Kind> {
+        match self.dead.get(cpu.index()) {
+            Some(None) => Ok(()),
+            Some(Some(_)) if comes_up => Ok(()),
+            Some(Some(since)) => Err(Kind::Offline {
+                cpu: cpu.0,
+                since: place.sibling(since.number()),
+            }),
+            None => Err(Kind::NoSuchCpu {
+                cpu: cpu.0,
+                cpus: self.dead.len(),
+            }),
+        }
+    }
+
+    fn die(&mut self, cpu: Cpu, place: Place) -> Result<(), Kind> {
+        if self.online == 1 {
+            return Err(Kind::LastCpu { cpu: cpu.0 });
+        }
+        self.online -= 1;
+        self.dead[cpu.index()] = Some(place);
+        Ok(())
+    }
+
+    fn come_up(&mut self, cpu: Cpu) -> Result<(), Kind> {
+        match self.dead[cpu.index()].take() {
+            Some(_) => {
+                self.online += 1;
+                Ok(())
+            }
+            None => Err(Kind::AlreadyOnline { cpu: cpu.0 }),
+        }
+    }
+}
+
+/// The domains in the order of first mention.
+#[derive(Debug, Default)]
+struct Domains {
+    numbers: Vec<u64>,
+    /// Looked up and never iterated over, as is `by_name` below.
+    by_number: FxHashMap<u64, Dom>,
+    /// The one that was asked for last, and mostly is the next.
+    last: Option<(u64, Dom)>,
+}
+
+impl Domains {
+    fn number(&mut self, number: u64) -> Result<Dom, Kind> {
+        match self.last {
+            Some((last, dom)) if last == number => Ok(dom),
+            _ => self.look_up(number),
+        }
+    }
+
+    fn look_up(&mut self, number: u64) -> Result<Dom, Kind> {
+        let next = index(self.numbers.len(), DOMAINS_MAX, "domains")?;
+        let dom = *self.by_number.entry(number).or_insert(Dom(next));
+        if dom == Dom(next) {
+            self.numbers.push(number);
+        }
+        self.last = Some((number, dom));
+        Ok(dom)
+    }
+}
+
+/// The devices in the order of first mention.
+#[derive(Debug, Default)]
+struct Devices {
+    list: Vec<(Dom, Arc<str>)>,
+    by_name: FxHashMap<(Dom, Arc<str>), Device>,
+    unnamed: Arc<str>,
+}
+
+impl Devices {
+    fn number(&mut self, dom: Dom, name: Option<Arc<str>>) -> Result<Device, Kind> {
+        let key = (dom, name.unwrap_or_else(|| Arc::clone(&self.unnamed)));
+        if let Some(&device) = self.by_name.get(&key) {
+            return Ok(device);
+        }
+        let device = Device(index(self.list.len(), u32::MAX, "devices")?);
+        self.by_name.insert(key.clone(), device);
+        self.list.push(key);
+        Ok(device)
+    }
+}
+
+/// The index of the next of something of which there are `count`.
+fn index(count: usize, most: u32, what: &'static str) -> Result<u32, Kind> {
+    match u32::try_from(count) {
+        Ok(index) if index < most => Ok(index),
+        _ => Err(Kind::TooMany { what, most }),
+    }
+}

@@ -1,0 +1,301 @@
+//! What can be wrong with a trace, and where.
+//!
+//! One list of everything: a message names the file, the line, the field, what was found and
+//! what was expected, with a hint where there is something to hint at.
+
+use std::fmt;
+use std::io;
+
+/// What is wrong with a trace.
+///
+/// It prints as one line, lower case, without a full stop:
+///
+/// ```text
+/// traces/camera.trace.jsonl:4181: `free` of id 977, which is not live (freed at line 3902); was the trace cut at the start?
+/// ```
+#[derive(Debug)]
+pub struct Error(Box<Report>);
+
+#[derive(Debug)]
+struct Report {
+    file: Option<String>,
+    place: Option<Place>,
+    kind: Kind,
+}
+
+/// Where in a trace something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A line of text, counted from 1; the header is the first.
+    Line(u64),
+    /// An event of a binary trace, counted from 0; the header is not one.
+    Event(u64),
+}
+
+impl Place {
+    /// The number alone, which orders the places of one trace.
+    pub fn number(self) -> u64 {
+        match self {
+            Place::Line(number) | Place::Event(number) => number,
+        }
+    }
+
+    /// Another place of the same trace.
+    #[must_use]
+    pub fn sibling(self, number: u64) -> Place {
+        match self {
+            Place::Line(_) => Place::Line(number),
+            Place::Event(_) => Place::Event(number),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line(line) => write!(f, "line {line}"),
+            Place::Event(event) => write!(f, "event {event}"),
+        }
+    }
+}
+
+impl Error {
+    /// The error as it is where a place is not known, or not yet.
+    pub(crate) fn new(kind: Kind) -> Error {
+        let report = Report {
+            file: None,
+            place: None,
+            kind,
+        };
+        Error(Box::new(report))
+    }
+
+    /// The same error, at a place.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Error {
+        self.0.place = Some(place);
+        self
+    }
+
+    /// The same error, in a file (`<stdin>` for standard input).
+    #[must_use]
+    pub fn in_file(mut self, name: &str) -> Error {
+        self.0.file = Some(name.to_owned());
+        self
+    }
+
+    /// The line or the event, where it is known.
+    pub fn place(&self) -> Option<Place> {
+        self.0.place
+    }
+}
+
+impl From<Kind> for Error {
+    fn from(kind: Kind) -> Error {
+        Error::new(kind)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { file, place, kind } = &*self.0;
+        match (file, place) {
+            (Some(file), Some(Place::Line(line))) => write!(f, "{file}:{line}: {kind}"),
+            (Some(file), Some(place)) => write!(f, "{file}: {place}: {kind}"),
+            (Some(file), None) => write!(f, "{file}: {kind}"),
+            (None, Some(place)) => write!(f, "{place}: {kind}"),
+            (None, None) => write!(f, "{kind}"),
+        }
+    }
+}
+
+/// Everything that can be wrong.
+///
+/// `found` and `expected` are phrases; what is quoted from the file was made short by
+/// [`excerpt`].
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Kind {
+    #[error("cannot read: {0}")]
+    Read(io::Error),
+    #[error("the {format} data ends too early; was the file cut short?")]
+    CutShort { format: &'static str },
+    #[error("the {format} data is corrupt: {detail}")]
+    Corrupt {
+        format: &'static str,
+        detail: String,
+    },
+    #[error("is empty, expected a trace")]
+    Empty,
+    #[error("is not a trace: found {found}, expected {}", HEADER)]
+    NotATrace { found: String },
+
+    #[error("the line is longer than {limit} bytes, expected one object")]
+    LineTooLong { limit: usize },
+    #[error("found a blank line, expected an object")]
+    Blank,
+    #[error("found the byte {byte:#04x} at column {column}, expected UTF-8")]
+    NotUtf8 { byte: u8, column: usize },
+    #[error("not valid JSON at column {column}: {detail}")]
+    NotJson { column: usize, detail: String },
+    #[error("found {found}, expected an object")]
+    NotAnObject { found: String },
+
+    #[error("unknown field `{field}` in {of}{hint}")]
+    UnknownField {
+        field: String,
+        of: &'static str,
+        hint: String,
+    },
+    #[error("`{field}` is there twice, expected it once")]
+    Twice { field: &'static str },
+    #[error("`{field}` is missing in {of}, expected {expected}")]
+    Missing {
+        field: &'static str,
+        of: String,
+        expected: String,
+    },
+    #[error("found `{field}` in `{op}`, expected only {expected}")]
+    Foreign {
+        field: &'static str,
+        op: &'static str,
+        expected: String,
+    },
+    #[error("`{field}` is {found}, expected {expected}")]
+    Value {
+        field: String,
+        found: String,
+        expected: String,
+    },
+    #[error("`op` is {found}{hint}")]
+    UnknownOp { found: String, hint: String },
+    #[error("`version` is {version}, expected 1; a newer iovasim wrote this trace")]
+    Newer { version: u64 },
+
+    #[error("`t` is {found}, expected at least {before}, the time of the event before")]
+    TimeGoesBack { found: u64, before: u64 },
+    #[error("`cpu` is {cpu}, expected less than {cpus}, the header's `cpus`")]
+    NoSuchCpu { cpu: u16, cpus: usize },
+    #[error("`cpu` is {cpu}, which is offline since {since}, expected one that is online")]
+    Offline { cpu: u16, since: Place },
+    #[error("`cpu_up` of cpu {cpu}, which is online, expected one that is offline")]
+    AlreadyOnline { cpu: u16 },
+    #[error("`cpu_dead` of cpu {cpu}, the last one online, expected that one stays")]
+    LastCpu { cpu: u16 },
+    #[error("`{op}` of id {id}, which is live since {since}, expected an id that is not live")]
+    AlreadyLive {
+        op: &'static str,
+        id: u64,
+        since: Place,
+    },
+    #[error("`{op}` of id {id}, which is not live{}", not_live(*.ended))]
+    NotLive {
+        op: &'static str,
+        id: u64,
+        ended: Option<Place>,
+    },
+    #[error("`{op}` of id {id}, which was {began} at {since}, expected `{expected}`")]
+    WrongEnd {
+        op: &'static str,
+        id: u64,
+        began: &'static str,
+        since: Place,
+        expected: &'static str,
+    },
+    #[error("`dom` of `{op}` of id {id} is {found}, expected {expected}, where the id lived")]
+    OtherDomain {
+        op: &'static str,
+        id: u64,
+        found: u64,
+        expected: u64,
+    },
+    #[error("`double_free` of id {id}, which {}", never_freed(*.live, *.forgotten))]
+    NeverFreed {
+        id: u64,
+        live: Option<Place>,
+        forgotten: Option<usize>,
+    },
+    #[error("more than {most} {what}, expected fewer")]
+    TooMany { what: &'static str, most: u32 },
+}
+
+/// What a reader expects at the start of a trace.
+const HEADER: &str = r#"a header such as `{"iovasim":"trace","version":1}`"#;
+
+impl Kind {
+    /// A field's value is not what it must be.
+    pub(crate) fn value(
+        field: impl Into<String>,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Kind {
+        Kind::Value {
+            field: field.into(),
+            found: found.into(),
+            expected: expected.into(),
+        }
+    }
+}
+
+fn not_live(ended: Option<Place>) -> String {
+    match ended {
+        None => "; was the trace cut at the start?".to_owned(),
+        Some(place) => format!(" (freed at {place}); is a `double_free` meant?"),
+    }
+}
+
+fn never_freed(live: Option<Place>, forgotten: Option<usize>) -> String {
+    let (known, ended) = match live {
+        Some(since) => (
+            format!("is live since {since} and was not freed before"),
+            "",
+        ),
+        None => ("never was live".to_owned(), "ended "),
+    };
+    match forgotten {
+        Some(count) => format!("{known}, or {ended}more than {count} frees ago"),
+        None => known,
+    }
+}
+
+/// What to say of a misspelt name: the nearest right one, or all of them if none is near.
+pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    const SLIPS_MAX: usize = 2;
+    let slips = |name: &str| strsim::damerau_levenshtein(wrong, name);
+    let near = names.clone().map(|name| (slips(name), name)).min();
+    match near {
+        Some((slips, name)) if slips <= SLIPS_MAX && slips < name.len() => {
+            format!("; did you mean `{name}`?")
+        }
+        _ => format!(", expected {}", list(names)),
+    }
+}
+
+/// Names as a list in prose: `` `a`, `b` or `c` ``.
+pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
+}
+
+/// A piece of a file for a message: at most 40 characters, what cannot be seen escaped.
+pub(crate) fn excerpt(text: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    const BYTE_ORDER_MARK: char = '\u{feff}';
+    let mut short = String::new();
+    for c in text.chars().take(CHARS_MAX) {
+        if c.is_control() || c == BYTE_ORDER_MARK {
+            short.extend(c.escape_default());
+        } else {
+            short.push(c);
+        }
+    }
+    if text.chars().nth(CHARS_MAX).is_some() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,306 @@
+//! Calls of the allocator into events: ids for what is live, numbers for domains, CPUs that go.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::call::{Answer, Call, From, What};
+use super::clock::Clock;
+use super::domains::{Domain, Domains, Life, Named};
+use super::report::Report;
+use crate::model::Snapshot;
+use crate::replay::Path;
+use crate::trace::event::{Event, Got, Op};
+use crate::units::{Cpu, Granule, Pages, Pfn, PfnRange};
+
+/// By a domain's ordinal, what was live in it before the recording began, as far as it was freed.
+pub(super) type LiveBefore = BTreeMap<u64, Vec<PfnRange>>;
+
+/// Makes events of calls.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    granule: Granule,
+    pub domains: Domains,
+    next_id: u64,
+    offline: BTreeSet<Cpu>,
+    /// What begins as a `restore` in each domain; ranges leave it as they are freed.
+    before: LiveBefore,
+    /// Domains whose `restore` has not been made yet.
+    to_restore: BTreeSet<u64>,
+    /// Frees of what was live before, where they are only gathered.
+    gather: Option<LiveBefore>,
+}
+
+/// Where events go.
+pub(super) struct Sink<'a> {
+    pub clock: &'a mut Clock,
+    pub events: &'a mut VecDeque<Event>,
+    pub report: &'a mut Report,
+}
+
+impl Sink<'_> {
+    pub(super) fn push(&mut self, cpu: Cpu, dom: u64, op: Op) {
+        self.report.events += 1;
+        let at = self.clock.event();
+        self.events.push_back(Event { at, cpu, dom, op });
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(domains: Domains, before: LiveBefore, granule: Granule) -> Ledger {
+        Ledger {
+            granule,
+            domains,
+            next_id: 0,
+            offline: BTreeSet::new(),
+            to_restore: before.keys().copied().collect(),
+            before,
+            gather: None,
+        }
+    }
+
+    /// A ledger that gathers the frees of what was live before the recording began.
+    pub(super) fn gathering(domains: Domains) -> Ledger {
+        Ledger {
+            gather: Some(LiveBefore::new()),
+            ..Ledger::new(domains, LiveBefore::new(), Granule::KIB_4)
+        }
+    }
+
+    /// What was gathered.
+    pub(super) fn into_gathered(self) -> LiveBefore {
+        self.gather.unwrap_or_default()
+    }
+
+    /// Takes the next call.
+    pub(super) fn take(&mut self, call: &Call, sink: &mut Sink<'_>) {
+        sink.clock.set(call.at);
+        if call.what == What::CpuDead {
+            if self.offline.insert(call.cpu) {
+                sink.push(call.cpu, 0, Op::CpuDead);
+            }
+            return;
+        }
+        let domain = self.domains.at(call.domain);
+        let ordinal = domain.report.ordinal;
+        let Some(dom) = domain.report.number else {
+            sink.report.other_domains += 1;
+            return;
+        };
+        // A call is the first sign that its CPU is back.
+        if self.offline.remove(&call.cpu) {
+            sink.push(call.cpu, 0, Op::CpuUp);
+        }
+        let mut asked = Asked {
+            granule: self.granule,
+            cpu: call.cpu,
+            dom,
+            domain,
+            next_id: &mut self.next_id,
+            before: self.before.get_mut(&ordinal),
+            gather: self.gather.as_mut(),
+            sink,
+        };
+        if self.to_restore.remove(&ordinal) {
+            asked.restore();
+        }
+        asked.domain.begin(asked.cpu, asked.sink);
+        asked.ask(&call.what);
+    }
+}
+
+/// One call and what it needs.
+struct Asked<'a, 's> {
+    granule: Granule,
+    cpu: Cpu,
+    dom: u64,
+    domain: &'a mut Domain,
+    next_id: &'a mut u64,
+    before: Option<&'a mut Vec<PfnRange>>,
+    gather: Option<&'a mut LiveBefore>,
+    sink: &'a mut Sink<'s>,
+}
+
+impl Asked<'_, '_> {
+    fn push(&mut self, op: Op) {
+        self.sink.push(self.cpu, self.dom, op);
+    }
+
+    fn ask(&mut self, what: &What) {
+        match *what {
+            What::AllocFast {
+                pages,
+                limit,
+                flush,
+                got,
+                from,
+            } => {
+                if from == From::Caches && got != Answer::Failed {
+                    self.check_start();
+                }
+                self.alloc(pages, limit, Path::Fast { flush }, got);
+            }
+            What::Alloc {
+                pages,
+                limit,
+                align,
+                got,
+                iova,
+            } => {
+                let id = self.alloc(pages, limit, Path::Direct { align }, got);
+                let named = match got {
+                    Answer::Failed => return,
+                    Answer::Pfn(pfn) => Named::At(pfn),
+                    Answer::Somewhere => Named::Unplaced(id),
+                };
+                self.domain.lives.name_record(iova, named);
+            }
+            What::FreeFast { pfn, pages } => self.free_fast(pfn, pages),
+            What::FreePfn { pfn } => self.free_pfn(pfn),
+            What::FreeIova { iova, pfn } => self.free_iova(iova, pfn),
+            What::Reserve { range } => self.push(Op::Reserve { range }),
+            What::CpuDead => {}
+        }
+    }
+
+    fn alloc(&mut self, pages: Pages, limit: Pfn, path: Path, got: Answer) -> u64 {
+        let id = *self.next_id;
+        *self.next_id += 1;
+        self.domain.report.allocs += 1;
+        self.sink.report.allocs += 1;
+        let got = match got {
+            Answer::Failed => {
+                self.domain.report.failed += 1;
+                self.sink.report.failed += 1;
+                Got::Failed
+            }
+            Answer::Pfn(pfn) => {
+                self.live(id, pfn, pages, path);
+                Got::Pfn(pfn)
+            }
+            Answer::Somewhere => {
+                self.sink.report.unplaced += 1;
+                Got::Unrecorded
+            }
+        };
+        self.push(Op::Alloc {
+            id,
+            pages,
+            limit,
+            path,
+            got,
+        });
+        id
+    }
+
+    /// What the caches hand out was freed before, if not on record then earlier.
+    fn check_start(&mut self) {
+        let domain = &mut self.domain.report;
+        if domain.frees == 0 && domain.from_start {
+            domain.from_start = false;
+            self.sink.report.note(format!(
+                "domain {} handed out a cached range before one was freed on record: it was made on \
+                 record, but used before the probes were set",
+                self.dom
+            ));
+        }
+    }
+
+    /// Notes a life; whatever is in its place was freed unseen.
+    fn live(&mut self, id: u64, pfn: Pfn, pages: Pages, path: Path) {
+        let hi = Pfn(pfn.0.saturating_add(pages.0 - 1));
+        let Some(range) = PfnRange::new(pfn, hi) else {
+            return;
+        };
+        let life = Life {
+            id,
+            range,
+            pages,
+            path,
+        };
+        while let Some(over) = self.domain.lives.add(life) {
+            self.sink.report.frees_missed += 1;
+            self.free(over.id);
+        }
+    }
+
+    fn free(&mut self, id: u64) {
+        self.domain.report.frees += 1;
+        self.push(Op::Free { id });
+    }
+
+    fn free_fast(&mut self, pfn: Pfn, pages: Pages) {
+        let Some(life) = self.domain.lives.end(pfn) else {
+            self.free_unknown(pfn, pages);
+            return;
+        };
+        if life.pages.order() != pages.order() || matches!(life.path, Path::Direct { .. }) {
+            self.sink.report.frees_resized += 1;
+        }
+        self.free(life.id);
+    }
+
+    /// A free of what was not handed out on record.
+    fn free_unknown(&mut self, pfn: Pfn, pages: Pages) {
+        let hi = Pfn(pfn.0.saturating_add(pages.0 - 1));
+        let range = PfnRange::new(pfn, hi);
+        let from_start = self.domain.report.from_start;
+        if let (Some(gather), Some(range), false) = (&mut self.gather, range, from_start) {
+            gather
+                .entry(self.domain.report.ordinal)
+                .or_default()
+                .push(range);
+        }
+        let before = self.before.as_mut();
+        let restored = before.is_some_and(|before| {
+            let found = before.iter().position(|before| Some(*before) == range);
+            found.is_some_and(|at| before.swap_remove(at).lo() == pfn)
+        });
+        if restored {
+            self.sink.report.frees_restored += 1;
+            self.domain.report.frees += 1;
+            self.push(Op::FreePfn { pfn });
+        } else {
+            self.sink.report.frees_unknown += 1;
+        }
+    }
+
+    /// `free_iova`: what a direct allocation got goes by its id; anything else by the pfn.
+    fn free_pfn(&mut self, pfn: Pfn) {
+        match self.domain.lives.end_at(pfn) {
+            Some(life) if matches!(life.path, Path::Direct { .. }) => self.free(life.id),
+            _ => {
+                self.domain.report.frees += 1;
+                self.push(Op::FreePfn { pfn });
+            }
+        }
+    }
+
+    /// `__free_iova`, by the address of the range's record.
+    fn free_iova(&mut self, iova: u64, pfn: Option<Pfn>) {
+        let named = self.domain.lives.take_record(iova);
+        match (pfn, named) {
+            (Some(pfn), _) | (None, Some(Named::At(pfn))) => self.free_pfn(pfn),
+            (None, Some(Named::Unplaced(id))) => self.free(id),
+            (None, None) => self.sink.report.frees_unknown += 1,
+        }
+    }
+
+    /// What was live before the recording, into the domain before anything else.
+    fn restore(&mut self) {
+        let Some(before) = &mut self.before else {
+            return;
+        };
+        before.sort_unstable();
+        // The first free of a range is of what was live before; a later one that overlaps is
+        // of an allocation that was not recorded.
+        before.dedup_by(|later, earlier| later.overlaps(*earlier));
+        let nodes = before.clone();
+        self.sink.report.restores += 1;
+        let max32 = Pages(self.granule.dma32().0);
+        self.push(Op::Restore(Box::new(Snapshot {
+            nodes,
+            cached32: None,
+            cached: None,
+            max32,
+        })));
+    }
+}

@@ -1,0 +1,387 @@
+//! Lines of a recording: tracefs text, `trace-cmd report`, `perf script`.
+//!
+//! ```text
+//!      kworker/0:2-144     [000] ...1.    16.459761: alloc_iova_fast: (…) iovad=0x… size=1 …
+//!  kworker/u8:0-ev    12 [000]    20.410924:     iova:alloc_iova_fast: (…) iovad=0x… size=1 …
+//! ```
+//!
+//! The first is what tracefs and trace-cmd print, with or without the column of flags; the
+//! second is perf's. A task's name may hold anything, so a line is read from its `[cpu]` outwards.
+
+use std::io::BufRead;
+
+use super::Form;
+use super::error::{Error, Problem};
+use crate::units::Cpu;
+
+/// The longest line that is taken for text; the longest scatter list that is printed takes 8 kB.
+const LINE_MAX: usize = 1 << 16;
+
+/// One event of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    /// The task that was running, 0 for every CPU's idle task.
+    pub pid: u32,
+    pub cpu: Cpu,
+    /// Nanoseconds of the recording's clock.
+    pub at: u64,
+    /// The event's name without its group.
+    pub event: &'a str,
+    /// What follows the name.
+    pub arguments: &'a str,
+}
+
+/// Whose lines belong together: a task's, or those of a CPU's idle task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Context {
+    Task(u32),
+    Idle(Cpu),
+}
+
+impl Context {
+    pub(super) fn of(record: &Record<'_>) -> Context {
+        if record.pid == 0 {
+            Context::Idle(record.cpu)
+        } else {
+            Context::Task(record.pid)
+        }
+    }
+}
+
+/// What a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    Record(Record<'a>),
+    /// The tracer's marker of lost events, with their number where it knows.
+    Lost {
+        cpu: Option<u64>,
+        count: Option<u64>,
+    },
+    /// A header's number of CPUs.
+    Cpus(u64),
+    /// tracefs's header: events written and no longer there, and the number of CPUs.
+    Buffer {
+        overwritten: u64,
+        cpus: u64,
+    },
+    /// Blank, a comment, or a line of a stack.
+    Nothing,
+    Other,
+}
+
+/// A reader of bounded lines, which counts them.
+#[derive(Debug)]
+pub(super) struct Lines<R> {
+    reader: R,
+    file: String,
+    number: u64,
+    bytes: Vec<u8>,
+    text: String,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(super) fn new(file: &str, reader: R) -> Lines<R> {
+        Lines {
+            reader,
+            file: file.to_owned(),
+            number: 0,
+            bytes: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// Reads the next line; false at the end.
+    pub(super) fn advance(&mut self) -> Result<bool, Error> {
+        self.bytes.clear();
+        let limit = LINE_MAX as u64 + 1;
+        let read = std::io::Read::take(&mut self.reader, limit)
+            .read_until(b'\n', &mut self.bytes)
+            .map_err(|error| Error::new(&self.file, None, error))?;
+        if read == 0 {
+            return Ok(false);
+        }
+        self.number += 1;
+        if self.number == 1 {
+            self.refuse_binary()?;
+        }
+        if self.bytes.pop_if(|last| *last == b'\n').is_none() {
+            return Err(self.error(if read > LINE_MAX {
+                Problem::LongLine { max: LINE_MAX }
+            } else {
+                Problem::CutShort
+            }));
+        }
+        self.bytes.pop_if(|last| *last == b'\r');
+        self.text.clear();
+        self.text.push_str(&String::from_utf8_lossy(&self.bytes));
+        Ok(true)
+    }
+
+    fn refuse_binary(&self) -> Result<(), Error> {
+        if self.bytes.starts_with(b"\x17\x08\x44tracing") {
+            return Err(self.error(Problem::TraceDat));
+        }
+        if self.bytes.starts_with(b"PERFILE2") {
+            return Err(self.error(Problem::PerfData));
+        }
+        Ok(())
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// An error in the line that was read last.
+    pub(super) fn error(&self, problem: Problem) -> Error {
+        Error::new(&self.file, Some(self.number), problem)
+    }
+}
+
+/// The form that a line gives away.
+pub(super) fn form_of(text: &str) -> Option<Form> {
+    if let Some((_, form)) = record(text) {
+        return Some(form);
+    }
+    super::kernel_log::range(text).map(|_| Form::KernelLog)
+}
+
+/// Reads a line of a trace; a record of the other form is [`Line::Other`].
+pub(super) fn parse(text: &str, form: Form) -> Line<'_> {
+    match record(text) {
+        Some((record, found)) if found == form => return Line::Record(record),
+        Some(_) => return Line::Other,
+        None => {}
+    }
+    let trimmed = text.trim();
+    if let Some(comment) = trimmed.strip_prefix('#') {
+        return header(comment);
+    }
+    if let Some(cpus) = trimmed.strip_prefix("cpus=").and_then(|n| n.parse().ok()) {
+        return Line::Cpus(cpus);
+    }
+    if let Some(lost) = lost(trimmed) {
+        return lost;
+    }
+    let stack = trimmed.starts_with("=> ")
+        || trimmed.contains("<stack trace>")
+        || text.starts_with('\t') && form == Form::PerfScript;
+    let preamble = trimmed.is_empty()
+        || trimmed.starts_with("version = ")
+        || trimmed.starts_with("CPU ") && trimmed.ends_with(" is empty");
+    if stack || preamble {
+        Line::Nothing
+    } else {
+        Line::Other
+    }
+}
+
+fn record(text: &str) -> Option<(Record<'_>, Form)> {
+    memchr::memchr_iter(b'[', text.as_bytes()).find_map(|open| {
+        let (cpu, tail) = text.get(open + 1..)?.split_once(']')?;
+        let cpu = cpu.parse::<u16>().ok()?;
+        let (pid, form) = task(&text[..open])?;
+        let (at, event, arguments) = moment_and_event(tail)?;
+        let record = Record {
+            pid,
+            cpu: Cpu(cpu),
+            at,
+            event,
+            arguments,
+        };
+        Some((record, form))
+    })
+}
+
+/// `comm-pid`, perhaps with `(tgid)`, is ftrace's; `comm pid` or `comm pid/tid` is perf's.
+fn task(text: &str) -> Option<(u32, Form)> {
+    let mut text = text.strip_suffix([' ', '\t'])?.trim_end();
+    if text.ends_with(')') {
+        text = text[..text.rfind('(')?].trim_end();
+    }
+    let last = text.rsplit([' ', '\t']).next()?;
+    let thread = last.rsplit('/').next()?;
+    if let (Ok(pid), true) = (
+        thread.parse(),
+        last.bytes().all(|b| b.is_ascii_digit() || b == b'/'),
+    ) {
+        return Some((pid, Form::PerfScript));
+    }
+    let (_, pid) = last.rsplit_once('-')?;
+    Some((pid.parse().ok()?, Form::Ftrace))
+}
+
+/// What follows the CPU: flags or none, the time, perf's period or none, the event's name.
+fn moment_and_event(tail: &str) -> Option<(u64, &str, &str)> {
+    let (mut first, mut rest) = word(tail.strip_prefix([' ', '\t'])?)?;
+    if !first.ends_with(':') {
+        (first, rest) = word(rest)?;
+    }
+    let at = nanoseconds(first.strip_suffix(':')?)?;
+    let (mut event, mut arguments) = word(rest)?;
+    if event.bytes().all(|b| b.is_ascii_digit()) {
+        (event, arguments) = word(arguments)?;
+    }
+    let event = event.strip_suffix(':')?;
+    let name = event.rsplit(':').next()?;
+    (!name.is_empty()).then_some((at, name, arguments))
+}
+
+/// The first word and what follows it.
+fn word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
+    let end = text.find([' ', '\t']).unwrap_or(text.len());
+    (end > 0).then(|| (&text[..end], text[end..].trim()))
+}
+
+/// Seconds with a fraction of up to nine digits.
+pub(super) fn nanoseconds(text: &str) -> Option<u64> {
+    let (seconds, fraction) = text.split_once('.')?;
+    let digits = u32::try_from(fraction.len()).ok()?;
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !plain(seconds) || !plain(fraction) || digits > 9 {
+        return None;
+    }
+    let fraction = fraction.parse::<u64>().ok()? * 10_u64.pow(9 - digits);
+    let seconds = seconds.parse::<u64>().ok()?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(fraction)
+}
+
+/// A comment: tracefs's line of figures, perf's number of CPUs, or nothing of interest.
+fn header(comment: &str) -> Line<'_> {
+    let comment = comment.trim();
+    if let Some(figures) = comment.strip_prefix("entries-in-buffer/entries-written:") {
+        let (counts, cpus) = figures.split_once("#P:").unwrap_or((figures, ""));
+        if let Some((kept, written)) = counts.trim().split_once('/')
+            && let (Ok(kept), Ok(written)) = (kept.parse::<u64>(), written.parse::<u64>())
+        {
+            return Line::Buffer {
+                overwritten: written.saturating_sub(kept),
+                cpus: cpus.trim().parse().unwrap_or(0),
+            };
+        }
+    }
+    let cpus = comment.strip_prefix("nrcpus avail :");
+    match cpus.and_then(|cpus| cpus.trim().parse().ok()) {
+        Some(cpus) => Line::Cpus(cpus),
+        None => Line::Nothing,
+    }
+}
+
+/// `CPU:1 [LOST 12 EVENTS]`, `CPU:1 [12 EVENTS DROPPED]`, `… PERF_RECORD_LOST lost 12`.
+fn lost(text: &str) -> Option<Line<'_>> {
+    if let Some((_, what)) = text.split_once("PERF_RECORD_LOST") {
+        let count = what.rsplit(' ').next().and_then(|n| n.parse().ok());
+        return Some(Line::Lost { cpu: None, count });
+    }
+    let (cpu, marker) = text.strip_prefix("CPU:")?.split_once(" [")?;
+    let marker = marker.strip_suffix(']')?;
+    let words = || marker.split(' ');
+    let known = words().any(|word| matches!(word, "LOST" | "DROPPED"));
+    known.then(|| Line::Lost {
+        cpu: cpu.parse().ok(),
+        count: words().find_map(|word| word.parse().ok()),
+    })
+}
+
+/// Where a probe hit: the parentheses that begin its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place<'a> {
+    Entry(&'a str),
+    /// The function that returned and where to.
+    Return {
+        function: &'a str,
+        to: &'a str,
+    },
+}
+
+impl<'a> Record<'a> {
+    /// Where the probe hit; none where the line does not say.
+    ///
+    /// tracefs prints `(CALLER+0x… <- FUNCTION)`, perf and trace-cmd, which print addresses,
+    /// `(FUNCTION <- CALLER)`.
+    pub(super) fn place(&self) -> Option<Place<'a>> {
+        let inside = self.arguments.strip_prefix('(')?;
+        let (inside, _) = inside.split_once(')')?;
+        let Some((left, right)) = inside.split_once(" <- ") else {
+            return Some(Place::Entry(inside));
+        };
+        Some(if address(right).is_some() {
+            Place::Return {
+                function: left,
+                to: right,
+            }
+        } else {
+            Place::Return {
+                function: right,
+                to: left,
+            }
+        })
+    }
+
+    /// The text of an argument `name=…`.
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
+        self.arguments
+            .split(' ')
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// The number of an argument `name=…`.
+    pub(super) fn number(&self, name: &'static str) -> Result<u64, Problem> {
+        self.optional(name)?.ok_or_else(|| Problem::Missing {
+            event: self.event.to_owned(),
+            field: name,
+        })
+    }
+
+    /// The number of an argument `name=…` that may be absent.
+    pub(super) fn optional(&self, name: &'static str) -> Result<Option<u64>, Problem> {
+        let Some(found) = self.text(name) else {
+            return Ok(None);
+        };
+        match number(found) {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.wrong(name, found, "a number, hexadecimal after 0x")),
+        }
+    }
+
+    /// An argument that is not what it should be.
+    pub(super) fn wrong(
+        &self,
+        field: &'static str,
+        found: &str,
+        expected: &'static str,
+    ) -> Problem {
+        Problem::Field {
+            event: self.event.to_owned(),
+            field,
+            found: found.chars().take(80).collect(),
+            expected,
+        }
+    }
+}
+
+/// A number as probes print it: hexadecimal after `0x`, else decimal.
+pub(super) fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => hexadecimal(digits),
+        None if text.starts_with('+') => None,
+        None => text.parse().ok(),
+    }
+}
+
+/// A hexadecimal number without a prefix.
+pub(super) fn hexadecimal(digits: &str) -> Option<u64> {
+    let plain = !digits.starts_with('+');
+    plain.then(|| u64::from_str_radix(digits, 16).ok())?
+}
+
+/// A kernel address, which perf and trace-cmd print without `0x`.
+pub(super) fn address(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let long = digits.len() >= 8;
+    long.then(|| hexadecimal(digits))?
+}

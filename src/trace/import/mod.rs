@@ -1,0 +1,460 @@
+//! Recordings of a running kernel into traces.
+//!
+//! ```text
+//! lines ─ line ─► records ─┬─ pairing ─► calls ─ order ─► ledger ─┐
+//!                          ├─ dma ───────────────────────────────┼─► events
+//!                          ├─ iommu ─────────────────────────────┤
+//!                       ranges ─ kernel_log ─────────────────────┘
+//! ```
+//!
+//! A recording is read twice: a survey gathers what the header says and what decides how the
+//! records are to be read (how many CPUs, which kinds of records, which domains); then events are
+//! made as the lines go by. What is live is held in memory, the recording is not.
+//!
+//! What a recording does not say is an option, an error that asks for it, or a note in the
+//! [`Report`], which accounts for every line.
+
+mod call;
+mod clock;
+mod dma;
+mod domains;
+mod error;
+mod functions;
+mod iommu;
+mod kernel_log;
+mod ledger;
+mod line;
+mod order;
+mod pairing;
+mod report;
+mod requests;
+mod survey;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, BufRead};
+use std::str::FromStr;
+
+use clock::Clock;
+use domains::Domains;
+use error::Problem;
+use functions::Function;
+use ledger::{Ledger, LiveBefore, Sink};
+use line::{Line, Lines, Record};
+use pairing::Pairing;
+use survey::Survey;
+
+pub use domains::Choice;
+pub use error::Error;
+pub use report::{DomainReport, Report};
+
+use crate::model::FlushQueue;
+use crate::trace::event::{Event, Header};
+use crate::units::{Granule, Pages, Pfn, PfnRange};
+
+/// How a recording is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The text of tracefs's `trace`, or what `trace-cmd report` prints.
+    Ftrace,
+    /// What `perf script` prints.
+    PerfScript,
+    /// The kernel's log, in which a driver lists a domain's ranges after a failure.
+    KernelLog,
+}
+
+/// Which records of a recording are read, the most exact first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Probes on the allocator's functions: every request, with limits, answers and domains.
+    Probes,
+    /// `dma:*` events: sizes as asked, failures and devices, no limits.
+    Dma,
+    /// `iommu:map` and `iommu:unmap`: sizes and addresses alone.
+    Iommu,
+    /// The lists of ranges in a kernel log.
+    Ranges,
+}
+
+impl Form {
+    fn expected(self) -> &'static str {
+        match self {
+            Form::Ftrace => "task-pid [cpu] flags seconds.micros: event: arguments",
+            Form::PerfScript => "task pid [cpu] seconds.micros: group:event: arguments",
+            Form::KernelLog => "index pointer lo size hi",
+        }
+    }
+
+    /// A line that is none of this form's.
+    fn not_a_record(self, text: String) -> Problem {
+        Problem::NotARecord {
+            form: self.name(),
+            expected: self.expected(),
+            text,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Form::Ftrace => "ftrace text",
+            Form::PerfScript => "perf script",
+            Form::KernelLog => "a kernel log",
+        }
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Form {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Form, String> {
+        match text {
+            "ftrace" | "tracefs" | "trace-cmd" => Ok(Form::Ftrace),
+            "perf" | "perf-script" => Ok(Form::PerfScript),
+            "log" | "kernel-log" => Ok(Form::KernelLog),
+            _ => Err(format!(
+                "no form `{text}`; there are `ftrace`, `trace-cmd`, `perf`, `log`"
+            )),
+        }
+    }
+}
+
+impl Evidence {
+    fn name(self) -> &'static str {
+        match self {
+            Evidence::Probes => "probes on the allocator",
+            Evidence::Dma => "`dma` events",
+            Evidence::Iommu => "`iommu` events",
+            Evidence::Ranges => "lists of ranges",
+        }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Evidence {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Evidence, String> {
+        match text {
+            "probes" => Ok(Evidence::Probes),
+            "dma" => Ok(Evidence::Dma),
+            "iommu" => Ok(Evidence::Iommu),
+            "ranges" => Ok(Evidence::Ranges),
+            _ => Err(format!(
+                "no kind of records `{text}`; there are `probes`, `dma`, `iommu`, `ranges`"
+            )),
+        }
+    }
+}
+
+/// What a recording cannot say, and what is wanted of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The form; recognised if none.
+    pub form: Option<Form>,
+    /// The records to read; the most exact there are if none.
+    pub evidence: Option<Evidence>,
+    /// The domains to import; all if none.
+    pub domain: Option<Choice>,
+    /// The highest pfn of every request, for events that carry none: they become `alloc` and
+    /// `free`.
+    pub limit: Option<Pfn>,
+    /// The highest address of every device, for events that carry none: they become `map` and
+    /// `unmap`.
+    pub mask: Option<u64>,
+    /// What unmapped ranges go through, for `mask`.
+    pub flush_queue: Option<FlushQueue>,
+    /// Whether devices that have no PCI address are PCI devices, for a `mask` above 32 bits.
+    pub pci: Option<bool>,
+    /// Bytes per pfn, where the making of the domains is not on record.
+    pub granule: Option<Granule>,
+    /// The lowest pfn that may be handed out, where the making of the domains is not on record.
+    pub start_pfn: Option<Pfn>,
+    /// Ranges out of use in every domain whose making is not on record, such as the window for
+    /// message-signalled interrupts: the first events of each.
+    pub reserved: Vec<PfnRange>,
+    /// The number of CPUs, where the highest that appears is not the highest that there is.
+    pub cpus: Option<u32>,
+    /// Import what is left although events were lost.
+    pub allow_lost: bool,
+    /// Begin domains that were there before the recording with a `restore` of the ranges that
+    /// were live then, as far as they are freed on record.
+    pub restore_live_before: bool,
+    /// `max32_alloc_size` of a `restore`; the end of the 32-bit space if none.
+    pub max32: Option<Pages>,
+    /// The lowest pfn of the range at which 32-bit searches begin after a kernel log's `restore`;
+    /// the anchor if none.
+    pub cached32: Option<Pfn>,
+    /// The same of other searches.
+    pub cached: Option<Pfn>,
+    /// What the trace is, for its header.
+    pub name: Option<String>,
+    /// Where it came from, for its header.
+    pub source: Option<String>,
+    /// Which kernel recorded it, for its header.
+    pub kernel: Option<String>,
+}
+
+/// A recording that is being imported: an iterator of its events, in order.
+#[derive(Debug)]
+pub struct Import<R> {
+    header: Header,
+    form: Form,
+    lines: Lines<R>,
+    reader: Reader,
+    clock: Clock,
+    allow_lost: bool,
+    queue: VecDeque<Event>,
+    report: Report,
+    ended: bool,
+}
+
+/// What makes events of the records.
+#[derive(Debug)]
+enum Reader {
+    Probes { pairing: Pairing, ledger: Ledger },
+    Dma(dma::Importer),
+    Iommu(iommu::Importer),
+    Ranges(kernel_log::Importer),
+}
+
+/// Surveys a recording and begins to import it.
+///
+/// `open` gives a reader from the start of the (uncompressed) recording; it is called two or
+/// three times. `file` is what messages call it.
+///
+/// # Errors
+///
+/// Where the recording cannot be read, is of no known form, lost events, or does not say what is
+/// needed and no option does.
+pub fn import<R: BufRead>(
+    file: &str,
+    mut open: impl FnMut() -> io::Result<R>,
+    options: &Options,
+) -> Result<Import<R>, Error> {
+    let mut lines = || match open() {
+        Ok(reader) => Ok(Lines::new(file, reader)),
+        Err(error) => Err(Error::new(file, None, error)),
+    };
+    let survey = Survey::of(file, &mut lines()?, options)?;
+    let ask = |problem| Error::new(file, None, Problem::Ask(problem));
+    let mut report = Report {
+        form: Some(survey.form),
+        evidence: Some(survey.evidence),
+        ..Report::default()
+    };
+    let mut header = survey.header(options, &mut report).map_err(ask)?;
+    let reader = match survey.evidence {
+        Evidence::Probes => {
+            let before = if options.restore_live_before {
+                gather_live_before(&mut lines()?, &survey, options)?
+            } else {
+                LiveBefore::new()
+            };
+            Reader::Probes {
+                pairing: Pairing::new(survey.probed.clone()),
+                ledger: Ledger::new(
+                    Domains::new(options.domain.clone(), &options.reserved),
+                    before,
+                    header.granule,
+                ),
+            }
+        }
+        Evidence::Dma => {
+            let level = requests::Level::of(options, &mut header).map_err(ask)?;
+            Reader::Dma(
+                dma::Importer::new(level, header.granule, options, &survey.dma, &mut report)
+                    .map_err(ask)?,
+            )
+        }
+        Evidence::Iommu => {
+            let level = requests::Level::of(options, &mut header).map_err(ask)?;
+            if options.domain != Some(Choice::One) {
+                return Err(ask(
+                    "`iommu` events do not say which domain they are of: `--domain one` takes \
+                     them for one, which is right if one device was busy"
+                        .to_owned(),
+                ));
+            }
+            let joins = iommu::Joins::of(&mut lines()?, survey.form)?;
+            Reader::Iommu(iommu::Importer::new(
+                level,
+                header.granule,
+                joins,
+                &options.reserved,
+            ))
+        }
+        Evidence::Ranges => Reader::Ranges(kernel_log::Importer::new(header.granule, options)),
+    };
+    Ok(Import {
+        header,
+        form: survey.form,
+        lines: lines()?,
+        reader,
+        clock: Clock::default(),
+        allow_lost: options.allow_lost,
+        queue: VecDeque::new(),
+        report,
+        ended: false,
+    })
+}
+
+/// Reads all calls for the sake of the frees that have no allocation.
+fn gather_live_before<R: BufRead>(
+    lines: &mut Lines<R>,
+    survey: &Survey,
+    options: &Options,
+) -> Result<LiveBefore, Error> {
+    let mut pairing = Pairing::new(survey.probed.clone());
+    let mut ledger = Ledger::gathering(Domains::new(options.domain.clone(), &options.reserved));
+    let mut clock = Clock::default();
+    let mut events = VecDeque::new();
+    let mut report = Report::default();
+    while lines.advance()? {
+        if let Line::Record(record) = line::parse(lines.text(), survey.form) {
+            let sink = &mut Sink {
+                clock: &mut clock,
+                events: &mut events,
+                report: &mut report,
+            };
+            let taken = take_probe(&mut pairing, &mut ledger, &record, sink);
+            taken.map_err(|problem| lines.error(problem))?;
+            events.clear();
+        }
+    }
+    Ok(ledger.into_gathered())
+}
+
+fn take_probe(
+    pairing: &mut Pairing,
+    ledger: &mut Ledger,
+    record: &Record<'_>,
+    sink: &mut Sink<'_>,
+) -> Result<(), Problem> {
+    let Some((function, edge)) = Function::of(record) else {
+        return Ok(());
+    };
+    ledger.domains.mention(record, function, edge)?;
+    pairing.take(record, function, edge, sink.report)?;
+    while let Some(call) = pairing.pop(record.at) {
+        ledger.take(&call, sink);
+    }
+    Ok(())
+}
+
+impl<R: BufRead> Import<R> {
+    /// The trace's header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What became of the lines so far; complete when the events are at their end.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Reads one line; false at the end.
+    fn advance(&mut self) -> Result<bool, Error> {
+        if !self.lines.advance()? {
+            self.finish()?;
+            return Ok(false);
+        }
+        self.report.lines += 1;
+        self.take_line()
+            .map_err(|problem| self.lines.error(problem))?;
+        Ok(true)
+    }
+
+    fn take_line(&mut self) -> Result<(), Problem> {
+        let text = self.lines.text();
+        let (events, report) = (&mut self.queue, &mut self.report);
+        if let Reader::Ranges(log) = &mut self.reader {
+            return log.take(text, events, report);
+        }
+        let record = match line::parse(text, self.form) {
+            Line::Record(record) => record,
+            Line::Lost { count, .. } => {
+                debug_assert!(self.allow_lost, "the survey refuses losses");
+                match count {
+                    Some(count) => report.lost += count,
+                    None => report.lost_uncounted += 1,
+                }
+                return Ok(());
+            }
+            Line::Buffer { overwritten, .. } => {
+                report.lost += overwritten;
+                return Ok(());
+            }
+            Line::Cpus(_) | Line::Nothing | Line::Other => return Ok(()),
+        };
+        report.record(record.event);
+        self.clock.see(&record, report)?;
+        let sink = &mut Sink {
+            clock: &mut self.clock,
+            events,
+            report,
+        };
+        match &mut self.reader {
+            Reader::Probes { pairing, ledger } => take_probe(pairing, ledger, &record, sink),
+            Reader::Dma(dma) => dma.take(&record, sink),
+            Reader::Iommu(iommu) => iommu.take(&record, sink),
+            Reader::Ranges(_) => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        let (events, report) = (&mut self.queue, &mut self.report);
+        match &mut self.reader {
+            Reader::Probes { pairing, ledger } => {
+                let sink = &mut Sink {
+                    clock: &mut self.clock,
+                    events,
+                    report,
+                };
+                while let Some(call) = pairing.pop_last() {
+                    ledger.take(&call, sink);
+                }
+                pairing.finish(report);
+                ledger.domains.finish(report);
+            }
+            Reader::Dma(dma) => dma.finish(report),
+            Reader::Iommu(iommu) => iommu.finish(report),
+            Reader::Ranges(log) => log
+                .finish(events, report)
+                .map_err(|problem| self.lines.error(problem))?,
+        }
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Iterator for Import<R> {
+    type Item = Result<Event, Error>;
+
+    fn next(&mut self) -> Option<Result<Event, Error>> {
+        loop {
+            if let Some(event) = self.queue.pop_front() {
+                return Some(Ok(event));
+            }
+            if self.ended {
+                return None;
+            }
+            match self.advance() {
+                Ok(more) => self.ended = !more,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}

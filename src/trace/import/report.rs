@@ -1,0 +1,242 @@
+//! What an import did with each line of a recording.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Evidence, Form};
+
+/// Counts that account for every line; nothing is left out without being counted here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The form that was read.
+    pub form: Option<Form>,
+    /// The kind of records that was used.
+    pub evidence: Option<Evidence>,
+    /// Lines read, comments included.
+    pub lines: u64,
+    /// Records by name, the unused ones included.
+    pub records: BTreeMap<String, u64>,
+    /// Events made.
+    pub events: u64,
+    /// Allocations among them.
+    pub allocs: u64,
+    /// Allocations that the recorded kernel refused.
+    pub failed: u64,
+    /// Calls that the allocator made of itself; no events.
+    pub nested: u64,
+    /// Entries whose return was not recorded; no events.
+    pub entries_unmatched: u64,
+    /// Calls that had not returned when the recording ended; no events.
+    pub open_at_end: u64,
+    /// Returns whose entry was not recorded; no events.
+    pub returns_unmatched: u64,
+    /// Calls that returned on another CPU than they began on.
+    pub migrated: u64,
+    /// Frees of ranges that were not allocated on record, and were left out.
+    pub frees_unknown: u64,
+    /// Frees of ranges that were not allocated on record, made into `free_pfn`s of a `restore`.
+    pub frees_restored: u64,
+    /// Ranges handed out while a range on record there was live: its free was not recorded, and is
+    /// put before the allocation.
+    pub frees_missed: u64,
+    /// Unmappings printed after their place was handed out again, and put before that.
+    pub frees_late: u64,
+    /// Frees of another size than was allocated, by order of size.
+    pub frees_resized: u64,
+    /// Ranges live at the end.
+    pub live: u64,
+    /// States of a domain restored.
+    pub restores: u64,
+    /// Further `map`s of an allocation that has one already; no events.
+    pub parts: u64,
+    /// `map`s of what is mapped already: there is more than one domain.
+    pub mapped_twice: u64,
+    /// Scatter lists that were refused, the recording does not say how large they were; no events.
+    pub refused_lists: u64,
+    /// Allocations whose place the recording does not tell, so that their frees cannot be matched.
+    pub unplaced: u64,
+    /// Calls in domains that were not asked for.
+    pub other_domains: u64,
+    /// Lines earlier than a line before them, on another CPU.
+    pub times_back: u64,
+    /// The longest way back among them, in nanoseconds.
+    pub time_back_max_ns: u64,
+    /// Events that the tracer lost, as far as it knows.
+    pub lost: u64,
+    /// Lines that say that events were lost, without a number.
+    pub lost_uncounted: u64,
+    /// What was taken to be so, since the recording does not say; and what was noticed.
+    pub notes: Vec<String>,
+    /// The domains, in the order of their numbers.
+    pub domains: Vec<DomainReport>,
+}
+
+/// One domain's part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DomainReport {
+    /// Its number in the recording, in the order of appearance.
+    pub ordinal: u64,
+    /// Its number in the trace; none where it was not asked for.
+    pub number: Option<u64>,
+    /// What the recording calls it: the pointer, the device or the group.
+    pub name: String,
+    /// Whether its whole life is on record: it was made there, and not used unseen after that.
+    pub from_start: bool,
+    /// Allocations.
+    pub allocs: u64,
+    /// Allocations that failed.
+    pub failed: u64,
+    /// Frees.
+    pub frees: u64,
+}
+
+impl Report {
+    pub(super) fn record(&mut self, name: &str) {
+        if let Some(count) = self.records.get_mut(name) {
+            *count += 1;
+        } else {
+            self.records.insert(name.to_owned(), 1);
+        }
+    }
+
+    /// Adds a note, once.
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} lines", self.lines)?;
+        if let Some(form) = self.form {
+            write!(f, " of {form}")?;
+        }
+        let records: u64 = self.records.values().sum();
+        write!(f, ", {records} records")?;
+        if let Some(evidence) = self.evidence {
+            write!(f, ", read by {evidence}")?;
+        }
+        writeln!(
+            f,
+            ": {} events; {} allocations, {} of which failed",
+            self.events, self.allocs, self.failed
+        )?;
+        write!(f, "records:")?;
+        for (at, (name, count)) in self.records.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            write!(f, "{comma} {name} {count}")?;
+        }
+        writeln!(f)?;
+        for (count, what) in self.remarks() {
+            if count > 0 {
+                writeln!(f, "{count} {what}")?;
+            }
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
+        for domain in self.domains.iter().filter(|domain| domain.allocs > 0) {
+            writeln!(f, "{domain}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn remarks(&self) -> [(u64, String); 18] {
+        let says = |what: &str| what.to_owned();
+        [
+            (
+                self.nested,
+                says("calls from inside the allocator left out"),
+            ),
+            (
+                self.entries_unmatched,
+                says("calls whose return was not recorded left out"),
+            ),
+            (
+                self.open_at_end,
+                says("calls still open at the end left out"),
+            ),
+            (
+                self.returns_unmatched,
+                says("returns of calls whose entry was not recorded left out"),
+            ),
+            (self.migrated, says("calls returned on another CPU")),
+            (
+                self.frees_unknown,
+                says("frees of ranges not allocated on record left out"),
+            ),
+            (
+                self.frees_restored,
+                says("frees of ranges live before the recording, made into restored ranges"),
+            ),
+            (
+                self.frees_missed,
+                says("frees not recorded, put before what was handed out there next"),
+            ),
+            (
+                self.frees_late,
+                says("unmappings printed after their place was handed out again, put before"),
+            ),
+            (
+                self.frees_resized,
+                says("frees of another size than allocated"),
+            ),
+            (
+                self.unplaced,
+                says(
+                    "allocations whose place is not recorded, so that their frees are not theirs",
+                ),
+            ),
+            (self.other_domains, says("calls in other domains left out")),
+            (
+                self.times_back,
+                format!(
+                    "lines earlier than the line before, on another CPU, by up to {} ns; the order \
+                     of the lines is kept",
+                    self.time_back_max_ns
+                ),
+            ),
+            (
+                self.parts,
+                says("further maps of an allocation that has one, left out"),
+            ),
+            (
+                self.mapped_twice,
+                says("maps of what is mapped already: there is more than one domain"),
+            ),
+            (
+                self.refused_lists,
+                says("refused scatter lists of unknown size left out"),
+            ),
+            (self.lost, says("events lost by the tracer")),
+            (
+                self.lost_uncounted,
+                says("places where the tracer lost events, it does not say how many"),
+            ),
+        ]
+    }
+}
+
+impl fmt::Display for DomainReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            Some(number) => write!(f, "domain {number}")?,
+            None => write!(f, "left out: domain {}", self.ordinal)?,
+        }
+        let began = if self.from_start {
+            "on record from its start"
+        } else {
+            "in use before the recording began"
+        };
+        write!(
+            f,
+            " ({}): {} allocations, {} failed, {} frees; {began}",
+            self.name, self.allocs, self.failed, self.frees
+        )
+    }
+}

@@ -1,0 +1,130 @@
+//! Reads any line, and says what is wrong with it.
+//!
+//! The slower of the two ways to read a line. It takes every form of JSON (spaces, escapes,
+//! fields in any order) and makes all messages.
+
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::trace::error::{Kind, nearest};
+use crate::trace::names::Names;
+use crate::units::{Pfn, PfnRange};
+
+use super::field::{FIELDS, Field, Form, NAMES, OPS};
+use super::flat::Fields;
+use super::object::{Object, Value, found};
+
+/// Reads the fields of a line.
+pub(super) fn read(line: &[u8], fields: &mut Fields, names: &mut Names) -> Result<(), Kind> {
+    fields.clear();
+    let object = Object::read(line, NAMES, "an event")?;
+    for field in FIELDS {
+        if let Some(value) = object.get(field as usize) {
+            set(fields, field, value, names)?;
+        }
+    }
+    Ok(())
+}
+
+fn set(
+    fields: &mut Fields,
+    field: Field,
+    value: Value<'_>,
+    names: &mut Names,
+) -> Result<(), Kind> {
+    match field.form() {
+        Form::Integer(least, most) => fields.set(field, value.integer(least..=most)?),
+        Form::Nullable => match value.integer_or_null()? {
+            Some(number) => fields.set(field, number),
+            None => fields.set_null(field),
+        },
+        Form::Boolean => fields.set(field, value.boolean()?.into()),
+        Form::Word(_) if field == Field::Op => fields.set(field, op(value)?),
+        Form::Word(words) => fields.set(field, value.choice(words)? as u64),
+        Form::Text => fields.set_dev(names.intern(&value.text()?)),
+        Form::Ranges => fields.set_nodes(nodes(value)?),
+    }
+    Ok(())
+}
+
+/// An op's index, or the nearest right name.
+fn op(value: Value<'_>) -> Result<u64, Kind> {
+    let name = value.text()?;
+    match OPS.iter().position(|&op| op == name) {
+        Some(index) => Ok(index as u64),
+        None => Err(Kind::UnknownOp {
+            hint: nearest(&name, OPS.iter().copied()),
+            found: found(value.raw()),
+        }),
+    }
+}
+
+/// Ranges, ascending and disjoint, none of which reaches the anchor.
+fn nodes(value: Value<'_>) -> Result<Vec<PfnRange>, Kind> {
+    if !value.raw().starts_with('[') {
+        return Err(value.expected(Form::Ranges.phrase()));
+    }
+    let mut fault = None;
+    let mut json = serde_json::Deserializer::from_str(value.raw());
+    let nodes = json.deserialize_seq(Nodes { fault: &mut fault });
+    nodes.map_err(|error| {
+        fault.unwrap_or_else(|| value.expected(format!("valid JSON ({error})")))
+    })
+}
+
+struct Nodes<'f> {
+    fault: &'f mut Option<Kind>,
+}
+
+impl<'a> Visitor<'a> for Nodes<'_> {
+    type Value = Vec<PfnRange>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of ranges")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut nodes: Vec<PfnRange> = Vec::new();
+        while let Some(raw) = seq.next_element::<&RawValue>()? {
+            match node(raw.get(), nodes.last()) {
+                Ok(range) => nodes.push(range),
+                Err(expected) => {
+                    let field = format!("nodes[{}]", nodes.len());
+                    *self.fault = Some(Kind::value(field, whole(raw.get()), expected));
+                    return Err(A::Error::custom("a fault that was put down"));
+                }
+            }
+        }
+        Ok(nodes)
+    }
+}
+
+/// A range above the one before it, or what was expected.
+fn node(raw: &str, before: Option<&PfnRange>) -> Result<PfnRange, String> {
+    let (lo, hi) = serde_json::from_str(raw)
+        .map_err(|_| "`[lo, hi]`, two integers from 0 to 2^64-2".to_owned())?;
+    let range = PfnRange::new(Pfn(lo), Pfn(hi)).ok_or("`[lo, hi]` with `lo` <= `hi`")?;
+    if range.hi() == Pfn::ANCHOR {
+        return Err("a range below pfn 2^64-1, the anchor's".to_owned());
+    }
+    match before {
+        Some(before) if before.hi() >= range.lo() => Err(format!(
+            "a range above the one before it, which ends at {}",
+            before.hi().0
+        )),
+        _ => Ok(range),
+    }
+}
+
+/// A short array is shown as it is.
+fn whole(raw: &str) -> String {
+    const LENGTH_MAX: usize = 45;
+    if raw.starts_with('[') && raw.len() <= LENGTH_MAX {
+        raw.to_owned()
+    } else {
+        found(raw)
+    }
+}

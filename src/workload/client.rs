@@ -1,0 +1,186 @@
+//! What a client is, and how it asks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::cpus::Cpus;
+use super::random::{Draws, Owner};
+use crate::replay::Path;
+use crate::trace::event::{Event, Got, Op};
+use crate::units::{Cpu, Granule, Nanos, Pfn};
+
+/// A user of the allocator: a state machine on virtual time that sees no answers.
+pub trait Client: Send {
+    /// When it acts next; none once it is done. Never before what was due last.
+    fn due(&self) -> Option<Nanos>;
+
+    /// Does what is due now. A burst may take several acts at one moment; an act asks for a
+    /// few events at most.
+    fn act(&mut self, asks: &mut Asks<'_>);
+
+    /// Ends it: from `at` on it gives back what it holds, asks for nothing, and is done.
+    fn stop(&mut self, at: Nanos);
+}
+
+/// An event and the number of the client that asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sourced {
+    /// The client's place in the order of clients.
+    pub client: usize,
+    /// What it asked.
+    pub event: Event,
+}
+
+/// Where a client's events go; gives every allocation an id of its own, ascending from 1.
+pub struct Asks<'a> {
+    pub(super) now: Nanos,
+    pub(super) client: usize,
+    pub(super) last_id: &'a mut u64,
+    pub(super) events: &'a mut VecDeque<Sourced>,
+}
+
+impl Asks<'_> {
+    /// The moment of the act.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The first of `count` ids in a row that no other allocation of the trace has.
+    pub(super) fn fresh_ids(&mut self, count: u64) -> u64 {
+        let first = *self.last_id + 1;
+        *self.last_id += count;
+        first
+    }
+
+    /// Asks `op` of domain `dom` on `cpu`.
+    pub fn ask(&mut self, cpu: Cpu, dom: u64, op: Op) {
+        let event = Event {
+            at: self.now,
+            cpu,
+            dom,
+            op,
+        };
+        self.events.push_back(Sourced {
+            client: self.client,
+            event,
+        });
+    }
+}
+
+/// The level at which a client asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// `alloc` and `free`: the IOVA allocator itself.
+    Iova {
+        /// What sizes in bytes are rounded up to.
+        granule: Granule,
+        /// The highest pfn that may be handed out.
+        limit: Pfn,
+        /// Through the caches or straight from the tree.
+        path: Path,
+    },
+    /// `map` and `unmap`: the DMA API above it.
+    Dma {
+        /// The highest address that the device reaches.
+        mask: u64,
+        /// Whether it is a PCI device.
+        pci: bool,
+        /// The device's name within its domain.
+        dev: Option<Arc<str>>,
+    },
+}
+
+/// Where a client asks: of which domain, at which level, on which CPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The domain's number.
+    pub dom: u64,
+    /// The level.
+    pub via: Via,
+    /// The CPUs that allocate.
+    pub cpus: Cpus,
+    /// The CPUs that free; none where a buffer is freed on the CPU that it came by.
+    pub free_cpus: Option<Cpus>,
+}
+
+/// Which of a place's CPUs asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum On {
+    /// Any, drawn each time.
+    Any,
+    /// The one of a lane.
+    Lane(usize),
+}
+
+/// A live buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) id: u64,
+    pub(super) bytes: u64,
+    cpu: Cpu,
+}
+
+/// A client's way to its place.
+#[derive(Debug)]
+pub(super) struct Port {
+    place: Place,
+    cpu_draws: Draws,
+    free_cpu_draws: Draws,
+}
+
+impl Port {
+    pub(super) fn new(place: Place, owner: &Owner) -> Port {
+        Port {
+            place,
+            cpu_draws: owner.draws("cpus"),
+            free_cpu_draws: owner.draws("free-cpus"),
+        }
+    }
+
+    /// Asks for a buffer of `bytes`.
+    pub(super) fn get(&mut self, asks: &mut Asks<'_>, on: On, bytes: u64) -> Held {
+        let id = asks.fresh_ids(1);
+        let cpu = match on {
+            On::Any => self.place.cpus.any(&mut self.cpu_draws),
+            On::Lane(lane) => self.place.cpus.of_lane(lane),
+        };
+        let got = Got::Unrecorded;
+        let op = match &self.place.via {
+            Via::Iova {
+                granule,
+                limit,
+                path,
+            } => Op::Alloc {
+                id,
+                pages: granule.pages(bytes),
+                limit: *limit,
+                path: *path,
+                got,
+            },
+            Via::Dma { mask, pci, dev } => Op::Map {
+                id,
+                bytes,
+                mask: *mask,
+                pci: *pci,
+                dev: dev.clone(),
+                got,
+            },
+        };
+        asks.ask(cpu, self.place.dom, op);
+        Held { id, bytes, cpu }
+    }
+
+    /// Gives a buffer back.
+    pub(super) fn put(&mut self, asks: &mut Asks<'_>, on: On, held: Held) {
+        let cpu = match (&self.place.free_cpus, on) {
+            (None, _) => held.cpu,
+            (Some(cpus), On::Any) => cpus.any(&mut self.free_cpu_draws),
+            (Some(cpus), On::Lane(lane)) => cpus.of_lane(lane),
+        };
+        let op = match self.place.via {
+            Via::Iova { .. } => Op::Free { id: held.id },
+            Via::Dma { .. } => Op::Unmap { id: held.id },
+        };
+        asks.ask(cpu, self.place.dom, op);
+    }
+}

@@ -1,0 +1,67 @@
+//! Why a description of a client or a fault cannot be carried out.
+
+use std::fmt;
+
+use super::distribution::Millionths;
+
+/// The largest number of buffers that a client may be told to hold: more than any window of
+/// 32 bits has pages, and little enough to keep in memory.
+pub const LIVE_MAX: u64 = 1 << 24;
+
+/// A field's value with which nothing could be generated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` is {found}, expected {expected}")]
+pub struct Impossible {
+    /// The field.
+    pub field: &'static str,
+    /// Its value.
+    pub found: String,
+    /// What it could be.
+    pub expected: String,
+}
+
+impl Impossible {
+    /// Refuses to hold more than [`LIVE_MAX`] buffers at once, or none.
+    ///
+    /// # Errors
+    ///
+    /// Where `count` is beyond that.
+    pub(super) fn unless_live(field: &'static str, count: u64) -> Result<(), Impossible> {
+        let possible = (1..=LIVE_MAX).contains(&count);
+        Impossible::unless(
+            possible,
+            field,
+            count,
+            format!("from 1 to {LIVE_MAX} buffers"),
+        )
+    }
+
+    /// Refuses the value `found` of `field` unless it is `possible`.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not.
+    pub fn unless(
+        possible: bool,
+        field: &'static str,
+        found: impl fmt::Display,
+        expected: impl Into<String>,
+    ) -> Result<(), Impossible> {
+        if possible {
+            return Ok(());
+        }
+        Err(Impossible {
+            field,
+            found: found.to_string(),
+            expected: expected.into(),
+        })
+    }
+}
+
+impl fmt::Display for Millionths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.0 / Millionths::ONE.0, self.0 % Millionths::ONE.0);
+        let text = format!("{whole}.{part:06}");
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}

@@ -1,0 +1,453 @@
+//! Buffer pools: cameras, video, displays, GPUs.
+//!
+//! A pool keeps a number of buffers or of bytes live, or lets buffers arrive at a rate; each
+//! lives for a time and is replaced after a rest. A change (another resolution) frees the
+//! whole pool and fills it again with other sizes. A burst takes no virtual time, but for a
+//! fill that is told to.
+
+use std::num::NonZeroU64;
+
+use super::change::{Change, Modes};
+use super::client::{Asks, Client, Held, On, Place, Port};
+use super::distribution::Distribution;
+use super::impossible::Impossible;
+use super::random::{Draws, Owner};
+use super::timeline::Timeline;
+use crate::units::Nanos;
+
+/// What a pool keeps live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// So many buffers; each has a place of its own, which takes the sizes of a list in turn.
+    Count(u32),
+    /// The buffers of the mode's list of sizes, each in a place of its own.
+    List,
+    /// As many buffers as fit into so many bytes: the next waits until there is room for it.
+    Bytes(u64),
+    /// What arrives at these intervals and lives for its time: rate × mean lifetime buffers.
+    Arrivals(Distribution),
+}
+
+/// The order in which a whole pool is freed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The oldest buffer first.
+    #[default]
+    OldestFirst,
+    /// The newest buffer first.
+    NewestFirst,
+    /// At random.
+    Random,
+}
+
+/// A pool as a scenario describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolPlan {
+    /// The sizes of the buffers, and the changes of them.
+    pub modes: Modes,
+    /// What is kept live.
+    pub target: Target,
+    /// How long a buffer lives; none for ever.
+    pub lifetime: Option<Distribution>,
+    /// How long after a buffer's end its successor is asked for; no matter to arrivals.
+    pub rest: Distribution,
+    /// The time between two buffers while the pool is filled.
+    pub fill: Nanos,
+    /// The order in which the whole pool is freed.
+    pub order: Order,
+}
+
+impl PoolPlan {
+    /// Refuses what could not be generated.
+    ///
+    /// # Errors
+    ///
+    /// Where the largest buffer exceeds the target, or time would stand still.
+    pub fn check(&self) -> Result<(), Impossible> {
+        match self.target {
+            Target::Bytes(bytes) => {
+                let largest = self.modes.largest();
+                let expected = format!("at least the largest size, {largest} bytes");
+                Impossible::unless(bytes >= largest, "bytes", bytes, expected)?;
+            }
+            Target::Arrivals(interval) => {
+                let expected = "an interval above 0";
+                Impossible::unless(!interval.is_zero(), "arrivals", 0, expected)?;
+            }
+            Target::Count(count) => Impossible::unless_live("count", u64::from(count))?,
+            Target::List => {
+                for sizes in self.modes.iter() {
+                    let listed = sizes.listed();
+                    let expected = "it where sizes are not a list";
+                    Impossible::unless(listed.is_some(), "keeps", "missing", expected)?;
+                    Impossible::unless_live("list", listed.map_or(1, NonZeroU64::get))?;
+                }
+            }
+        }
+        let at_once = self.lifetime.is_some_and(Distribution::is_zero) && self.rest.is_zero();
+        let closed = !matches!(self.target, Target::Arrivals(_));
+        let expected = "above 0, or a `rest`";
+        Impossible::unless(!(at_once && closed), "lifetime", 0, expected)
+    }
+}
+
+/// A running pool.
+pub struct Pool {
+    plan: PoolPlan,
+    port: Port,
+    agenda: Timeline<Step>,
+    /// The buffers, each in its place.
+    places: Vec<Option<Held>>,
+    /// The places that are free where they are not a fixed number.
+    vacant: Vec<u32>,
+    /// The places that are still to be freed of a pool that goes, last to first.
+    leaving: Vec<u32>,
+    stopping: bool,
+    change: Change,
+    born: u64,
+    bytes_live: u64,
+    /// The size that waits for room.
+    waiting: Option<u64>,
+    draws: PoolDraws,
+}
+
+struct PoolDraws {
+    sizes: Draws,
+    lifetimes: Draws,
+    rests: Draws,
+    arrivals: Draws,
+    order: Draws,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A place's next buffer.
+    Born(u32),
+    /// The next buffer if there is room.
+    Fill,
+    Arrive,
+    Die(u32),
+    Change,
+    Leave,
+}
+
+impl Pool {
+    /// The pool of `plan`, from `start` on.
+    pub fn new(plan: PoolPlan, place: Place, owner: &Owner, start: Nanos) -> Pool {
+        let mut pool = Pool {
+            port: Port::new(place, owner),
+            agenda: Timeline::new(),
+            places: Vec::new(),
+            vacant: Vec::new(),
+            leaving: Vec::new(),
+            stopping: false,
+            change: Change::new(owner),
+            born: 0,
+            bytes_live: 0,
+            waiting: None,
+            draws: PoolDraws {
+                sizes: owner.draws("sizes"),
+                lifetimes: owner.draws("lifetimes"),
+                rests: owner.draws("rests"),
+                arrivals: owner.draws("arrivals"),
+                order: owner.draws("order"),
+            },
+            plan,
+        };
+        pool.open(start);
+        pool
+    }
+
+    /// Begins to fill the pool, and notes when it changes next.
+    fn open(&mut self, now: Nanos) {
+        match self.plan.target {
+            Target::Count(count) => self.open_places(now, count),
+            Target::List => {
+                let listed = self.change.sizes(&self.plan.modes).listed();
+                let count = listed.and_then(|count| u32::try_from(count.get()).ok());
+                self.open_places(now, count.unwrap_or(0));
+            }
+            Target::Bytes(_) => self.agenda.enter(now, Step::Fill),
+            Target::Arrivals(_) => self.await_arrival(now),
+        }
+        if let Some(at) = self.change.next(&self.plan.modes, now) {
+            self.agenda.enter(at, Step::Change);
+        }
+    }
+
+    fn open_places(&mut self, now: Nanos, count: u32) {
+        self.places.resize(count as usize, None);
+        for place in 0..count {
+            let gap = self.plan.fill.0.saturating_mul(u64::from(place));
+            self.agenda.enter(now.after(gap), Step::Born(place));
+        }
+    }
+
+    fn await_arrival(&mut self, now: Nanos) {
+        if let Target::Arrivals(interval) = self.plan.target {
+            let at = now.after(interval.draw(&mut self.draws.arrivals));
+            self.agenda.enter(at, Step::Arrive);
+        }
+    }
+
+    /// Draws the size of the next buffer; `turn` says whose turn a list has reached.
+    fn draw_size(&mut self, turn: u64) -> u64 {
+        let sizes = self.change.sizes(&self.plan.modes);
+        sizes.draw(&mut self.draws.sizes, turn)
+    }
+
+    /// A place for one more buffer.
+    fn any_place(&mut self) -> u32 {
+        self.vacant.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    fn bear(&mut self, asks: &mut Asks<'_>, place: u32, bytes: u64) {
+        self.born += 1;
+        self.bytes_live += bytes;
+        self.places[place as usize] = Some(self.port.get(asks, On::Any, bytes));
+        if let Some(lifetime) = self.plan.lifetime {
+            let at = asks.now().after(lifetime.draw(&mut self.draws.lifetimes));
+            self.agenda.enter(at, Step::Die(place));
+        }
+    }
+
+    fn fill(&mut self, asks: &mut Asks<'_>, bytes_max: u64) {
+        let bytes = self
+            .waiting
+            .take()
+            .unwrap_or_else(|| self.draw_size(self.born));
+        if self.bytes_live + bytes > bytes_max {
+            self.waiting = Some(bytes);
+            return;
+        }
+        let place = self.any_place();
+        self.bear(asks, place, bytes);
+        self.agenda
+            .enter(asks.now().after(self.plan.fill.0), Step::Fill);
+    }
+
+    fn give_back(&mut self, asks: &mut Asks<'_>, place: u32) {
+        if let Some(held) = self.places[place as usize].take() {
+            self.bytes_live -= held.bytes;
+            self.port.put(asks, On::Any, held);
+        }
+    }
+
+    /// Frees a buffer whose time has come, and has it replaced.
+    fn die(&mut self, asks: &mut Asks<'_>, place: u32) {
+        self.give_back(asks, place);
+        let successor = match self.plan.target {
+            Target::Count(_) | Target::List => Step::Born(place),
+            Target::Bytes(_) => Step::Fill,
+            Target::Arrivals(_) => return self.vacant.push(place),
+        };
+        if let Target::Bytes(_) = self.plan.target {
+            self.vacant.push(place);
+        }
+        let rest = self.plan.rest.draw(&mut self.draws.rests);
+        self.agenda.enter(asks.now().after(rest), successor);
+    }
+
+    /// Strikes out all plans and begins to free the whole pool.
+    fn leave(&mut self, now: Nanos) {
+        let mut live: Vec<(u64, u32)> = (0..)
+            .zip(&self.places)
+            .filter_map(|(place, held)| held.map(|held| (held.id, place)))
+            .collect();
+        match self.plan.order {
+            Order::OldestFirst => live.sort_unstable_by(|a, b| b.cmp(a)),
+            Order::NewestFirst => live.sort_unstable(),
+            Order::Random => {
+                live.sort_unstable();
+                self.draws.order.shuffle(&mut live);
+            }
+        }
+        self.leaving = live.into_iter().map(|(_, place)| place).collect();
+        self.waiting = None;
+        self.agenda.clear();
+        self.agenda.enter(now, Step::Leave);
+    }
+
+    /// Frees the next buffer of a pool that goes.
+    fn leave_on(&mut self, asks: &mut Asks<'_>) {
+        if let Some(place) = self.leaving.pop() {
+            self.give_back(asks, place);
+            self.agenda.enter(asks.now(), Step::Leave);
+        } else {
+            self.places.clear();
+            self.vacant.clear();
+            if !self.stopping {
+                self.open(asks.now().after(self.plan.modes.pause().0));
+            }
+        }
+    }
+}
+
+impl Client for Pool {
+    fn due(&self) -> Option<Nanos> {
+        self.agenda.due()
+    }
+
+    fn act(&mut self, asks: &mut Asks<'_>) {
+        let Some((_, step)) = self.agenda.pop() else {
+            return;
+        };
+        match (step, self.plan.target) {
+            (Step::Born(place), _) => {
+                let bytes = self.draw_size(u64::from(place));
+                self.bear(asks, place, bytes);
+            }
+            (Step::Fill, Target::Bytes(bytes_max)) => self.fill(asks, bytes_max),
+            (Step::Arrive | Step::Fill, _) => {
+                let bytes = self.draw_size(self.born);
+                let place = self.any_place();
+                self.bear(asks, place, bytes);
+                self.await_arrival(asks.now());
+            }
+            (Step::Die(place), _) => self.die(asks, place),
+            (Step::Change, _) => {
+                self.change.turn();
+                self.leave(asks.now());
+            }
+            (Step::Leave, _) => self.leave_on(asks),
+        }
+    }
+
+    fn stop(&mut self, at: Nanos) {
+        self.stopping = true;
+        self.leave(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::run::Plan;
+    use crate::workload::size::Sizes;
+    use crate::workload::testing::{events, live, mean_live, read, run};
+
+    const MS: u64 = 1_000_000;
+
+    fn sizes(bytes: u64) -> Sizes {
+        Sizes::drawn(Distribution::fixed(bytes)).expect("possible")
+    }
+
+    fn plan(target: Target, lifetime: Option<Distribution>) -> PoolPlan {
+        PoolPlan {
+            modes: Modes::one(sizes(4096)),
+            target,
+            lifetime,
+            rest: Distribution::fixed(0),
+            fill: Nanos(0),
+            order: Order::OldestFirst,
+        }
+    }
+
+    fn generate(plan: PoolPlan, until: u64) -> Vec<crate::trace::event::Event> {
+        events(vec![run("pool", Plan::Pool(plan))], until)
+    }
+
+    #[test]
+    fn a_count_is_kept_by_replacing_what_dies() {
+        let mut plan = plan(Target::Count(2), Some(Distribution::fixed(5)));
+        plan.fill = Nanos(1);
+        plan.rest = Distribution::fixed(2);
+        let story = read(&generate(plan, 10));
+        assert_eq!(story, "0+1:4096 1+2:4096 5-1 6-2 7+3:4096 8+4:4096");
+    }
+
+    #[test]
+    fn the_places_of_a_list_keep_their_sizes() {
+        let mut plan = plan(Target::List, Some(Distribution::exponential(10)));
+        let list = Sizes::list(&[(1, 1), (2, 1), (3, 1)]).expect("possible");
+        plan.modes = Modes::one(list);
+        let events = generate(plan, 1000);
+        let after_births = live(&events).into_iter().filter(|&(count, _)| count == 3);
+        let bytes: Vec<_> = after_births.map(|(_, bytes)| bytes).collect();
+        assert!(
+            bytes.len() > 100 && bytes.iter().all(|&bytes| bytes == 6),
+            "{bytes:?}"
+        );
+    }
+
+    #[test]
+    fn a_target_in_bytes_is_met_and_never_exceeded() {
+        let target = Target::Bytes(1 << 20);
+        let mut plan = plan(target, Some(Distribution::exponential(MS)));
+        let drawn = Distribution::uniform(4096, 65536).expect("possible");
+        plan.modes = Modes::one(Sizes::drawn(drawn).expect("possible"));
+        let live = live(&generate(plan, 20 * MS));
+        let full = live
+            .iter()
+            .skip_while(|&&(_, bytes)| bytes + 65536 < 1 << 20);
+        let least = full.map(|&(_, bytes)| bytes).min();
+        assert!(live.len() > 1000 && live.iter().all(|&(_, bytes)| bytes <= 1 << 20));
+        assert!(least > Some((1 << 20) - 3 * 65536), "{least:?}");
+    }
+
+    /// An M/M/∞ queue: 100,000 arrivals a second that live 1 ms keep 100 live on average. The
+    /// average over 4 s has a standard deviation of √(2 · 100 · 1 ms / 4 s) = 0.22.
+    #[test]
+    fn arrivals_keep_rate_times_lifetime_live() {
+        let interval = Distribution::exponential(10_000);
+        let lifetime = Some(Distribution::exponential(MS));
+        let events = generate(plan(Target::Arrivals(interval), lifetime), 4_010 * MS);
+        let mean = mean_live(&events, 10 * MS, 4_010 * MS);
+        assert!((mean - 100.0).abs() < 0.9, "{mean}");
+    }
+
+    #[test]
+    fn a_change_frees_all_and_fills_again_with_other_sizes() {
+        let mut plan = plan(Target::Count(2), None);
+        let every = Distribution::fixed(10);
+        plan.modes =
+            Modes::changing(sizes(1), vec![sizes(2)], every, Nanos(3)).expect("possible");
+        let story = |order| {
+            let plan = PoolPlan {
+                order,
+                ..plan.clone()
+            };
+            read(&generate(plan, 27))
+        };
+        assert_eq!(
+            story(Order::OldestFirst),
+            "0+1:1 0+2:1 10-1 10-2 13+3:2 13+4:2 23-3 23-4 26+5:1 26+6:1"
+        );
+        assert_eq!(
+            story(Order::NewestFirst),
+            "0+1:1 0+2:1 10-2 10-1 13+3:2 13+4:2 23-4 23-3 26+5:1 26+6:1"
+        );
+    }
+
+    #[test]
+    fn pools_are_pinned() {
+        let mut plan = plan(Target::Count(3), Some(Distribution::exponential(1000)));
+        plan.rest = Distribution::exponential(100);
+        plan.order = Order::Random;
+        let mut run = run("pinned", Plan::Pool(plan));
+        run.stop = Some(Nanos(1500));
+        run.place.cpus = "0-3".parse().expect("a list");
+        run.place.free_cpus = Some("4-5".parse().expect("a list"));
+        assert_eq!(
+            read(&events(vec![run], u64::MAX)),
+            "0+1:4096 0+2:4096@1 0+3:4096@2 215-1@5 269+4:4096@2 1098-3@4 1186+5:4096@1 \
+             1389-2@4 1427-5@4 1500-4@4"
+        );
+    }
+
+    #[test]
+    fn pools_that_cannot_be_are_refused() {
+        let zero = Distribution::fixed(0);
+        let field = |plan: PoolPlan| plan.check().expect_err("impossible").field;
+        assert_eq!(field(plan(Target::Count(0), None)), "count");
+        assert_eq!(field(plan(Target::List, None)), "keeps");
+        assert_eq!(field(plan(Target::Bytes(4095), None)), "bytes");
+        assert_eq!(field(plan(Target::Arrivals(zero), None)), "arrivals");
+        assert_eq!(field(plan(Target::Count(1), Some(zero))), "lifetime");
+        let refused = Modes::changing(sizes(1), vec![], zero, Nanos(0));
+        assert_eq!(refused.expect_err("impossible").field, "every");
+    }
+}

@@ -1,0 +1,268 @@
+//! NIC rings: buffers that are posted and completed in order.
+//!
+//! Each queue is a lane: it allocates on one CPU and, where the place says so, frees on
+//! another. A completion frees the queue's oldest buffer and posts a new one. A change (another
+//! MTU) frees all queues, one after the other, and fills them again with other sizes.
+
+use std::collections::VecDeque;
+
+use super::change::{Change, Modes};
+use super::client::{Asks, Client, Held, On, Place, Port};
+use super::distribution::Distribution;
+use super::impossible::Impossible;
+use super::random::{Draws, Owner};
+use super::timeline::Timeline;
+use crate::units::Nanos;
+
+/// A device's rings as a scenario describes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingPlan {
+    /// The sizes of the buffers, and the changes of them.
+    pub modes: Modes,
+    /// How many queues there are.
+    pub queues: u32,
+    /// How many buffers each holds.
+    pub depth: u32,
+    /// The time between two completions of a queue.
+    pub every: Distribution,
+}
+
+impl RingPlan {
+    /// Refuses what could not be generated.
+    ///
+    /// # Errors
+    ///
+    /// Where completions would take no time.
+    pub fn check(&self) -> Result<(), Impossible> {
+        Impossible::unless_live("queues", u64::from(self.queues))?;
+        let buffers = u64::from(self.queues) * u64::from(self.depth);
+        Impossible::unless_live("depth", buffers)?;
+        Impossible::unless(!self.every.is_zero(), "every", 0, "a time above 0")
+    }
+}
+
+/// Running rings.
+pub struct Ring {
+    plan: RingPlan,
+    port: Port,
+    agenda: Timeline<Step>,
+    queues: Vec<VecDeque<Held>>,
+    change: Change,
+    posted: u64,
+    stopping: bool,
+    sizes: Draws,
+    completions: Draws,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Post to a queue that is being filled.
+    Fill(usize),
+    Complete(usize),
+    Change,
+    Leave,
+}
+
+impl Ring {
+    /// The rings of `plan`, from `start` on.
+    pub fn new(plan: RingPlan, place: Place, owner: &Owner, start: Nanos) -> Ring {
+        let mut ring = Ring {
+            port: Port::new(place, owner),
+            agenda: Timeline::new(),
+            queues: vec![VecDeque::new(); plan.queues as usize],
+            change: Change::new(owner),
+            posted: 0,
+            stopping: false,
+            sizes: owner.draws("sizes"),
+            completions: owner.draws("completions"),
+            plan,
+        };
+        ring.open(start);
+        ring
+    }
+
+    /// Begins to fill the queues, and notes when the sizes change next.
+    fn open(&mut self, now: Nanos) {
+        for queue in 0..self.queues.len() {
+            self.agenda.enter(now, Step::Fill(queue));
+        }
+        if let Some(at) = self.change.next(&self.plan.modes, now) {
+            self.agenda.enter(at, Step::Change);
+        }
+    }
+
+    fn post(&mut self, asks: &mut Asks<'_>, queue: usize) {
+        let sizes = self.change.sizes(&self.plan.modes);
+        let bytes = sizes.draw(&mut self.sizes, self.posted);
+        self.posted += 1;
+        let held = self.port.get(asks, On::Lane(queue), bytes);
+        self.queues[queue].push_back(held);
+    }
+
+    /// Frees the queue's oldest buffer; whether there was one.
+    fn retire(&mut self, asks: &mut Asks<'_>, queue: usize) -> bool {
+        let oldest = self.queues[queue].pop_front();
+        if let Some(held) = oldest {
+            self.port.put(asks, On::Lane(queue), held);
+        }
+        oldest.is_some()
+    }
+
+    fn await_completion(&mut self, now: Nanos, queue: usize) {
+        let at = now.after(self.plan.every.draw(&mut self.completions));
+        self.agenda.enter(at, Step::Complete(queue));
+    }
+
+    fn leave(&mut self, now: Nanos) {
+        self.agenda.clear();
+        self.agenda.enter(now, Step::Leave);
+    }
+
+    /// Frees the next buffer of rings that go.
+    fn leave_on(&mut self, asks: &mut Asks<'_>) {
+        let full = self.queues.iter().position(|queue| !queue.is_empty());
+        if let Some(queue) = full {
+            self.retire(asks, queue);
+            self.agenda.enter(asks.now(), Step::Leave);
+        } else if !self.stopping {
+            self.open(asks.now().after(self.plan.modes.pause().0));
+        }
+    }
+}
+
+impl Client for Ring {
+    fn due(&self) -> Option<Nanos> {
+        self.agenda.due()
+    }
+
+    fn act(&mut self, asks: &mut Asks<'_>) {
+        let Some((now, step)) = self.agenda.pop() else {
+            return;
+        };
+        match step {
+            Step::Fill(queue) => {
+                self.post(asks, queue);
+                if self.queues[queue].len() < self.plan.depth as usize {
+                    self.agenda.enter(now, Step::Fill(queue));
+                } else {
+                    self.await_completion(now, queue);
+                }
+            }
+            Step::Complete(queue) => {
+                self.retire(asks, queue);
+                self.post(asks, queue);
+                self.await_completion(now, queue);
+            }
+            Step::Change => {
+                self.change.turn();
+                self.leave(now);
+            }
+            Step::Leave => self.leave_on(asks),
+        }
+    }
+
+    fn stop(&mut self, at: Nanos) {
+        self.stopping = true;
+        self.leave(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::run::Plan;
+    use crate::workload::size::Sizes;
+    use crate::workload::testing::{events, live, read, run};
+
+    fn sizes(bytes: u64) -> Sizes {
+        Sizes::drawn(Distribution::fixed(bytes)).expect("possible")
+    }
+
+    fn plan() -> RingPlan {
+        RingPlan {
+            modes: Modes::one(sizes(4096)),
+            queues: 2,
+            depth: 2,
+            every: Distribution::fixed(10),
+        }
+    }
+
+    #[test]
+    fn queues_complete_in_order_on_their_cpus() {
+        let mut run = run("ring", Plan::Ring(plan()));
+        run.place.cpus = "0-1".parse().expect("a list");
+        run.place.free_cpus = Some("7".parse().expect("a list"));
+        assert_eq!(
+            read(&events(vec![run], 30)),
+            "0+1:4096 0+2:4096@1 0+3:4096 0+4:4096@1 \
+             10-1@7 10+5:4096 10-2@7 10+6:4096@1 20-3@7 20+7:4096 20-4@7 20+8:4096@1"
+        );
+    }
+
+    #[test]
+    fn a_change_frees_the_queues_and_fills_them_again() {
+        let every = Distribution::fixed(15);
+        let modes =
+            Modes::changing(sizes(1), vec![sizes(2)], every, Nanos(2)).expect("possible");
+        let plan = RingPlan { modes, ..plan() };
+        let story = read(&events(vec![run("ring", Plan::Ring(plan))], 20));
+        assert_eq!(
+            story,
+            "0+1:1 0+2:1 0+3:1 0+4:1 10-1 10+5:1 10-2 10+6:1 \
+             15-3 15-5 15-4 15-6 17+7:2 17+8:2 17+9:2 17+10:2"
+        );
+    }
+
+    /// 3 queues of 64 hold 192 buffers; in 1 ms each completes 1 ms / 500 ns = 2000 times.
+    #[test]
+    fn a_ring_is_always_full_and_completes_at_its_rate() {
+        let plan = RingPlan {
+            queues: 3,
+            depth: 64,
+            every: Distribution::exponential(500),
+            ..plan()
+        };
+        let events = events(vec![run("ring", Plan::Ring(plan))], 1_000_000);
+        let live = live(&events);
+        assert!(
+            live[191..]
+                .iter()
+                .all(|&(count, _)| count == 192 || count == 191)
+        );
+        let completions = (events.len() - 192) / 2;
+        // Standard deviation: √6000 = 77.
+        assert!(completions.abs_diff(6000) < 310, "{completions}");
+    }
+
+    #[test]
+    fn a_stopped_ring_gives_everything_back() {
+        let mut run = run("ring", Plan::Ring(plan()));
+        run.stop = Some(Nanos(10));
+        let story = read(&events(vec![run], u64::MAX));
+        assert_eq!(
+            story,
+            "0+1:4096 0+2:4096 0+3:4096 0+4:4096 10-1 10-3 10-2 10-4"
+        );
+    }
+
+    #[test]
+    fn rings_that_cannot_be_are_refused() {
+        let field = |plan: RingPlan| plan.check().expect_err("impossible").field;
+        assert_eq!(
+            field(RingPlan {
+                queues: 0,
+                ..plan()
+            }),
+            "queues"
+        );
+        assert_eq!(
+            field(RingPlan {
+                depth: 1 << 24,
+                ..plan()
+            }),
+            "depth"
+        );
+        let every = Distribution::fixed(0);
+        assert_eq!(field(RingPlan { every, ..plan() }), "every");
+    }
+}
