@@ -106,18 +106,18 @@ fn requests(rows: &[Row]) -> Table {
         "allocs",
         "failures",
         "failed",
-        "live pages (mean)",
+        "pages live (mean)",
         "(max)",
         "findings",
     ];
     filled(headings, rows, |it| {
-        let mean = it.live_pages_mean;
+        let mean = it.pages_live_mean;
         [
             grouped(it.allocs),
             grouped(it.failures),
             dash(percent(it.failures, it.allocs)),
             dash(mean.and_then(|mean| ratio(mean.area, mean.nanos.into(), 0))),
-            grouped(it.live_pages_max),
+            grouped(it.pages_live_max),
             grouped(it.findings.total()),
         ]
     })

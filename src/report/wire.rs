@@ -23,6 +23,8 @@ pub struct WireFigures {
     pub failures: u64,
     pub failure_rate: Option<f64>,
     pub spurious: u64,
+    /// Of the failures; null where there are none.
+    pub spurious_share: Option<f64>,
     pub causes: WireCauses,
     pub frees_of_failed: u64,
     pub searches: u64,
@@ -30,7 +32,9 @@ pub struct WireFigures {
     pub retry_successes: u64,
     /// None where the design does not walk.
     pub steps: Option<WireSteps>,
-    pub live_pages: WireLivePages,
+    pub pages_live_mean: Option<f64>,
+    pub pages_live_max: u128,
+    pub ranges_max: u64,
     pub held: WireHeld,
     pub caches: WireCaches,
     pub flush_queue: WireFlushQueue,
@@ -62,16 +66,6 @@ pub struct WireSteps {
     pub p99: Option<u64>,
     pub p999: Option<u64>,
     pub max: Option<u64>,
-}
-
-/// Pages that callers held.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WireLivePages {
-    /// Averaged over virtual time; null if no time passed.
-    pub mean: Option<f64>,
-    /// The most.
-    pub max: u128,
 }
 
 /// Ranges at the end by whoever holds them.
@@ -116,6 +110,7 @@ pub struct WireFlushQueue {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "`Finding` says what they are")]
 pub struct WireFindings {
+    pub total: u64,
     pub overlap: u64,
     pub aliased: u64,
     pub below_start: u64,
@@ -145,16 +140,16 @@ impl WireFigures {
             failures: figures.failures,
             failure_rate: quotient(figures.failures.into(), figures.allocs.into()),
             spurious: figures.causes.spurious(),
+            spurious_share: quotient(figures.causes.spurious().into(), figures.failures.into()),
             causes: WireCauses::of(&figures.causes),
             frees_of_failed: figures.frees_of_failed,
             searches: tally.searches,
             retries: tally.second_passes,
             retry_successes: tally.second_passes_that_found,
             steps: walks.then(|| WireSteps::of(&figures.steps)),
-            live_pages: WireLivePages {
-                mean: figures.live_pages_mean.and_then(mean),
-                max: figures.live_pages_max,
-            },
+            pages_live_mean: figures.pages_live_mean.and_then(mean),
+            pages_live_max: figures.pages_live_max,
+            ranges_max: figures.ranges_max,
             held: WireHeld::of(&figures.held),
             caches: WireCaches::of(tally),
             flush_queue: WireFlushQueue::of(tally),
@@ -233,6 +228,7 @@ impl WireFindings {
     /// Findings by kind.
     pub fn of(findings: &Findings) -> WireFindings {
         WireFindings {
+            total: findings.total(),
             overlap: findings.count(Finding::Overlap),
             aliased: findings.count(Finding::Aliased),
             below_start: findings.count(Finding::BelowStart),

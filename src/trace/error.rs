@@ -70,10 +70,12 @@ impl Error {
         Error(Box::new(report))
     }
 
-    /// The same error, at a place.
+    /// The same error, at a place; what is wrong with a file as a whole stays without one.
     #[must_use]
     pub fn at(mut self, place: Place) -> Error {
-        self.0.place = Some(place);
+        if !matches!(self.0.kind, Kind::Empty | Kind::NotATrace { .. }) {
+            self.0.place = Some(place);
+        }
         self
     }
 
@@ -82,6 +84,11 @@ impl Error {
     pub fn in_file(mut self, name: &str) -> Error {
         self.0.file = Some(name.to_owned());
         self
+    }
+
+    /// Whether a line was longer than it may be.
+    pub(super) fn is_long_line(&self) -> bool {
+        matches!(self.0.kind, Kind::LineTooLong { .. })
     }
 
     /// The line or the event, where it is known.
@@ -172,6 +179,8 @@ pub(crate) enum Kind {
     UnknownOp { found: String, hint: String },
     #[error("`version` is {version}, expected 1; a newer iovasim wrote this trace")]
     Newer { version: u64 },
+    #[error("the binary trace has version {version}, expected 1; a newer iovasim wrote it")]
+    NewerBinary { version: u64 },
 
     #[error("`t` is {found}, expected at least {before}, the time of the event before")]
     TimeGoesBack { found: u64, before: u64 },

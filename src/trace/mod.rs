@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod arbitrary;
+pub mod binary;
 pub mod check;
 pub mod compress;
 pub mod digest;

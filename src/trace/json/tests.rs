@@ -4,21 +4,20 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::trace::arbitrary;
-use crate::trace::error::Error;
 use crate::trace::write::Writer;
 
 /// What is said of a line.
 fn message(line: &[u8]) -> String {
     match Parser::default().event(line) {
         Ok(event) => format!("{event:?}"),
-        Err(kind) => Error::from(kind).to_string(),
+        Err(error) => error.to_string(),
     }
 }
 
 fn header_message(line: &str) -> String {
     match header(line.as_bytes()) {
         Ok(header) => format!("{header:?}"),
-        Err(kind) => Error::from(kind).to_string(),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -1,0 +1,5 @@
+//! The program as a user runs it: what it prints, what it leaves behind, how it ends.
+
+mod bad_input;
+mod replay;
+mod support;
