@@ -5,11 +5,15 @@
 
 mod allocators;
 mod common;
+mod convert;
 mod files;
+mod import;
 mod interrupt;
 mod progress;
+mod record;
 mod replay;
 mod status;
+mod traces;
 
 use std::process::ExitCode;
 
@@ -35,6 +39,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(replay::Args),
+    Import(import::Args),
+    Convert(convert::Args),
+    Record(record::Args),
     Allocators(allocators::Args),
 }
 
@@ -45,6 +52,9 @@ pub(crate) fn main() -> ExitCode {
     let terminal = cli.terminal;
     let verdict = match cli.command {
         Command::Replay(args) => replay::run(&args, terminal),
+        Command::Import(args) => import::run(&args, terminal),
+        Command::Convert(args) => convert::run(&args, terminal),
+        Command::Record(args) => record::run(&args, terminal),
         Command::Allocators(args) => allocators::run(&args, terminal),
     };
     status::exit(verdict)
