@@ -87,7 +87,6 @@ struct Contents {
 pub(crate) struct Lockstep {
     model: Replay,
     naive: Naive,
-    has_max32: bool,
     pub(crate) seen: Seen,
 }
 
@@ -96,7 +95,6 @@ impl Lockstep {
         Lockstep {
             model: Replay::new(world.config, world.cpus),
             naive: Naive::new(world.config, world.cpus, world.bug),
-            has_max32: world.config.rules.has(iovasim::model::Change::Max32),
             seen: Seen::default(),
         }
     }

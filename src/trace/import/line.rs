@@ -64,6 +64,10 @@ pub(super) enum Line<'a> {
         overwritten: u64,
         cpus: u64,
     },
+    /// Which kernel it was.
+    Kernel(&'a str),
+    /// A remark of the script that recorded.
+    Note(&'a str),
     /// Blank, a comment, or a line of a stack.
     Nothing,
     Other,
@@ -264,6 +268,13 @@ fn header(comment: &str) -> Line<'_> {
             };
         }
     }
+    if let Some(note) = comment.strip_prefix("note: ") {
+        return Line::Note(note);
+    }
+    let kernel = comment.strip_prefix("kernel: ");
+    if let Some(kernel) = kernel.or_else(|| comment.strip_prefix("os release : ")) {
+        return Line::Kernel(kernel);
+    }
     let cpus = comment.strip_prefix("nrcpus avail :");
     match cpus.and_then(|cpus| cpus.trim().parse().ok()) {
         Some(cpus) => Line::Cpus(cpus),
@@ -384,4 +395,213 @@ pub(super) fn address(text: &str) -> Option<u64> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     let long = digits.len() >= 8;
     long.then(|| hexadecimal(digits))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record_of(text: &str) -> (Record<'_>, Form) {
+        record(text).expect("a record")
+    }
+
+    #[test]
+    fn the_three_tools_lines_say_the_same() {
+        let lines = [
+            (
+                "     kworker/1:0-28      [001] .....    16.476005: free_iova: (free_iova+0x4/0xa0) iovad=0xff2266578137e280 pfn=0xf0000",
+                Form::Ftrace,
+            ),
+            (
+                "     kworker/1:0-28    [001]    16.476005: free_iova:            (ffffffffb5f3b5b4) iovad=0xff2266578137e280 pfn=0xf0000",
+                Form::Ftrace,
+            ),
+            (
+                "     kworker/1:0    28 [001]    16.476005:          iova:free_iova: (ffffffffb5f3b5b4) iovad=0xff2266578137e280 pfn=0xf0000",
+                Form::PerfScript,
+            ),
+        ];
+        for (text, form) in lines {
+            let (record, found) = record_of(text);
+            assert_eq!(
+                (record.pid, record.cpu, record.at),
+                (28, Cpu(1), 16_476_005_000)
+            );
+            assert_eq!(record.event, "free_iova");
+            assert_eq!(record.number("pfn").ok(), Some(0xf0000));
+            assert_eq!(found, form);
+            assert_eq!(form_of(text), Some(form));
+            assert_eq!(parse(text, form), Line::Record(record));
+        }
+    }
+
+    #[test]
+    fn a_task_may_be_called_anything() {
+        let names = [
+            ("Web Content-12", 12),
+            ("[weird] 1-2-3", 3),
+            ("<...>-77", 77),
+            ("a [0] 1.0-5 (  9)", 5),
+            ("x-1 (-----)", 1),
+        ];
+        for (name, pid) in names {
+            let text = format!("  {name} [003] d.s2. 1.000000001: map: IOMMU: iova=0x0");
+            let (record, form) = record_of(&text);
+            assert_eq!(
+                (record.pid, record.cpu, form),
+                (pid, Cpu(3), Form::Ftrace),
+                "{name}"
+            );
+            assert_eq!(record.at, 1_000_000_001);
+        }
+        let (record, form) = record_of("a b 4/5 [000] 2.5: 1 iommu:map: IOMMU: iova=0x0");
+        assert_eq!((record.pid, form), (5, Form::PerfScript));
+        assert_eq!((record.event, record.at), ("map", 2_500_000_000));
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        for text in [
+            "",
+            "[",
+            "[000]",
+            "a-1 [000]",
+            "a-1 [000] .....",
+            "a-1 [000] ..... 1.5",
+            "a-1 [000] ..... 1.5:",
+            "a-1 [000] ..... 1.5: event",
+            "a-1 [000] ..... 1.5: :",
+            "a-1 [000] ..... 15: event: counter clocks have no unit",
+            "a-1 [000] ..... 1.0123456789: event: ten digits",
+            "a-1 [99999] ..... 1.5: event: no such CPU",
+            "a-1[000] ..... 1.5: event:",
+            "a [000] ..... 1.5: event: no pid",
+            "[   12.345678] usb 1-1: new device",
+            "99999999999.0: event:",
+        ] {
+            assert_eq!(record(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_and_markers_are_told() {
+        let lines = [
+            (
+                "# entries-in-buffer/entries-written: 90/110   #P:4",
+                Line::Buffer {
+                    overwritten: 20,
+                    cpus: 4,
+                },
+            ),
+            ("# tracer: nop", Line::Nothing),
+            ("", Line::Nothing),
+            ("cpus=2", Line::Cpus(2)),
+            ("# nrcpus avail : 8", Line::Cpus(8)),
+            ("# kernel: Linux 6.1", Line::Kernel("Linux 6.1")),
+            ("# os release : 6.12.1", Line::Kernel("6.12.1")),
+            ("# note: it rained", Line::Note("it rained")),
+            (
+                "CPU:1 [LOST 12 EVENTS]",
+                Line::Lost {
+                    cpu: Some(1),
+                    count: Some(12),
+                },
+            ),
+            (
+                "CPU:7 [204600 EVENTS DROPPED]",
+                Line::Lost {
+                    cpu: Some(7),
+                    count: Some(204_600),
+                },
+            ),
+            (
+                "CPU:7 [EVENTS DROPPED]",
+                Line::Lost {
+                    cpu: Some(7),
+                    count: None,
+                },
+            ),
+            (" => alloc_iova", Line::Nothing),
+            ("bash: command not found", Line::Other),
+        ];
+        for (text, line) in lines {
+            assert_eq!(parse(text, Form::Ftrace), line, "{text}");
+        }
+        let lost = "  swapper 0 [000] 0.0: PERF_RECORD_LOST lost 5";
+        assert_eq!(
+            parse(lost, Form::PerfScript),
+            Line::Lost {
+                cpu: None,
+                count: Some(5)
+            }
+        );
+    }
+
+    #[test]
+    fn places_are_told_whichever_way_round_they_are_printed() {
+        let place = |arguments| {
+            Record {
+                pid: 1,
+                cpu: Cpu(0),
+                at: 0,
+                event: "alloc_iova_ret",
+                arguments,
+            }
+            .place()
+        };
+        let back = |function, to| Some(Place::Return { function, to });
+        assert_eq!(
+            place("(alloc_iova_fast+0xf0/0x2b0 <- alloc_iova) iova=0x0"),
+            back("alloc_iova", "alloc_iova_fast+0xf0/0x2b0")
+        );
+        assert_eq!(
+            place("(0xffffffffc039f06e <- alloc_iova) iova=0x0"),
+            back("alloc_iova", "0xffffffffc039f06e")
+        );
+        assert_eq!(
+            place("(ffffffff8933a9a4 <- ffffffff8933b6a0) iova=0x0"),
+            back("ffffffff8933a9a4", "ffffffff8933b6a0")
+        );
+        assert_eq!(
+            place("(alloc_iova+0x4/0x280)"),
+            Some(Place::Entry("alloc_iova+0x4/0x280"))
+        );
+        assert_eq!(place("iova=0x0"), None);
+    }
+
+    #[test]
+    fn numbers_have_their_base_in_front() {
+        assert_eq!(number("0xfffff"), Some(0xf_ffff));
+        assert_eq!(number("1048575"), Some(1_048_575));
+        assert_eq!(number("18446744073709551615"), Some(u64::MAX));
+        for text in [
+            "",
+            "0x",
+            "fffff",
+            "-1",
+            "+1",
+            "0x+1",
+            "18446744073709551616",
+        ] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_are_bounded_and_whole() {
+        let error = |bytes: &[u8]| {
+            let mut lines = Lines::new("f", bytes);
+            loop {
+                match lines.advance() {
+                    Ok(true) => {}
+                    Ok(false) => panic!("no error"),
+                    Err(error) => return error.to_string(),
+                }
+            }
+        };
+        assert!(error(&[b'a'; LINE_MAX + 2]).starts_with("f:1: a line of more than"));
+        assert!(error(b"one\ntwo").starts_with("f:2: the last line has no end"));
+        assert!(error(b"\x17\x08\x44tracing6\0").contains("trace-cmd report"));
+        assert!(error(b"PERFILE2....").contains("perf script"));
+    }
 }

@@ -395,7 +395,11 @@ impl<R: BufRead> Import<R> {
                 report.lost += overwritten;
                 return Ok(());
             }
-            Line::Cpus(_) | Line::Nothing | Line::Other => return Ok(()),
+            Line::Note(note) => {
+                report.note(note);
+                return Ok(());
+            }
+            Line::Cpus(_) | Line::Kernel(_) | Line::Nothing | Line::Other => return Ok(()),
         };
         report.record(record.event);
         self.clock.see(&record, report)?;

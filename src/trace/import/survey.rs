@@ -23,6 +23,7 @@ pub(super) struct Survey {
     domains: Domains,
     cpus_stated: Option<u64>,
     cpu_max: Cpu,
+    kernel: Option<String>,
 }
 
 /// What was seen so far.
@@ -35,6 +36,7 @@ struct Seen {
     cpus_stated: Option<u64>,
     cpu_max: Cpu,
     records: bool,
+    kernel: Option<String>,
     /// The first line that is nothing known, while the form is not known either.
     odd: Option<(u64, String)>,
 }
@@ -53,6 +55,7 @@ impl Survey {
             cpus_stated: None,
             cpu_max: Cpu(0),
             records: false,
+            kernel: None,
             odd: None,
         };
         let mut form = options.form;
@@ -98,6 +101,7 @@ impl Survey {
             domains: seen.domains,
             cpus_stated: seen.cpus_stated,
             cpu_max: seen.cpu_max,
+            kernel: seen.kernel,
         })
     }
 
@@ -117,7 +121,7 @@ impl Survey {
             cpus: self.cpus(options, report)?,
             name: options.name.clone(),
             source: options.source.clone(),
-            kernel: options.kernel.clone(),
+            kernel: options.kernel.clone().or_else(|| self.kernel.clone()),
             ..Header::default()
         })
     }
@@ -262,7 +266,11 @@ impl Seen {
                 self.take_header(overwritten, cpus, options.allow_lost)
             }
             Line::Lost { cpu, count } => refuse_loss(cpu, count, options.allow_lost),
-            Line::Nothing => Ok(()),
+            Line::Kernel(kernel) => {
+                self.kernel.get_or_insert_with(|| kernel.to_owned());
+                Ok(())
+            }
+            Line::Note(_) | Line::Nothing => Ok(()),
             Line::Other => Err(form.not_a_record(excerpt(lines.text()))),
         };
         taken.map_err(|problem| lines.error(problem))
