@@ -24,7 +24,7 @@ pub(crate) struct TraceWriter {
 
 enum Form {
     Json(write::Writer<Encoded>),
-    Binary(binary::Writer<Encoded>),
+    Binary(Box<binary::Writer<Encoded>>),
 }
 
 impl TraceWriter {
@@ -74,7 +74,7 @@ fn form(
         .extension()
         .is_some_and(|ending| ending == "bin");
     Ok(if binary {
-        Form::Binary(binary::Writer::new(encoder, header)?)
+        Form::Binary(Box::new(binary::Writer::new(encoder, header)?))
     } else {
         Form::Json(write::Writer::new(encoder, header)?)
     })
