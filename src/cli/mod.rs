@@ -6,9 +6,12 @@
 mod allocators;
 mod common;
 mod files;
+mod generate;
 mod interrupt;
 mod progress;
 mod replay;
+mod run;
+mod scenario;
 mod status;
 
 use std::process::ExitCode;
@@ -34,7 +37,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Replay(replay::Args),
+    Generate(generate::Args),
     Allocators(allocators::Args),
 }
 
@@ -44,7 +49,9 @@ pub(crate) fn main() -> ExitCode {
     interrupt::remove_unfinished_files();
     let terminal = cli.terminal;
     let verdict = match cli.command {
+        Command::Run(args) => run::run(&args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
+        Command::Generate(args) => generate::run(&args, terminal),
         Command::Allocators(args) => allocators::run(&args, terminal),
     };
     status::exit(verdict)
