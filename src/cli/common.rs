@@ -110,6 +110,11 @@ impl Terminal {
         }
     }
 
+    /// Whether nothing is to be said but what was asked for.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.quiet
+    }
+
     /// Whether progress is shown.
     pub(crate) fn shows_progress(self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()

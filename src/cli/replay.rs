@@ -50,7 +50,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Queue {
+pub(crate) enum Queue {
     None,
     PerCpu,
     Single,

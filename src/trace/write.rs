@@ -60,6 +60,15 @@ impl<W: Write> Writer<W> {
     }
 }
 
+/// A header as the first line of a trace, without its line end.
+pub(super) fn header_line(header: &Header) -> Vec<u8> {
+    let mut text = Text::default();
+    write_header(&mut text, header);
+    let mut line = text.into_bytes();
+    line.pop();
+    line
+}
+
 fn write_header(text: &mut Text, header: &Header) {
     let Header {
         granule,

@@ -14,6 +14,8 @@ mod gap;
 mod rebalance;
 mod search;
 mod summaries;
+#[cfg(test)]
+mod tests;
 
 pub use gap::Alignment;
 use gap::Gap;
