@@ -7,11 +7,14 @@ mod allocators;
 mod common;
 mod convert;
 mod files;
+mod generate;
 mod import;
 mod interrupt;
 mod progress;
 mod record;
 mod replay;
+mod run;
+mod scenario;
 mod status;
 mod traces;
 
@@ -38,7 +41,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Replay(replay::Args),
+    Generate(generate::Args),
     Import(import::Args),
     Convert(convert::Args),
     Record(record::Args),
@@ -51,7 +56,9 @@ pub(crate) fn main() -> ExitCode {
     interrupt::remove_unfinished_files();
     let terminal = cli.terminal;
     let verdict = match cli.command {
+        Command::Run(args) => run::run(&args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
+        Command::Generate(args) => generate::run(&args, terminal),
         Command::Import(args) => import::run(&args, terminal),
         Command::Convert(args) => convert::run(&args, terminal),
         Command::Record(args) => record::run(&args, terminal),

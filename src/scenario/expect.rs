@@ -233,7 +233,7 @@ impl Expectation {
 
 impl Condition {
     /// The allocator to compare with, if any.
-    fn other(&self) -> Option<&str> {
+    pub fn other(&self) -> Option<&str> {
         match self {
             Condition::Above { other, .. }
             | Condition::Below { other, .. }
