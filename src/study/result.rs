@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::statistics::{self, Sample};
 use super::wire::{WireFigures, WireUndone};
@@ -170,18 +171,26 @@ impl ScenarioResult {
         }
     }
 
-    /// A figure of an allocator's row by its path, such as `causes.shortcut`.
+    /// A figure of an allocator's row by its path, such as `causes.shortcut`; what is known of
+    /// single runs alone, such as `held.callers`, as its mean over them.
     pub fn measured(&self, allocator: &str, figure: &str) -> Option<Measured> {
         let row = self.rows.iter().find(|row| row.allocator == allocator)?;
         let row = serde_json::to_value(row).ok()?;
-        let at = |path: &str| {
-            let mut steps = path.split('.');
-            steps.try_fold(&row, |value, step| value.get(step)).cloned()
-        };
-        let interval = at(&format!("{figure}_ci95"));
+        if let Some(value) = at(&row, figure).and_then(Value::as_f64) {
+            let interval = at(&row, &format!("{figure}_ci95")).cloned();
+            let interval = interval.and_then(|interval| serde_json::from_value(interval).ok());
+            return Some(Measured { value, interval });
+        }
+        let runs = self.runs.iter().filter(|run| run.allocator == allocator);
+        let values: Option<Vec<f64>> = runs
+            .map(|run| at(&serde_json::to_value(run).ok()?, figure)?.as_f64())
+            .collect();
+        let values = values.filter(|values| !values.is_empty())?;
+        let count = u32::try_from(values.len()).ok()?;
+        let value = values.iter().sum::<f64>() / f64::from(count);
         Some(Measured {
-            value: at(figure)?.as_f64()?,
-            interval: interval.and_then(|interval| serde_json::from_value(interval).ok()),
+            value,
+            interval: None,
         })
     }
 
@@ -224,6 +233,12 @@ impl WireDomain {
             forcedac: header.forcedac,
         }
     }
+}
+
+/// What a document has at a path of names with dots between them.
+fn at<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.')
+        .try_fold(document, |value, name| value.get(name))
 }
 
 /// A row for each allocator, in the order in which their first runs stand.
