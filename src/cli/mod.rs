@@ -5,11 +5,18 @@
 
 mod allocators;
 mod common;
+mod convert;
 mod files;
+mod generate;
+mod import;
 mod interrupt;
 mod progress;
+mod record;
 mod replay;
+mod run;
+mod scenario;
 mod status;
+mod traces;
 
 use std::process::ExitCode;
 
@@ -34,7 +41,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Replay(replay::Args),
+    Generate(generate::Args),
+    Import(import::Args),
+    Convert(convert::Args),
+    Record(record::Args),
     Allocators(allocators::Args),
 }
 
@@ -44,7 +56,12 @@ pub(crate) fn main() -> ExitCode {
     interrupt::remove_unfinished_files();
     let terminal = cli.terminal;
     let verdict = match cli.command {
+        Command::Run(args) => run::run(&args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
+        Command::Generate(args) => generate::run(&args, terminal),
+        Command::Import(args) => import::run(&args, terminal),
+        Command::Convert(args) => convert::run(&args, terminal),
+        Command::Record(args) => record::run(&args, terminal),
         Command::Allocators(args) => allocators::run(&args, terminal),
     };
     status::exit(verdict)
