@@ -3,15 +3,20 @@
 //!
 //! A row an allocator over all seeds, and a row an allocator and seed. Everything in the first
 //! follows from the second and from the distribution of steps, so that shards of a run can be
-//! put together to the same bytes.
+//! put together to the same bytes. A document is set with a row a line, so that a difference
+//! between two of them is a line each in `diff`.
 
 mod aggregate;
+pub mod merge;
+pub mod read;
+mod set;
 pub mod text;
 
 use serde::{Deserialize, Serialize};
 
 use super::wire::WireFigures;
 use crate::measure::Steps;
+use crate::model::Allocator;
 use crate::scenario::{Expectation, Measured, Miss, Scenario};
 use crate::study::seeds::{Done, Unit};
 
@@ -45,14 +50,19 @@ pub struct ScenarioResult {
     pub by_seed: Vec<SeedRow>,
 }
 
-/// A part of a run: every `of`-th unit of scenario, seed and allocator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A part of a run: every `of`-th unit of scenario, seed and allocator. Its document has only
+/// the rows that it ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shard {
     /// Which, from 1.
     pub index: u64,
     /// Of how many.
     pub of: u64,
+    /// The allocators of the whole run.
+    pub allocators: Vec<String>,
+    /// The seeds of the whole run.
+    pub seeds: Vec<u64>,
 }
 
 /// The requests that a seed makes.
@@ -67,6 +77,7 @@ pub struct TraceOfSeed {
 
 /// All seeds of an allocator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "read::WireRow")]
 pub struct Row {
     /// The allocator's name.
     pub allocator: String,
@@ -113,6 +124,7 @@ pub struct PairedDifference {
 
 /// One seed of an allocator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "read::WireSeedRow")]
 pub struct SeedRow {
     /// The allocator's name.
     pub allocator: String,
@@ -133,6 +145,7 @@ impl ScenarioResult {
         let mut by_seed = Vec::new();
         let mut steps = Vec::new();
         for allocator in &scenario.allocators {
+            let before = by_seed.len();
             let mut sum: Option<Steps> = None;
             for (unit, done) in units {
                 let rows = &done.replayed.rows;
@@ -149,7 +162,9 @@ impl ScenarioResult {
                     sum.get_or_insert_default().merge(&row.figures.steps);
                 }
             }
-            steps.push(sum);
+            if by_seed.len() > before {
+                steps.push(sum);
+            }
         }
         ScenarioResult {
             iovasim: KIND.to_owned(),
@@ -179,9 +194,26 @@ impl ScenarioResult {
         missed.flatten().collect()
     }
 
-    /// The document, indented, with a newline at its end.
+    /// The same result, said to be a part of a run of `scenario`: part `index` (from 1) of
+    /// `of`.
+    #[must_use]
+    pub fn of_shard(self, scenario: &Scenario, index: u64, of: u64) -> ScenarioResult {
+        let names = scenario.allocators.iter().map(Allocator::name);
+        let shard = Shard {
+            index,
+            of,
+            allocators: names.map(str::to_owned).collect(),
+            seeds: scenario.seeds.clone(),
+        };
+        ScenarioResult {
+            shard: Some(shard),
+            ..self
+        }
+    }
+
+    /// The document, a row a line, with a newline at its end.
     pub fn to_json(&self) -> String {
-        super::document(self)
+        set::document(self)
     }
 }
 
