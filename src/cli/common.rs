@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::{Args, ValueEnum};
@@ -97,7 +97,12 @@ impl Terminal {
 
     /// The page that a report is set for.
     pub(crate) fn page(self, report: &Report) -> Page {
-        let to_stdout = report.output.as_deref().is_none_or(files::is_dash);
+        self.page_of(report.output.as_deref())
+    }
+
+    /// The page that is set for a file, or for standard output where there is none.
+    pub(crate) fn page_of(self, output: Option<&Path>) -> Page {
+        let to_stdout = output.is_none_or(files::is_dash);
         let on_terminal = to_stdout && std::io::stdout().is_terminal();
         let width = if on_terminal { width() } else { None };
         Page {

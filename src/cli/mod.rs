@@ -1,15 +1,18 @@
 //! The command line: one file a subcommand. Only here is anything printed, opened or timed.
 //!
-//! Exit status: 0 done; 1 an expectation failed or `--check` found a difference; 2 bad usage
+//! Exit status: 0 done; 1 a gate or an expectation failed, or `--check` found a difference; 2 bad usage
 //! or bad input, said in one line on standard error.
 
 mod allocators;
 mod common;
+mod compare;
 mod files;
 mod generate;
 mod interrupt;
+mod merge;
 mod progress;
 mod replay;
+mod results;
 mod run;
 mod scenarios;
 mod status;
@@ -40,6 +43,8 @@ enum Command {
     Run(run::Args),
     Replay(replay::Args),
     Generate(generate::Args),
+    Compare(compare::Args),
+    Merge(merge::Args),
     Allocators(allocators::Args),
 }
 
@@ -50,6 +55,8 @@ pub(crate) fn main() -> ExitCode {
     let terminal = cli.terminal;
     let verdict = match cli.command {
         Command::Run(args) => run::run(&args, terminal),
+        Command::Compare(args) => compare::run(&args, terminal),
+        Command::Merge(args) => merge::run(&args),
         Command::Generate(args) => generate::run(&args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
         Command::Allocators(args) => allocators::run(&args, terminal),

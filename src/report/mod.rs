@@ -3,14 +3,18 @@
 //! * [`replayed`]: the page of tables and sentences of `replay`.
 //! * [`json`]: the same data for programs.
 //! * [`result`]: what `run` came to, as a document and as a page.
+//! * [`compare`]: what differs between two results, and whether that is allowed.
+//! * [`junit`]: outcomes of checks for CI systems.
 //! * [`wire`]: figures as documents hold them.
 //! * [`differs`]: what differs between allocators, in a sentence.
 //! * [`allocators`]: what can be named.
 //! * [`table`], [`page`], [`number`]: how tables, paragraphs and numbers are set.
 
 pub mod allocators;
+pub mod compare;
 pub mod differs;
 pub mod json;
+pub mod junit;
 pub mod number;
 pub mod page;
 pub mod replayed;

@@ -7,7 +7,7 @@ use crate::study::statistics;
 
 /// A row for each allocator, whose seed rows stand together in `by_seed`; `steps` has the
 /// distribution of each of them, in the same order.
-pub(super) fn rows(by_seed: &[SeedRow], steps: &[Option<Steps>]) -> Vec<Row> {
+pub(in crate::report) fn rows(by_seed: &[SeedRow], steps: &[Option<Steps>]) -> Vec<Row> {
     let groups: Vec<&[SeedRow]> = by_seed
         .chunk_by(|one, next| one.allocator == next.allocator)
         .collect();

@@ -100,7 +100,9 @@ fn complete(parts: &[Part]) -> Result<(), Error> {
             )));
         }
         if let Some(other) = files.insert(index, file) {
-            return Err(Error(format!("{other} and {file} are both shard {index} of {of}")));
+            return Err(Error(format!(
+                "{other} and {file} are both shard {index} of {of}"
+            )));
         }
     }
     let Some((of, _)) = all else {
@@ -114,9 +116,15 @@ fn complete(parts: &[Part]) -> Result<(), Error> {
     let named = (1..=of).filter(|index| !files.contains_key(index));
     let named: Vec<String> = named.take(NAMED).map(|it| it.to_string()).collect();
     let more = if missing > NAMED as u64 { ", …" } else { "" };
-    let (shards, are) = if missing == 1 { ("shard", "is") } else { ("shards", "are") };
+    let (shards, are) = if missing == 1 {
+        ("shard", "is")
+    } else {
+        ("shards", "are")
+    };
     let list = named.join(", ");
-    Err(Error(format!("{shards} {list}{more} of {of} {are} missing")))
+    Err(Error(format!(
+        "{shards} {list}{more} of {of} {are} missing"
+    )))
 }
 
 /// What a shard has of a scenario.
@@ -127,7 +135,10 @@ struct Piece<'a> {
 
 impl Piece<'_> {
     fn error(&self, problem: impl fmt::Display) -> Error {
-        Error(format!("{}: scenario `{}`: {problem}", self.file, self.result.scenario))
+        Error(format!(
+            "{}: scenario `{}`: {problem}",
+            self.file, self.result.scenario
+        ))
     }
 }
 
@@ -163,7 +174,10 @@ fn same_run(first: &Piece<'_>, piece: &Piece<'_>) -> Result<(), Error> {
         ("program", one.program == other.program),
         ("version", one.version == other.version),
         ("shows", one.shows == other.shows),
-        ("allocators", plan(first).allocators == plan(piece).allocators),
+        (
+            "allocators",
+            plan(first).allocators == plan(piece).allocators,
+        ),
         ("seeds", plan(first).seeds == plan(piece).seeds),
     ];
     match same.iter().find(|(_, same)| !same) {
@@ -190,7 +204,10 @@ fn traces(pieces: &[Piece<'_>], plan: &Shard) -> Result<Vec<TraceOfSeed>, Error>
     let traces = plan.seeds.iter().map(|&seed| {
         let found = hashes.get(&seed);
         let hash = found.ok_or_else(|| pieces[0].error(format!("no shard has seed {seed}")))?;
-        Ok(TraceOfSeed { seed, hash: hash.0.to_owned() })
+        Ok(TraceOfSeed {
+            seed,
+            hash: hash.0.to_owned(),
+        })
     });
     traces.collect()
 }

@@ -6,7 +6,7 @@
 //! put together to the same bytes. A document is set with a row a line, so that a difference
 //! between two of them is a line each in `diff`.
 
-mod aggregate;
+pub(in crate::report) mod aggregate;
 pub mod merge;
 pub mod read;
 mod set;

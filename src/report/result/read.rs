@@ -71,7 +71,10 @@ pub fn results(file: &str, text: &str) -> Result<Vec<ScenarioResult>, Error> {
             let place = place.map_or((line, 1), |(l, column)| (line + l - 1, column));
             in_file(Some(place), problem)
         })?;
-        if results.iter().any(|other| other.scenario == result.scenario) {
+        if results
+            .iter()
+            .any(|other| other.scenario == result.scenario)
+        {
             let problem = format!("scenario `{}` a second time", result.scenario);
             return Err(in_file(Some((line, 1)), problem));
         }
@@ -157,7 +160,9 @@ fn is_consistent(result: &ScenarioResult) -> Result<(), String> {
     let rows = result.rows.iter().map(|row| row.allocator.as_str());
     let of_seeds = groups.iter().map(|group| group[0].allocator.as_str());
     if !rows.clone().eq(of_seeds) {
-        return Err("`rows` and `by_seed` have not the same allocators in one order".to_owned());
+        return Err(
+            "`rows` and `by_seed` have not the same allocators in one order".to_owned(),
+        );
     }
     if let Some(twice) = rows.clone().find(|name| !names.insert(*name)) {
         return Err(format!("allocator `{twice}` a second time"));
