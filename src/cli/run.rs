@@ -112,8 +112,8 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     }
     let results: Vec<ScenarioResult> = finished.iter().map(|it| it.result.clone()).collect();
     let compared = baseline.map(|(file, base)| {
-        let [base, new] = [(&file, &base), (&THIS_RUN.to_owned(), &results)]
-            .map(|(file, results)| Side { file, results });
+        let sides = [(file.as_str(), &base), (THIS_RUN, &results)];
+        let [base, new] = sides.map(|(file, results)| Side { file, results });
         compare_results(base, new, &Which::Same, &policy)
     });
     let compared = compared.transpose().map_err(Failure::bad)?;

@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
-        let wrong = |rules| policy(rules).expect_err("wrong");
+        let wrong = |rules: &str| policy(rules).expect_err("wrong");
         let figure = wrong(r#"{"figure":"failure","rise":0}"#);
         assert!(figure.starts_with("p.json: rules[0].figure: unknown figure `failure`"));
         assert!(figure.ends_with("did you mean `failures`?"), "{figure}");
