@@ -95,13 +95,8 @@ impl Terminal {
         self.jobs.unwrap_or_else(all)
     }
 
-    /// The page that a report is set for.
-    pub(crate) fn page(self, report: &Report) -> Page {
-        self.page_of(report.output.as_deref())
-    }
-
-    /// The page that is set for a file, or for standard output where there is none.
-    pub(crate) fn page_of(self, output: Option<&Path>) -> Page {
+    /// The page that is set for a file, or for standard output if there is none.
+    pub(crate) fn page(self, output: Option<&Path>) -> Page {
         let to_stdout = output.is_none_or(files::is_dash);
         let on_terminal = to_stdout && std::io::stdout().is_terminal();
         let width = if on_terminal { width() } else { None };
@@ -113,6 +108,11 @@ impl Terminal {
                 Color::Auto => on_terminal && wants_colour(),
             },
         }
+    }
+
+    /// Whether nothing is to be said but what was asked for.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.quiet
     }
 
     /// Whether progress is shown.

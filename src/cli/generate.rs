@@ -1,62 +1,52 @@
-//! `generate`: the trace that a scenario's workload makes.
+//! `generate`: the trace that a scenario makes of one seed.
 
-use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use iovasim::scenario::Scenario;
 use iovasim::trace::compress::{Compression, Encoder};
 use iovasim::trace::write::Writer;
 
 use super::common::Terminal;
 use super::files::Output;
 use super::progress::Progress;
-use super::scenarios;
+use super::scenario;
 use super::status::{Failure, Verdict};
 
-/// Write the trace that a scenario makes for one seed.
+/// Write the trace that a scenario's workload makes of one seed
 ///
-/// It is what `run` replays for that seed, faults included.
+/// The faults are woven in, so that the trace replays anywhere as it does in `run`.
 #[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "Example:\n  iovasim generate scenarios/founding-stress.json | \
-                        iovasim replay -"
-)]
+#[command(after_help = "\
+Example, which runs in the repository: one seed of a stress under one allocator
+  iovasim generate scenarios/founding-stress.json --seed 3 | iovasim replay - --allocator new")]
 pub(crate) struct Args {
-    /// The scenario file
+    /// The scenario file; `-` is standard input
+    #[arg(value_name = "SCENARIO")]
     scenario: PathBuf,
     /// The seed [default: the scenario's first]
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Write to FILE; `.gz` and `.zst` compress
+    /// Where the trace goes, compressed if it ends in .gz or .zst; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 }
 
+/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
-    let scenario = scenarios::read(&args.scenario)?;
+    let scenario = scenario::read(&args.scenario)?;
     let seed = args.seed.or(scenario.seeds.first().copied()).unwrap_or(0);
     let output = Output::begin(&args.output)?;
-    let compression = Compression::of_name(&args.output.to_string_lossy());
-    let out = BufWriter::new(output.writer()?);
-    let progress = Progress::new(terminal.shows_progress(), None);
-    write(&scenario, seed, out, compression, progress)
-        .map_err(|error| output.failure(&error))?;
+    let mut progress = Progress::new(terminal.shows_progress(), None);
+    let unwritable = |error: std::io::Error| output.failure(&error);
+    let compression = Compression::of_name(output.name());
+    let encoder = Encoder::new(output.writer()?, compression).map_err(unwritable)?;
+    let mut writer = Writer::new(encoder, &scenario.header(seed)).map_err(unwritable)?;
+    for event in scenario.events(seed) {
+        progress.event();
+        writer.write(&event).map_err(unwritable)?;
+    }
+    let encoder = writer.finish().map_err(unwritable)?;
+    encoder.finish().map_err(unwritable)?;
     output.finish()?;
     Ok(Verdict::Done)
-}
-
-fn write(
-    scenario: &Scenario,
-    seed: u64,
-    out: impl Write,
-    compression: Compression,
-    mut progress: Progress,
-) -> io::Result<()> {
-    let mut writer = Writer::new(Encoder::new(out, compression)?, &scenario.header(seed))?;
-    for event in scenario.events(seed) {
-        writer.write(&event)?;
-        progress.event();
-    }
-    writer.finish()?.finish()?.flush()
 }

@@ -97,39 +97,14 @@ impl Drop for Progress {
     }
 }
 
-/// A line that says how many runs of a study are done, which is wiped out at the end.
-pub(crate) struct Runs {
-    done: AtomicU64,
-    all: u64,
-    show: bool,
-}
-
-impl Runs {
-    /// So many runs, of which nothing is shown unless `show`.
-    pub(crate) fn new(show: bool, all: usize) -> Runs {
-        Runs {
-            done: AtomicU64::new(0),
-            all: all as u64,
-            show,
-        }
-    }
-
-    /// One more is done.
-    pub(crate) fn done(&self) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.show {
-            let (done, all) = (grouped(done), grouped(self.all));
-            let _ = write!(io::stderr().lock(), "\r\x1b[K{done} of {all} runs");
-        }
-    }
-}
-
-impl Drop for Runs {
-    fn drop(&mut self) {
-        if self.show {
-            let _ = write!(io::stderr().lock(), "\r\x1b[K");
-        }
-    }
+/// Shows how many runs of a study are done, until all are.
+pub(crate) fn runs(done: usize, all: usize) {
+    let line = if done < all {
+        format!("{done} of {all} runs")
+    } else {
+        String::new()
+    };
+    let _ = write!(io::stderr().lock(), "\r\x1b[K{line}");
 }
 
 struct Counted {

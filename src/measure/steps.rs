@@ -31,28 +31,18 @@ impl Steps {
         }
     }
 
+    /// Counts several requests that took so many steps each.
+    pub fn add_many(&mut self, steps: u64, requests: u64) {
+        *self.new_bucket(steps) += requests;
+        self.requests += requests;
+        self.total += steps * requests;
+    }
+
     /// Counts all requests of another distribution.
     pub fn merge(&mut self, other: &Steps) {
         for (steps, requests) in other.counts() {
-            *self.new_bucket(steps) += requests;
+            self.add_many(steps, requests);
         }
-        self.requests += other.requests;
-        self.total += other.total;
-    }
-
-    /// Counts `requests` more that took so many steps each; false, and nothing is counted, if
-    /// that is more than can be counted.
-    pub fn add_counted(&mut self, steps: u64, requests: u64) -> bool {
-        let sums = || {
-            let total = steps.checked_mul(requests)?.checked_add(self.total)?;
-            Some((self.requests.checked_add(requests)?, total))
-        };
-        let Some((requests_sum, total)) = sums() else {
-            return false;
-        };
-        *self.new_bucket(steps) += requests;
-        (self.requests, self.total) = (requests_sum, total);
-        true
     }
 
     fn new_bucket(&mut self, steps: u64) -> &mut u64 {
@@ -139,18 +129,6 @@ mod tests {
         let counts: Vec<_> = steps.counts().collect();
         assert_eq!(counts, large.map(|it| (it, 1)));
         assert_eq!(steps.quantile(750), Some(DENSE_MAX + 1));
-    }
-
-    #[test]
-    fn counts_make_the_distribution_that_they_came_from() {
-        let steps = of([3, 3, 0, 5_000_000]);
-        let mut again = Steps::default();
-        assert!(steps.counts().all(|(it, n)| again.add_counted(it, n)));
-        let counts = |steps: &Steps| steps.counts().collect::<Vec<_>>();
-        assert_eq!(counts(&again), counts(&steps));
-        assert_eq!((again.requests(), again.total()), (4, 5_000_006));
-        assert!(!again.add_counted(u64::MAX, 2));
-        assert_eq!(again.requests(), 4);
     }
 
     #[test]

@@ -7,14 +7,15 @@ use serde::Deserialize;
 
 use super::error::{Error, Here};
 
-/// The figures of a result's row that can be held to something.
-pub const FIGURES: [&str; 28] = [
+/// The figures of a result's row that can be held to something. Counts are of all seeds
+/// together, `held` and `live_pages_mean` averages of the seeds; what is held is looked at when
+/// a run has ended.
+pub const FIGURES: [&str; 37] = [
     "allocs",
     "failures",
     "failure_rate",
     "spurious",
     "spurious_share",
-    "pages_live_mean",
     "causes.shortcut",
     "causes.missed",
     "causes.cached",
@@ -23,12 +24,22 @@ pub const FIGURES: [&str; 28] = [
     "causes.nomem",
     "retries",
     "retry_successes",
+    "second_passes",
+    "second_passes_that_found",
     "steps.mean",
     "steps.p50",
     "steps.p99",
     "steps.p999",
     "steps.max",
-    "ranges_max",
+    "live_pages_mean",
+    "live_pages_max",
+    "held.by_callers",
+    "held.in_magazines",
+    "held.in_depots",
+    "held.in_flush_queues",
+    "held.in_tree",
+    "cache_hits",
+    "cache_misses",
     "findings.total",
     "findings.overlap",
     "findings.aliased",
@@ -222,7 +233,7 @@ impl Expectation {
 
 impl Condition {
     /// The allocator to compare with, if any.
-    fn other(&self) -> Option<&str> {
+    pub fn other(&self) -> Option<&str> {
         match self {
             Condition::Above { other, .. }
             | Condition::Below { other, .. }

@@ -7,7 +7,7 @@
 mod client;
 mod domain;
 mod drawn;
-pub(crate) mod error;
+mod error;
 mod expect;
 mod faults;
 mod file;

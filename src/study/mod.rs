@@ -1,15 +1,20 @@
-//! Studies: streams of events against several allocators, in parallel.
+//! Studies: streams of events against several allocators, and many of them in parallel.
 //!
 //! * [`feed`]: events checked, hashed and made requests.
 //! * [`lanes`]: several allocators over one stream, in step.
-//! * [`seeds`]: scenarios over their seeds, in parallel.
-//! * [`statistics`]: intervals for rates and differences.
+//! * [`scenarios`]: every seed of a scenario under every allocator.
+//! * [`statistics`]: how sure a failure rate is, and a difference between two.
+//! * [`result`], [`wire`]: what came of it, as documents hold it.
 
 pub mod feed;
 pub mod lanes;
 mod outcomes;
-pub mod seeds;
+pub mod result;
+pub mod scenarios;
 pub mod statistics;
+pub mod wire;
 
 pub use feed::{Feed, Step};
 pub use lanes::{Lane, Replayed, Row, Stop, replay};
+pub use result::ScenarioResult;
+pub use scenarios::Studied;

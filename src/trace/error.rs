@@ -11,7 +11,7 @@ use std::io;
 /// It prints as one line, lower case, without a full stop:
 ///
 /// ```text
-/// traces/camera.trace.jsonl:4181: `free` of id 977, which is not live (freed at line 3902); was the trace cut at the start?
+/// traces/camera.trace.jsonl:4181: `free` of id 977, which is not live (freed at line 3902); is a `double_free` meant?
 /// ```
 #[derive(Debug)]
 pub struct Error(Box<Report>);
@@ -307,4 +307,47 @@ pub(crate) fn excerpt(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_near_that_differs_in_a_slip_or_two() {
+        let names = || ["t", "pages", "double_free"].into_iter();
+        assert_eq!(nearest("pagse", names()), "; did you mean `pages`?");
+        assert_eq!(
+            nearest("dobule_fre", names()),
+            "; did you mean `double_free`?"
+        );
+        let all = ", expected `t`, `pages` or `double_free`";
+        assert_eq!(nearest("double_fill", names()), all);
+        assert_eq!(nearest("x", names()), all);
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_visible() {
+        assert_eq!(excerpt("a\0b\u{feff}"), "a\\u{0}b\\u{feff}");
+        assert_eq!(excerpt(&"ä".repeat(40)), "ä".repeat(40));
+        assert_eq!(excerpt(&"ä".repeat(41)), "ä".repeat(40) + "…");
+    }
+
+    #[test]
+    fn a_message_begins_with_its_place() {
+        let error = || Error::from(Kind::Blank);
+        let text = "found a blank line, expected an object";
+        let (line, event) = (Place::Line(3), Place::Event(4));
+        assert_eq!(error().to_string(), text);
+        assert_eq!(error().at(line).to_string(), format!("line 3: {text}"));
+        assert_eq!(
+            error().at(line).in_file("a").to_string(),
+            format!("a:3: {text}")
+        );
+        assert_eq!(
+            error().in_file("a").at(event).to_string(),
+            format!("a: event 4: {text}")
+        );
+        assert_eq!(Error::from(Kind::Empty).at(line).in_file("a").place(), None);
+    }
 }

@@ -5,7 +5,7 @@ use crate::generate::random_trace;
 use crate::naive::bug::Bug;
 
 /// A mistake, an allocator in which it shows, and how long traces have to be for it.
-const CANARIES: [(Bug, &str, usize); 23] = [
+const CANARIES: [(Bug, &str, usize); 25] = [
     (Bug::ShortcutAboveMax32, "linux-7.2", 200),
     (Bug::BorderIs64Bit, "linux-7.2", 200),
     (Bug::BorderIs32Bit, "linux-7.2", 200),
@@ -28,6 +28,8 @@ const CANARIES: [(Bug, &str, usize); 23] = [
     (Bug::TimerOnFirstCpu, "linux-7.2", 200),
     (Bug::FullRingKeeps, "linux-7.2", 1200),
     (Bug::DeviceForgets, "linux-7.2", 200),
+    (Bug::LastOfEquals, "best-fit", 200),
+    (Bug::MapleFitsTightly, "maple-2026", 200),
     (Bug::NoMemForEver, "linux-7.2", 200),
 ];
 

@@ -97,10 +97,10 @@ impl Pair {
 
     fn check_structure(&self) {
         let nil = self.set.node(NIL);
-        let summaries = (nil.count_and_red, nil.used, nil.aligned_max, nil.any_max);
+        let summaries = (nil.count_and_red, nil.used, nil.maxima);
         assert_eq!(
             summaries,
-            (0, 0, Pages(0), Pages(0)),
+            (0, 0, Maxima::NONE),
             "the sentinel is black and empty"
         );
         assert_eq!((nil.left, nil.right), (NIL, NIL), "the sentinel is a leaf");
@@ -109,7 +109,9 @@ impl Pair {
         let mut index = 0;
         self.check_subtree(self.set.root, NIL, &mut index);
         assert_eq!(index, self.list.len(), "every range is in the tree");
-        let in_arena = 1 + self.list.len() + self.set.vacant.len();
+        let next = |&id: &NodeId| self.set.node(id).parent.some();
+        let vacant = std::iter::successors(self.set.vacant.some(), next);
+        let in_arena = 1 + self.list.len() + vacant.count();
         assert_eq!(
             self.set.nodes.len(),
             in_arena,
@@ -117,6 +119,12 @@ impl Pair {
         );
         assert_eq!(self.set.len(), self.list.len() as u64 - 1);
         assert_eq!(self.set.is_empty(), self.list.len() == 1);
+        let gaps = (0..self.list.len()).filter(|&at| self.gap_lo(at) < self.list[at].0);
+        assert_eq!(
+            self.set.gaps(),
+            gaps.count() as u64,
+            "gaps that are not empty"
+        );
     }
 
     /// Checks a subtree in order, from the list's range at `index` on, and leaves there the
@@ -153,12 +161,12 @@ impl Pair {
         let used = under
             .clone()
             .map(|at| self.list[at].1 - self.list[at].0 + 1);
-        assert_eq!(node.used, used.sum(), "the pages used under {id:?}");
+        assert_eq!(node.used, used.sum::<u64>(), "the pages used under {id:?}");
         let any = under.clone().map(|at| self.longest_fit(at, false)).max();
-        assert_eq!(Some(node.any_max.0), any, "the longest gap under {id:?}");
+        assert_eq!(Some(node.maxima.any.0), any, "the longest gap under {id:?}");
         let aligned = under.map(|at| self.longest_fit(at, true)).max();
         assert_eq!(
-            Some(node.aligned_max.0),
+            Some(node.maxima.aligned.0),
             aligned,
             "the largest aligned fit under {id:?}"
         );
@@ -168,13 +176,19 @@ impl Pair {
     /// Whether a request fits into the gap below the range at an index.
     fn fits(&self, index: usize, need: Need) -> bool {
         let (gap_lo, end) = (self.gap_lo(index), self.list[index].0);
-        let order = if need.aligned {
-            self.set.alignment.order_of(need.size)
-        } else {
-            0
-        };
-        let highest = end.checked_sub(need.size.0);
-        highest.is_some_and(|highest| highest >> order << order >= gap_lo)
+        self.place_in(gap_lo, end, need).is_some()
+    }
+
+    /// The highest place for a request in a gap.
+    fn place_in(&self, gap_lo: u64, end: u64, need: Need) -> Option<u64> {
+        let order = self
+            .set
+            .alignment
+            .order_of(need.size)
+            .filter(|_| need.aligned);
+        let order = order.unwrap_or(0);
+        let place = end.checked_sub(need.size.0)? >> order << order;
+        (place >= gap_lo).then_some(place)
     }
 
     /// The largest request that fits into the gap below the range at an index; of requests
@@ -245,7 +259,11 @@ impl Pair {
         let used = self.list[..below]
             .iter()
             .map(|&(lo, hi, _)| hi.min(pfn - 1) - lo + 1);
-        assert_eq!(self.set.used_below(at).0, used.sum(), "used below {pfn}");
+        assert_eq!(
+            self.set.used_below(at).0,
+            used.sum::<u64>(),
+            "used below {pfn}"
+        );
 
         let begin = if self.is_on_right_spine(reaching) {
             reaching
@@ -276,20 +294,42 @@ impl Pair {
         assert_eq!(found, expected, "{need:?} from {}", self.list[from].0);
     }
 
+    fn check_highest_place(&self, limit: u64, need: Need) {
+        let gaps = (0..self.list.len()).rev().map(|at| {
+            let end = self.list[at].0.min(limit);
+            (self.gap_lo(at), end)
+        });
+        let below = gaps.filter(|&(gap_lo, end)| gap_lo < end);
+        let mut places = below.filter_map(|(gap_lo, end)| self.place_in(gap_lo, end, need));
+        let highest = places.next().map(Pfn);
+        for low in [0, self.base, limit / 2, limit].map(Pfn) {
+            let place = self
+                .set
+                .highest_place(need.size, Pfn(limit), need.aligned, low);
+            let expected = highest.filter(|&place| place >= low);
+            assert_eq!(place, expected, "{need:?} from {low} to {limit:#x}");
+        }
+    }
+
     fn check_queries(&self) {
         self.check_neighbours();
         let edges = self.list.iter().flat_map(|&(lo, hi, _)| {
             let edges = [lo.checked_sub(1), Some(lo), Some(hi), hi.checked_add(1)];
             edges.into_iter().flatten()
         });
-        for pfn in edges.chain([0, self.base, u64::MAX - 1]) {
+        let limits: Vec<u64> = edges.chain([0, self.base, u64::MAX - 1]).collect();
+        for &pfn in &limits {
             self.check_queries_at(pfn);
         }
         let sizes = (1..=9).chain([15, 16, 17, 31, 32, 33, 64, SPAN, 1 << 40, 1 << 63]);
         for size in sizes.map(Pages) {
             for aligned in [false, true] {
+                let need = Need { size, aligned };
                 for from in 0..self.list.len() {
-                    self.check_first_fit(from, Need { size, aligned });
+                    self.check_first_fit(from, need);
+                }
+                for &limit in &limits {
+                    self.check_highest_place(limit, need);
                 }
             }
         }

@@ -203,6 +203,16 @@ mod tests {
     }
 
     #[test]
+    fn a_column_does_not_go_beyond_its_table() {
+        let mut bytes = written(&[0xf_ffff, 0xf_ffff_ffff_ffff].repeat(10));
+        let last = bytes.len() - 1;
+        for (index, is_within) in [(1, true), (2, false), (255, false)] {
+            bytes[last] = index;
+            assert_eq!(read(&bytes, 20).is_ok(), is_within, "index {index}");
+        }
+    }
+
+    #[test]
     fn a_table_may_have_256_values() {
         let values: Vec<_> = (0..1024_u64).map(|n| (n % 256) << 40).collect();
         let bytes = written(&values);

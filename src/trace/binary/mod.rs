@@ -1,8 +1,9 @@
-//! The compact form of a trace: the same header and events in some 3 bytes an event.
+//! The compact form of a trace: the same header and events in some 5 bytes an event.
 //!
-//! It says what the JSON lines say, no more and no less, and is read ten times as fast. It is
-//! for traces of many millions of events; where a person may want to look, JSON lines are the
-//! better choice. It is made to be compressed once more, by zstd above all.
+//! It says what the JSON lines say, no more and no less, and is read six times as fast (16 ns an
+//! event against 93). It is for traces of many millions of events; where a person may want to
+//! look, JSON lines are the better choice. It is made to be compressed once more, by zstd above
+//! all, to 1 to 3 bytes an event.
 //!
 //! # The format, version 1
 //!

@@ -303,6 +303,10 @@ fn what_a_forged_file_does_wrong_is_said() {
     assert_eq!(said(&|frames| drop(frames.remove(1))), moved);
     assert_eq!(said(&|frames| frames.swap(1, 2)), moved);
     assert_eq!(
+        said(&|frames| frames.insert(2, good[1].clone())),
+        "a.trace: event 1024: a block is missing or in another's place"
+    );
+    assert_eq!(
         said(&|frames| frames.insert(1, good[0].clone())),
         "a.trace: event 0: it has a second header"
     );
@@ -343,6 +347,20 @@ fn what_a_forged_file_does_wrong_is_said() {
     other_sum[MAGIC.len() + 5] ^= 1;
     let message = read(&other_sum).unwrap_err();
     assert!(message.ends_with("a checksum does not match"), "{message}");
+}
+
+#[test]
+fn a_block_names_no_more_devices_than_it_has_events() {
+    let said = |count: u16| {
+        let mut content = vec![0; 32];
+        put_varint(&mut content, count.into());
+        content.resize(content.len() + usize::from(count), 0);
+        let mut frames = frames(&Header::default(), &[]);
+        frames.insert(1, (FrameKind::Block, content));
+        read(&file(&frames)).unwrap_err()
+    };
+    assert!(said(1024).ends_with("a frame is too short for what it holds"));
+    assert!(said(1025).ends_with("a block has more names than events"));
 }
 
 #[test]

@@ -120,6 +120,10 @@ fn values_that_are_not_right_are_shown() {
             "`op` is \"explode\", expected `alloc`, `free`, `map`, `unmap`, `reserve`, \
              `free_pfn`, `cpu_dead`, `cpu_up`, `restore`, `nomem` or `double_free`",
         ),
+        (
+            r#"{"op":"double_freq","id":1}"#,
+            "`op` is \"double_freq\"; did you mean `double_free`?",
+        ),
         (r#"{"op":7}"#, "`op` is 7, expected a string"),
         (
             r#"{"op":"free","id":18446744073709551616}"#,

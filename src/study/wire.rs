@@ -12,7 +12,6 @@ use crate::replay::{Finding, Findings, Undone};
 
 /// The figures of one replay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(
     missing_docs,
     reason = "the fields are those of `Figures`, which says what they are"
@@ -22,6 +21,9 @@ pub struct WireFigures {
     pub allocs: u64,
     pub failures: u64,
     pub failure_rate: Option<f64>,
+    /// Of several runs together, or of one as if its requests were independent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_rate_ci95: Option<[f64; 2]>,
     pub spurious: u64,
     /// Of the failures; null where there are none.
     pub spurious_share: Option<f64>,
@@ -33,18 +35,19 @@ pub struct WireFigures {
     /// None where the design does not walk.
     pub steps: Option<WireSteps>,
     pub pages_live_mean: Option<f64>,
-    pub pages_live_max: u128,
+    /// Null beyond 64 bits.
+    pub pages_live_max: Option<u64>,
     pub ranges_max: u64,
-    pub held: WireHeld,
+    /// Of one run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<WireHeld>,
     pub caches: WireCaches,
     pub flush_queue: WireFlushQueue,
     pub findings: WireFindings,
-    pub undone: Option<WireUndone>,
 }
 
 /// Failures by cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "`Cause` says what they are")]
 pub struct WireCauses {
     pub shortcut: u64,
@@ -57,7 +60,6 @@ pub struct WireCauses {
 
 /// Steps of requests: their sum, and the nearest ranks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "`Steps` says what they are")]
 pub struct WireSteps {
     pub total: u64,
@@ -70,11 +72,11 @@ pub struct WireSteps {
 
 /// Ranges at the end by whoever holds them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "`Held` says what they are")]
 pub struct WireHeld {
     pub callers: u64,
-    pub caller_pages: u128,
+    /// Null beyond 64 bits.
+    pub caller_pages: Option<u64>,
     pub magazines: u64,
     pub depots: u64,
     pub flush_queues: u64,
@@ -83,7 +85,6 @@ pub struct WireHeld {
 
 /// What the caches did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "`Tally` says what they are")]
 pub struct WireCaches {
     pub hits: u64,
@@ -96,7 +97,6 @@ pub struct WireCaches {
 
 /// What the flush queues did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "`Tally` says what they are")]
 pub struct WireFlushQueue {
     pub flushes_full: u64,
@@ -107,7 +107,7 @@ pub struct WireFlushQueue {
 
 /// Findings by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "`Finding` says what they are")]
 pub struct WireFindings {
     pub total: u64,
@@ -122,7 +122,6 @@ pub struct WireFindings {
 
 /// Where the kernel would have been undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WireUndone {
     /// The event's number, from 0.
     pub event: u64,
@@ -139,6 +138,7 @@ impl WireFigures {
             allocs: figures.allocs,
             failures: figures.failures,
             failure_rate: quotient(figures.failures.into(), figures.allocs.into()),
+            failure_rate_ci95: None,
             spurious: figures.causes.spurious(),
             spurious_share: quotient(figures.causes.spurious().into(), figures.failures.into()),
             causes: WireCauses::of(&figures.causes),
@@ -148,67 +148,87 @@ impl WireFigures {
             retry_successes: tally.second_passes_that_found,
             steps: walks.then(|| WireSteps::of(&figures.steps)),
             pages_live_mean: figures.pages_live_mean.and_then(mean),
-            pages_live_max: figures.pages_live_max,
+            pages_live_max: u64::try_from(figures.pages_live_max).ok(),
             ranges_max: figures.ranges_max,
-            held: WireHeld::of(&figures.held),
+            held: Some(WireHeld::of(&figures.held)),
             caches: WireCaches::of(tally),
             flush_queue: WireFlushQueue::of(tally),
             findings: WireFindings::of(&figures.findings),
-            undone: figures.undone.map(WireUndone::of),
         }
     }
 }
 
 impl WireFigures {
-    /// Adds the counts of another replay and takes the larger of maxima. Rates, means and
-    /// percentiles are left as they were: they do not follow from those of the parts.
-    pub fn add(&mut self, other: &WireFigures) {
-        let WireFigures {
-            events,
+    /// The figures of several runs of one allocator: counts are added up, of extremes the
+    /// larger stays, and means count each run the same. `steps` are those of all runs, none
+    /// where the design does not walk.
+    pub fn pool(runs: &[&WireFigures], steps: Option<&Steps>) -> WireFigures {
+        let sum =
+            |figure: fn(&WireFigures) -> u64| runs.iter().map(|it| figure(it)).sum::<u64>();
+        let max = |figure: fn(&WireFigures) -> u64| runs.iter().map(|it| figure(it)).max();
+        let (allocs, failures) = (sum(|it| it.allocs), sum(|it| it.failures));
+        let spurious = sum(|it| it.spurious);
+        let means: Option<Vec<f64>> = runs.iter().map(|it| it.pages_live_mean).collect();
+        let pages_max: Option<Vec<u64>> = runs.iter().map(|it| it.pages_live_max).collect();
+        WireFigures {
+            events: sum(|it| it.events),
             allocs,
             failures,
+            failure_rate: quotient(failures.into(), allocs.into()),
+            failure_rate_ci95: None,
             spurious,
-            ..
-        } = other;
-        self.events += events;
-        self.allocs += allocs;
-        self.failures += failures;
-        self.spurious += spurious;
-        self.causes.add(&other.causes);
-        self.frees_of_failed += other.frees_of_failed;
-        self.searches += other.searches;
-        self.retries += other.retries;
-        self.retry_successes += other.retry_successes;
-        self.pages_live_max = self.pages_live_max.max(other.pages_live_max);
-        self.ranges_max = self.ranges_max.max(other.ranges_max);
-        self.held.add(&other.held);
-        self.caches.add(&other.caches);
-        self.flush_queue.add(&other.flush_queue);
-        self.findings.add(&other.findings);
-        if self.undone.is_none() {
-            self.undone.clone_from(&other.undone);
+            spurious_share: quotient(spurious.into(), failures.into()),
+            causes: WireCauses {
+                shortcut: sum(|it| it.causes.shortcut),
+                missed: sum(|it| it.causes.missed),
+                cached: sum(|it| it.causes.cached),
+                fragmented: sum(|it| it.causes.fragmented),
+                exhausted: sum(|it| it.causes.exhausted),
+                nomem: sum(|it| it.causes.nomem),
+            },
+            frees_of_failed: sum(|it| it.frees_of_failed),
+            searches: sum(|it| it.searches),
+            retries: sum(|it| it.retries),
+            retry_successes: sum(|it| it.retry_successes),
+            steps: steps.map(WireSteps::of),
+            pages_live_mean: means.and_then(|means| average(&means)),
+            pages_live_max: pages_max.and_then(|pages| pages.into_iter().max()),
+            ranges_max: max(|it| it.ranges_max).unwrap_or(0),
+            held: None,
+            caches: WireCaches {
+                hits: sum(|it| it.caches.hits),
+                misses: sum(|it| it.caches.misses),
+                refills: sum(|it| it.caches.refills),
+                magazines_returned: sum(|it| it.caches.magazines_returned),
+                flushes: sum(|it| it.caches.flushes),
+                flushes_that_helped: sum(|it| it.caches.flushes_that_helped),
+            },
+            flush_queue: WireFlushQueue {
+                flushes_full: sum(|it| it.flush_queue.flushes_full),
+                flushes_by_timer: sum(|it| it.flush_queue.flushes_by_timer),
+                longest_wait_ns: max(|it| it.flush_queue.longest_wait_ns).unwrap_or(0),
+                fullest: max(|it| it.flush_queue.fullest).unwrap_or(0),
+            },
+            findings: WireFindings {
+                total: sum(|it| it.findings.total),
+                overlap: sum(|it| it.findings.overlap),
+                aliased: sum(|it| it.findings.aliased),
+                below_start: sum(|it| it.findings.below_start),
+                above_limit: sum(|it| it.findings.above_limit),
+                misaligned: sum(|it| it.findings.misaligned),
+                use_after_free: sum(|it| it.findings.use_after_free),
+                endless_search: sum(|it| it.findings.endless_search),
+            },
         }
     }
 }
 
-impl WireCauses {
-    fn add(&mut self, other: &WireCauses) {
-        let WireCauses {
-            shortcut,
-            missed,
-            cached,
-            fragmented,
-            exhausted,
-            nomem,
-        } = other;
-        self.shortcut += shortcut;
-        self.missed += missed;
-        self.cached += cached;
-        self.fragmented += fragmented;
-        self.exhausted += exhausted;
-        self.nomem += nomem;
-    }
+#[expect(clippy::cast_precision_loss, reason = "the number of runs is small")]
+fn average(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
 
+impl WireCauses {
     /// Failures by cause.
     pub fn of(causes: &Causes) -> WireCauses {
         WireCauses {
@@ -237,27 +257,10 @@ impl WireSteps {
 }
 
 impl WireHeld {
-    fn add(&mut self, other: &WireHeld) {
-        let WireHeld {
-            callers,
-            caller_pages,
-            magazines,
-            depots,
-            flush_queues,
-            tree,
-        } = other;
-        self.callers += callers;
-        self.caller_pages += caller_pages;
-        self.magazines += magazines;
-        self.depots += depots;
-        self.flush_queues += flush_queues;
-        self.tree += tree;
-    }
-
     fn of(held: &Held) -> WireHeld {
         WireHeld {
             callers: held.by_callers,
-            caller_pages: held.pages_by_callers,
+            caller_pages: u64::try_from(held.pages_by_callers).ok(),
             magazines: held.in_magazines,
             depots: held.in_depots,
             flush_queues: held.in_flush_queues,
@@ -267,22 +270,6 @@ impl WireHeld {
 }
 
 impl WireCaches {
-    fn add(&mut self, other: &WireCaches) {
-        let WireCaches {
-            hits,
-            misses,
-            refills,
-            magazines_returned,
-            ..
-        } = other;
-        self.hits += hits;
-        self.misses += misses;
-        self.refills += refills;
-        self.magazines_returned += magazines_returned;
-        self.flushes += other.flushes;
-        self.flushes_that_helped += other.flushes_that_helped;
-    }
-
     fn of(tally: &Tally) -> WireCaches {
         WireCaches {
             hits: tally.cache_hits,
@@ -296,13 +283,6 @@ impl WireCaches {
 }
 
 impl WireFlushQueue {
-    fn add(&mut self, other: &WireFlushQueue) {
-        self.flushes_full += other.flushes_full;
-        self.flushes_by_timer += other.flushes_by_timer;
-        self.longest_wait_ns = self.longest_wait_ns.max(other.longest_wait_ns);
-        self.fullest = self.fullest.max(other.fullest);
-    }
-
     fn of(tally: &Tally) -> WireFlushQueue {
         WireFlushQueue {
             flushes_full: tally.queue_flushes_full,
@@ -314,25 +294,6 @@ impl WireFlushQueue {
 }
 
 impl WireFindings {
-    fn add(&mut self, other: &WireFindings) {
-        let WireFindings {
-            total,
-            overlap,
-            aliased,
-            below_start,
-            above_limit,
-            ..
-        } = other;
-        self.total += total;
-        self.overlap += overlap;
-        self.aliased += aliased;
-        self.below_start += below_start;
-        self.above_limit += above_limit;
-        self.misaligned += other.misaligned;
-        self.use_after_free += other.use_after_free;
-        self.endless_search += other.endless_search;
-    }
-
     /// Findings by kind.
     pub fn of(findings: &Findings) -> WireFindings {
         WireFindings {
@@ -349,7 +310,8 @@ impl WireFindings {
 }
 
 impl WireUndone {
-    fn of(undone: Undone) -> WireUndone {
+    /// Where a replay ended.
+    pub fn of(undone: Undone) -> WireUndone {
         WireUndone {
             event: undone.event,
             finding: undone.finding.name().to_owned(),
