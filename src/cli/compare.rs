@@ -22,7 +22,7 @@ The default policy forbids more failures, more spurious failures, more findings,
 p99.9 of steps. The rules of a policy file come after these.
 
 Example, which runs in the repository: has the newest release got worse than 5.18?
-  iovasim run scenarios/founding-state.json -o result.json --format json
+  iovasim run scenarios/founding-stress.json -o result.json
   iovasim compare result.json --allocators new,old")]
 pub(crate) struct Args {
     /// The result to compare with
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let new = new_name.as_deref().zip(new.as_deref());
     let new = new.map_or(base, |(file, results)| Side { file, results });
     let comparison = compare::compare(base, new, &which, &policy).map_err(Failure::bad)?;
-    let page = terminal.page_of(args.output.as_deref());
+    let page = terminal.page(args.output.as_deref());
     files::write_text(args.output.as_deref(), &set(&comparison, args.format, page))?;
     Ok(verdict(&comparison))
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use iovasim::report::result::ScenarioResult;
-use iovasim::report::result::merge::{self, Part};
+use iovasim::report;
+use iovasim::study::shards::{self, Part};
 
 use super::files;
 use super::results;
@@ -38,8 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
         })
     });
     let parts: Vec<Part> = parts.collect::<Result<_, Failure>>()?;
-    let merged = merge::merge(&parts).map_err(Failure::bad)?;
-    let text: String = merged.iter().map(ScenarioResult::to_json).collect();
-    files::write_text(args.output.as_deref(), &text)?;
+    let merged = shards::merge(&parts).map_err(Failure::bad)?;
+    files::write_text(args.output.as_deref(), &report::json::results(&merged))?;
     Ok(Verdict::Done)
 }

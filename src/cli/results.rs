@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use iovasim::report::compare::policy::Policy;
-use iovasim::report::result::{ScenarioResult, read};
+use iovasim::study::{ScenarioResult, stored};
 
 use super::files;
 use super::status::Failure;
@@ -15,7 +15,7 @@ const SIZE_MAX: u64 = 1 << 30;
 /// Reads the results of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<ScenarioResult>, Failure> {
     let text = text(path)?;
-    read::results(&files::input_name(path), &text).map_err(Failure::bad)
+    stored::results(&files::input_name(path), &text).map_err(Failure::bad)
 }
 
 /// Reads a policy; the default where there is no file.

@@ -5,6 +5,9 @@
 
 use std::fmt::Write;
 
+use crate::scenario::{Condition, Expectation};
+use crate::study::ScenarioResult;
+
 /// Checks that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suite {
@@ -26,6 +29,32 @@ pub struct Case {
 }
 
 impl Suite {
+    /// What came of the expectations of a scenario, a test case each.
+    pub fn of<'a>(
+        result: &ScenarioResult,
+        expectations: impl Iterator<Item = &'a Expectation>,
+    ) -> Suite {
+        let measured = |allocator: &str, figure| result.measured(allocator, figure);
+        let cases = expectations.map(|expectation| {
+            let misses = expectation.check(measured).err();
+            let misses = misses.map(|misses| {
+                let misses: Vec<String> = misses.iter().map(ToString::to_string).collect();
+                misses.join("; ")
+            });
+            let conditions = expectation.conditions().iter();
+            let conditions: Vec<String> = conditions.map(in_words).collect();
+            Case {
+                class: format!("{}.{}", result.scenario, expectation.allocator()),
+                name: format!("{} {}", expectation.figure(), conditions.join(", ")),
+                failure: misses,
+            }
+        });
+        Suite {
+            name: result.scenario.clone(),
+            cases: cases.collect(),
+        }
+    }
+
     fn failures(&self) -> usize {
         self.cases.iter().filter(|it| it.failure.is_some()).count()
     }
@@ -70,6 +99,18 @@ fn push_case(text: &mut String, case: &Case) {
                  </testcase>"
             );
         }
+    }
+}
+
+/// What a figure is held to.
+fn in_words(condition: &Condition) -> String {
+    match condition {
+        Condition::AtLeast(min) => format!("at least {min}"),
+        Condition::AtMost(max) => format!("at most {max}"),
+        Condition::Equals(value) => format!("exactly {value}"),
+        Condition::Above { other, .. } => format!("above {other}"),
+        Condition::Below { other, .. } => format!("below {other}"),
+        Condition::SameAs(other) => format!("same as {other}"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use crate::report::wire::WireFigures;
+use crate::study::wire::WireFigures;
 
 /// A figure of a row.
 #[derive(Debug, PartialEq, Eq)]
@@ -158,11 +158,14 @@ pub const FIGURES: [Figure; 50] = [
         "findings.endless-search",
         "searches without end under the lock",
     ),
-    lower("undone", "seeds in which the kernel would have been undone"),
+    lower(
+        "runs_undone",
+        "seeds in which the kernel would have been undone",
+    ),
 ];
 
-/// Whether a replay came to an end before its requests did, which is no number in a row.
-pub(super) const UNDONE: &str = "undone";
+/// How many seeds ended before their requests did, which of a seed is 1 or 0.
+pub(super) const UNDONE: &str = "runs_undone";
 
 /// The figure of a path.
 pub fn find(path: &str) -> Option<&'static Figure> {
@@ -179,15 +182,11 @@ impl Values {
         Values(document.expect("figures are numbers with names"))
     }
 
-    /// The figure; none where it is unknown. `undone` is 1 or 0.
+    /// The figure; none where it is unknown.
     pub(super) fn get(&self, figure: &Figure) -> Option<Number> {
         let mut parts = figure.path.split('.');
         let found = parts.try_fold(&self.0, |value, name| value.get(name))?;
-        match found {
-            Value::Number(number) => Some(number.clone()),
-            found if figure.path == UNDONE => Some(u64::from(!found.is_null()).into()),
-            _ => None,
-        }
+        found.as_number().cloned()
     }
 }
 
@@ -211,8 +210,8 @@ mod tests {
     #[test]
     fn every_figure_of_a_row_is_compared() {
         let result = testing::result("a", &[("old", &[5])]);
-        let row = serde_json::to_value(&result.by_seed[0].figures).expect("a document");
-        let mut found = Vec::new();
+        let row = serde_json::to_value(&result.runs[0].figures).expect("a document");
+        let mut found = vec![UNDONE.to_owned()];
         leaves(&row, "", &mut found);
         found.sort();
         let mut compared: Vec<_> = FIGURES.iter().map(|it| it.path.to_owned()).collect();

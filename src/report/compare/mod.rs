@@ -25,7 +25,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Number;
 
-use super::result::{Row, ScenarioResult, SeedRow};
+use crate::study::result::{Row, Run, ScenarioResult};
 use crate::study::statistics;
 use figure::{Better, FIGURES, Figure, UNDONE, Values};
 use policy::{Policy, Rule};
@@ -359,8 +359,8 @@ impl Pair {
         policy: &Policy,
     ) -> Pair {
         let seeds = |result: &ScenarioResult, name: &str| {
-            let rows = result.by_seed.iter().filter(|it| it.allocator == name);
-            rows.cloned().collect::<Vec<SeedRow>>()
+            let rows = result.runs.iter().filter(|it| it.allocator == name);
+            rows.cloned().collect::<Vec<Run>>()
         };
         let ours = seeds(before, &row.allocator);
         let mut theirs = seeds(after, &other.allocator);
@@ -382,11 +382,9 @@ impl Pair {
                 rows.change(figure, rule.map(|(_, rule)| *rule), same_name)
             })
             .collect();
-        let alike = row.steps_histogram == other.steps_histogram
-            && ours
-                .iter()
-                .map(|it| &it.figures)
-                .eq(theirs.iter().map(|it| &it.figures));
+        let alike = ours.iter().zip(&theirs).all(|(ours, theirs)| {
+            ours.step_counts == theirs.step_counts && ours.undone == theirs.undone
+        });
         Pair {
             scenario: before.scenario.clone(),
             base: row.allocator.clone(),
@@ -413,18 +411,26 @@ impl Pair {
 struct Rows {
     totals: [Values; 2],
     undone: [u64; 2],
-    seeds: Vec<(u64, [Values; 2])>,
+    seeds: Vec<Seed>,
+}
+
+/// The runs of a seed.
+struct Seed {
+    seed: u64,
+    values: [Values; 2],
+    undone: [u64; 2],
 }
 
 impl Rows {
-    fn of(row: &Row, ours: &[SeedRow], other: &Row, theirs: &[SeedRow]) -> Rows {
-        let undone = |rows: &[SeedRow]| {
-            let undone = rows.iter().filter(|it| it.figures.undone.is_some());
+    fn of(row: &Row, ours: &[Run], other: &Row, theirs: &[Run]) -> Rows {
+        let undone = |rows: &[Run]| {
+            let undone = rows.iter().filter(|it| it.undone.is_some());
             undone.count() as u64
         };
-        let both = |ours: &SeedRow, theirs: &SeedRow| {
-            let values = [ours, theirs].map(|it| Values::of(&it.figures));
-            (ours.seed, values)
+        let both = |ours: &Run, theirs: &Run| Seed {
+            seed: ours.seed,
+            values: [ours, theirs].map(|it| Values::of(&it.figures)),
+            undone: [ours, theirs].map(|it| u64::from(it.undone.is_some())),
         };
         let seeds = ours.iter().zip(theirs);
         Rows {
@@ -444,9 +450,12 @@ impl Rows {
             UNDONE => self.undone.map(|count| Some(count.into())),
             _ => [0, 1].map(|side| self.totals[side].get(figure)),
         };
-        let get = |(seed, values): &(u64, [Values; 2])| {
-            let [before, after] = [0, 1].map(|side| values[side].get(figure));
-            (*seed, before, after)
+        let get = |it: &Seed| {
+            let [before, after] = match figure.path {
+                UNDONE => it.undone.map(|undone| Some(undone.into())),
+                _ => [0, 1].map(|side| it.values[side].get(figure)),
+            };
+            (it.seed, before, after)
         };
         let seeds: Vec<_> = self.seeds.iter().map(get).collect();
         if before == after && seeds.iter().all(|(_, before, after)| before == after) {
@@ -518,7 +527,7 @@ impl Paired {
     /// The differences of the seeds; none of no seeds.
     fn of(seeds: Vec<Most>) -> Option<Paired> {
         let rises: Vec<f64> = seeds.iter().map(|it| rise(&it.before, &it.after)).collect();
-        let estimate = statistics::estimate(&rises)?;
+        let (mean, ci95) = statistics::mean(&rises)?;
         let up = rises.iter().filter(|&&rise| rise > 0.0).count();
         let down = rises.iter().filter(|&&rise| rise < 0.0).count();
         let mut most: Option<(f64, Most)> = None;
@@ -531,8 +540,8 @@ impl Paired {
             }
         }
         Some(Paired {
-            mean: estimate.mean,
-            ci95: estimate.interval,
+            mean,
+            ci95,
             seeds_up: up as u64,
             seeds_down: down as u64,
             most: most?.1,
@@ -673,7 +682,7 @@ mod tests {
         );
         let mut shard = base.clone();
         let (allocators, seeds) = (vec!["old".to_owned()], vec![1, 2]);
-        shard.shard = Some(crate::report::result::Shard {
+        shard.shard = Some(crate::study::result::Shard {
             index: 2,
             of: 7,
             allocators,

@@ -12,8 +12,8 @@ use serde_json::Number;
 
 use super::figure::{self, FIGURES, Figure};
 use super::{real, rise};
-use crate::report::result::ScenarioResult;
 use crate::scenario::error::{Error, Here};
+use crate::study::ScenarioResult;
 use crate::words::nearest;
 
 /// The version of the format that this program reads.
@@ -24,7 +24,7 @@ const DEFAULT: [&str; 5] = [
     "failures",
     "spurious",
     "findings.total",
-    "undone",
+    "runs_undone",
     "steps.p999",
 ];
 
@@ -55,7 +55,7 @@ enum Allowed {
 }
 
 /// A policy of `iovasim compare`: which figures may change by how much. Its rules come after
-/// the default ones, which forbid `failures`, `spurious`, `findings.total`, `undone` and
+/// the default ones, which forbid `failures`, `spurious`, `findings.total`, `runs_undone` and
 /// `steps.p999` to rise; the last rule about a figure decides.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Policy")]

@@ -3,46 +3,41 @@
 use super::policy::Policy;
 use super::{Comparison, Side, Which, compare};
 use crate::measure::{Figures, Summary};
-use crate::replay::Replay;
-use crate::report::result::{ScenarioResult, SeedRow, TraceOfSeed, aggregate};
-use crate::report::wire::WireFigures;
+use crate::study::ScenarioResult;
+use crate::study::result::{Run, WireSeed};
+use crate::study::wire::WireFigures;
+use crate::trace::event::Header;
 
 /// A result of a scenario in which each allocator fails so often in each of its seeds, from 1.
 pub(super) fn result(scenario: &str, allocators: &[(&str, &[u64])]) -> ScenarioResult {
-    let mut by_seed = Vec::new();
+    let mut runs = Vec::new();
     for (name, failures) in allocators {
         for (seed, &failures) in (1..).zip(*failures) {
-            by_seed.push(SeedRow {
+            runs.push(Run {
                 allocator: (*name).to_owned(),
                 seed,
                 figures: figures(failures),
+                undone: None,
+                step_counts: None,
             });
         }
     }
     let seeds = allocators
         .first()
         .map_or(0, |(_, failures)| failures.len() as u64);
-    let trace = |seed| TraceOfSeed {
+    let trace = |seed| WireSeed {
         seed,
         hash: format!("hash-{seed}"),
+        events: 0,
     };
-    ScenarioResult {
-        iovasim: "result".to_owned(),
-        version: 1,
-        program: "0.1.0".to_owned(),
-        scenario: scenario.to_owned(),
-        shows: "something".to_owned(),
-        shard: None,
-        traces: (1..=seeds).map(trace).collect(),
-        rows: aggregate::rows(&by_seed, &vec![None; allocators.len()]),
-        by_seed,
-    }
+    let traces = (1..=seeds).map(trace).collect();
+    ScenarioResult::new(scenario, "something", &Header::default(), traces, runs)
 }
 
 fn figures(failures: u64) -> WireFigures {
-    let replay: Replay = crate::measure::testing::fresh("old");
+    let replay = crate::measure::testing::fresh("old");
     let nothing: Figures = Summary::default().finish(&replay, None);
-    let mut figures = WireFigures::of(&nothing, false);
+    let mut figures = WireFigures::of(&nothing, true);
     figures.failures = failures;
     figures
 }

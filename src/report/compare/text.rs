@@ -9,7 +9,7 @@ pub fn page(comparison: &Comparison, page: Page) -> String {
     let mut blocks = vec![verdict(comparison, page)];
     let vanished = comparison.vanished.iter().map(|it| {
         let sentence = format!("forbidden: {}", words::vanished(it));
-        page.red(&page.paragraph(&sentence))
+        page.warning(&sentence)
     });
     blocks.push(vanished.collect());
     let differ = comparison.pairs.iter().filter(|it| !it.is_equal());
@@ -35,23 +35,23 @@ fn verdict(comparison: &Comparison, page: Page) -> String {
     } else {
         format!("{} against {}", comparison.new, comparison.base)
     };
-    let line = page.paragraph(&words::verdict(comparison));
+    let verdict = words::verdict(comparison);
     let line = if comparison.passes() {
-        page.bold(&line)
+        page.heading(&verdict)
     } else {
-        page.bold(&page.red(&line))
+        page.warning(&verdict)
     };
     line + &page.paragraph(&sides)
 }
 
 fn pair(pair: &Pair, page: Page) -> String {
-    let mut text = page.bold(&page.paragraph(&words::heading(pair)));
+    let mut text = page.heading(&words::heading(pair));
     for sentence in words::explained(pair) {
         text += &page.paragraph(&sentence);
     }
     for change in pair.forbidden() {
         let sentence = format!("forbidden: {}", words::forbidden(pair, change));
-        text += &page.red(&page.paragraph(&sentence));
+        text += &page.warning(&sentence);
     }
     if let Some(sentence) = words::otherwise(pair) {
         return text + &page.paragraph(sentence);
