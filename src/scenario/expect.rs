@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::error::{Error, Here};
 
-/// The figures of a result's row that can be held to something. Counts are of all seeds
-/// together, `held` and `live_pages_mean` averages of the seeds; what is held is looked at when
-/// a run has ended.
+/// The figures of a result's row that can be held to something, by their paths there. Counts
+/// are of all seeds together, `held` and `live_pages_mean` averages of the seeds; what is held
+/// is looked at when a run has ended. `retries` are second passes of a search.
 pub const FIGURES: [&str; 45] = [
     "allocs",
     "failures",
@@ -25,19 +25,20 @@ pub const FIGURES: [&str; 45] = [
     "searches",
     "retries",
     "retry_successes",
+    "steps.total",
     "steps.mean",
     "steps.p50",
     "steps.p99",
     "steps.p999",
     "steps.max",
-    "pages_live_mean",
-    "pages_live_max",
+    "live_pages_mean",
+    "live_pages_max",
     "ranges_max",
-    "held.callers",
-    "held.magazines",
-    "held.depots",
-    "held.flush_queues",
-    "held.tree",
+    "held.by_callers",
+    "held.in_magazines",
+    "held.in_depots",
+    "held.in_flush_queues",
+    "held.in_tree",
     "caches.hits",
     "caches.misses",
     "caches.refills",
@@ -46,7 +47,6 @@ pub const FIGURES: [&str; 45] = [
     "caches.flushes_that_helped",
     "flush_queue.flushes_full",
     "flush_queue.flushes_by_timer",
-    "flush_queue.longest_wait_ns",
     "flush_queue.fullest",
     "findings.total",
     "findings.overlap",

@@ -207,26 +207,13 @@ impl ScenarioResult {
         self.rows.iter().find(|row| row.allocator == allocator)
     }
 
-    /// A figure of an allocator's row by its path, such as `causes.shortcut`; what is known of
-    /// single runs alone, such as `held.callers`, as its mean over them.
+    /// A figure of an allocator's row by its path, such as `causes.shortcut`.
     pub fn measured(&self, allocator: &str, figure: &str) -> Option<Measured> {
-        let row = self.row(allocator)?;
-        let row = serde_json::to_value(row).ok()?;
-        if let Some(value) = at(&row, figure).and_then(Value::as_f64) {
-            let interval = at(&row, &format!("{figure}_ci95")).cloned();
-            let interval = interval.and_then(|interval| serde_json::from_value(interval).ok());
-            return Some(Measured { value, interval });
-        }
-        let runs = self.runs.iter().filter(|run| run.allocator == allocator);
-        let values: Option<Vec<f64>> = runs
-            .map(|run| at(&serde_json::to_value(run).ok()?, figure)?.as_f64())
-            .collect();
-        let values = values.filter(|values| !values.is_empty())?;
-        let count = u32::try_from(values.len()).ok()?;
-        let value = values.iter().sum::<f64>() / f64::from(count);
+        let row = serde_json::to_value(self.row(allocator)?).ok()?;
+        let interval = at(&row, &format!("{figure}_ci95")).cloned();
         Some(Measured {
-            value,
-            interval: None,
+            value: at(&row, figure)?.as_f64()?,
+            interval: interval.and_then(|interval| serde_json::from_value(interval).ok()),
         })
     }
 
