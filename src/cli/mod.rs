@@ -1,18 +1,21 @@
 //! The command line: one file a subcommand. Only here is anything printed, opened or timed.
 //!
-//! Exit status: 0 done; 1 an expectation failed or `--check` found a difference; 2 bad usage
+//! Exit status: 0 done; 1 a gate or an expectation failed, or `--check` found a difference; 2 bad usage
 //! or bad input, said in one line on standard error.
 
 mod allocators;
 mod common;
+mod compare;
 mod convert;
 mod files;
 mod generate;
 mod import;
 mod interrupt;
+mod merge;
 mod progress;
 mod record;
 mod replay;
+mod results;
 mod run;
 mod scenario;
 mod status;
@@ -43,6 +46,8 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Replay(replay::Args),
+    Compare(compare::Args),
+    Merge(merge::Args),
     Generate(generate::Args),
     Import(import::Args),
     Convert(convert::Args),
@@ -58,6 +63,8 @@ pub(crate) fn main() -> ExitCode {
     let verdict = match cli.command {
         Command::Run(args) => run::run(&args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
+        Command::Compare(args) => compare::run(&args, terminal),
+        Command::Merge(args) => merge::run(&args),
         Command::Generate(args) => generate::run(&args, terminal),
         Command::Import(args) => import::run(&args, terminal),
         Command::Convert(args) => convert::run(&args, terminal),

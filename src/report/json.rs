@@ -28,12 +28,10 @@ pub fn text(subjects: &[Subject<'_>]) -> String {
     super::document(&document)
 }
 
-/// The results of scenarios: one as it is, several as a list.
-pub fn results(results: &[&ScenarioResult]) -> String {
-    match results {
-        [only] => super::document(only),
-        several => super::document(&several),
-    }
+/// The results of scenarios, one document after the other, with a row a line.
+pub fn results<'a>(results: impl IntoIterator<Item = &'a ScenarioResult>) -> String {
+    let documents = results.into_iter().map(super::set::document);
+    documents.collect()
 }
 
 #[derive(Serialize)]

@@ -5,13 +5,17 @@
 //! * [`scenarios`]: every seed of a scenario under every allocator.
 //! * [`statistics`]: how sure a failure rate is, and a difference between two.
 //! * [`result`], [`wire`]: what came of it, as documents hold it.
+//! * [`stored`]: reading such documents.
+//! * [`shards`]: parts of a run put together.
 
 pub mod feed;
 pub mod lanes;
 mod outcomes;
 pub mod result;
 pub mod scenarios;
+pub mod shards;
 pub mod statistics;
+pub mod stored;
 pub mod wire;
 
 pub use feed::{Feed, Step};

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::statistics::{self, Sample};
 use super::wire::{WireFigures, WireUndone};
@@ -27,6 +28,9 @@ pub struct ScenarioResult {
     pub version: u64,
     /// The version of the program that made it.
     pub program: String,
+    /// Which part of the work this is; left out where it is all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// The scenario's name.
     pub scenario: String,
     /// What the scenario shows.
@@ -39,6 +43,21 @@ pub struct ScenarioResult {
     pub rows: Vec<Row>,
     /// An allocator and a seed each: allocators in order, seeds in order.
     pub runs: Vec<Run>,
+}
+
+/// A part of a run: every `of`-th unit of scenario, seed and allocator. Its document has only
+/// what it ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shard {
+    /// Which, from 1.
+    pub index: u64,
+    /// Of how many.
+    pub of: u64,
+    /// The allocators of the whole run.
+    pub allocators: Vec<String>,
+    /// The seeds of the whole run.
+    pub seeds: Vec<u64>,
 }
 
 /// Says that a document is a result.
@@ -142,10 +161,22 @@ impl TryFrom<String> for StepCounts {
                     "step counts: found `{entry}`, expected `steps:requests`"
                 ));
             };
+            if !can_add(&steps, taken, requests) {
+                return Err(format!(
+                    "step counts: `{entry}` makes the sum of all steps more than 64 bits"
+                ));
+            }
             steps.add_many(taken, requests);
         }
         Ok(StepCounts(steps))
     }
+}
+
+/// Whether so many requests more, of so many steps each, can be counted.
+fn can_add(all: &Steps, steps: u64, requests: u64) -> bool {
+    let total = steps.checked_mul(requests);
+    let total = total.and_then(|it| it.checked_add(all.total()));
+    total.is_some() && all.requests().checked_add(requests).is_some()
 }
 
 impl ScenarioResult {
@@ -161,6 +192,7 @@ impl ScenarioResult {
             iovasim: ResultTag::Result,
             version: VERSION,
             program: env!("CARGO_PKG_VERSION").to_owned(),
+            shard: None,
             scenario: scenario.to_owned(),
             shows: shows.to_owned(),
             domain: WireDomain::of(header),
@@ -170,17 +202,17 @@ impl ScenarioResult {
         }
     }
 
+    /// The row of an allocator.
+    pub fn row(&self, allocator: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.allocator == allocator)
+    }
+
     /// A figure of an allocator's row by its path, such as `causes.shortcut`.
     pub fn measured(&self, allocator: &str, figure: &str) -> Option<Measured> {
-        let row = self.rows.iter().find(|row| row.allocator == allocator)?;
-        let row = serde_json::to_value(row).ok()?;
-        let at = |path: &str| {
-            let mut steps = path.split('.');
-            steps.try_fold(&row, |value, step| value.get(step)).cloned()
-        };
-        let interval = at(&format!("{figure}_ci95"));
+        let row = serde_json::to_value(self.row(allocator)?).ok()?;
+        let interval = at(&row, &format!("{figure}_ci95")).cloned();
         Some(Measured {
-            value: at(figure)?.as_f64()?,
+            value: at(&row, figure)?.as_f64()?,
             interval: interval.and_then(|interval| serde_json::from_value(interval).ok()),
         })
     }
@@ -226,8 +258,14 @@ impl WireDomain {
     }
 }
 
+/// What a document has at a path of names with dots between them.
+fn at<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.')
+        .try_fold(document, |value, name| value.get(name))
+}
+
 /// A row for each allocator, in the order in which their first runs stand.
-fn rows(runs: &[Run]) -> Vec<Row> {
+pub(super) fn rows(runs: &[Run]) -> Vec<Row> {
     let mut order = Vec::new();
     let mut of_allocator: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
     for run in runs {

@@ -11,11 +11,29 @@ use std::thread;
 
 use super::feed::Feed;
 use super::lanes::{self, Lane, Replayed, Stop};
-use super::result::{Run, ScenarioResult, StepCounts, WireSeed};
+use super::result::{Run, ScenarioResult, Shard, StepCounts, WireSeed};
 use super::wire::{WireFigures, WireUndone};
 use crate::measure::Difference;
+use crate::model::Allocator;
 use crate::scenario::Scenario;
 use crate::trace::{Error, Place};
+
+/// A part of the work: every `of`-th unit of scenario, seed and allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    index: u64,
+    of: u64,
+}
+
+impl Part {
+    /// All of the work.
+    pub const WHOLE: Part = Part { index: 1, of: 1 };
+
+    /// Part `index`, from 1, of `of`; none if there is no such part.
+    pub fn new(index: u64, of: u64) -> Option<Part> {
+        (1..=of).contains(&index).then_some(Part { index, of })
+    }
+}
 
 /// What came of a scenario.
 #[derive(Debug)]
@@ -27,6 +45,13 @@ pub struct Studied {
     pub differences: Vec<Difference>,
 }
 
+/// A scenario with one of its seeds, and the allocators whose turn it is.
+struct Task<'a> {
+    scenario: &'a Scenario,
+    seed: u64,
+    allocators: Vec<Allocator>,
+}
+
 /// What came of one seed.
 struct Unit {
     seed: u64,
@@ -34,38 +59,64 @@ struct Unit {
     replayed: Replayed,
 }
 
-/// Runs scenarios on up to `jobs` threads. `done` is told whenever one more of the units is.
+/// Runs a part of the scenarios on up to `jobs` threads. `done` is told whenever one more of
+/// the [`units`] is.
 ///
 /// # Errors
 ///
 /// If a scenario makes requests that make no sense.
 pub fn run(
     scenarios: &[Scenario],
+    part: Part,
     jobs: NonZeroUsize,
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<Studied>, Error> {
-    let units: Vec<(&Scenario, u64)> = scenarios
-        .iter()
-        .flat_map(|scenario| scenario.seeds.iter().map(move |&seed| (scenario, seed)))
-        .collect();
-    let threads_each = NonZeroUsize::new(jobs.get() / units.len().max(1));
-    let results = in_parallel(&units, jobs, |&(scenario, seed)| {
-        let unit = run_unit(scenario, seed, threads_each.unwrap_or(NonZeroUsize::MIN));
+    let tasks = tasks(scenarios, part);
+    let threads_each = NonZeroUsize::new(jobs.get() / tasks.len().max(1));
+    let results = in_parallel(&tasks, jobs, |task| {
+        let unit = run_unit(task, threads_each.unwrap_or(NonZeroUsize::MIN));
         done();
         unit
     });
-    let mut results = results.into_iter();
+    let mut results = tasks.iter().zip(results).peekable();
     let studied = scenarios.iter().map(|scenario| {
-        let units: Result<Vec<Unit>, Error> =
-            results.by_ref().take(scenario.seeds.len()).collect();
-        Ok(put_together(scenario, &units?))
+        let mut units = Vec::new();
+        while let Some((_, unit)) =
+            results.next_if(|(task, _)| std::ptr::eq(task.scenario, scenario))
+        {
+            units.push(unit?);
+        }
+        Ok(put_together(scenario, part, &units))
     });
     studied.collect()
 }
 
-/// How many units these scenarios have.
-pub fn units(scenarios: &[Scenario]) -> usize {
-    scenarios.iter().map(|scenario| scenario.seeds.len()).sum()
+/// How many units a part of these scenarios has.
+pub fn units(scenarios: &[Scenario], part: Part) -> usize {
+    tasks(scenarios, part).len()
+}
+
+/// Scenario by scenario, seed by seed. A seed in which it is no allocator's turn is left out.
+fn tasks(scenarios: &[Scenario], part: Part) -> Vec<Task<'_>> {
+    let mut turns = (1..=part.of).cycle();
+    let mut tasks = Vec::new();
+    for scenario in scenarios {
+        for &seed in &scenario.seeds {
+            let allocators = scenario.allocators.iter();
+            let allocators: Vec<Allocator> = allocators
+                .filter(|_| turns.next() == Some(part.index))
+                .cloned()
+                .collect();
+            if !allocators.is_empty() {
+                tasks.push(Task {
+                    scenario,
+                    seed,
+                    allocators,
+                });
+            }
+        }
+    }
+    tasks
 }
 
 /// What `work` makes of each item, in the order of the items.
@@ -97,13 +148,19 @@ fn in_parallel<T: Sync, R: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn run_unit(scenario: &Scenario, seed: u64, threads: NonZeroUsize) -> Result<Unit, Error> {
+fn run_unit(task: &Task<'_>, threads: NonZeroUsize) -> Result<Unit, Error> {
+    let Task {
+        scenario,
+        seed,
+        allocators,
+    } = task;
+    let seed = *seed;
     let header = scenario.header(seed);
     let places = (0..).map(Place::Event);
     let events = places.zip(scenario.events(seed)).map(Ok);
     let file = format!("{}, seed {seed}", scenario.name);
     let mut feed = Feed::new(&file, &header, events);
-    let allocators = scenario.allocators.iter().cloned();
+    let allocators = allocators.iter().cloned();
     let lanes = allocators.map(|allocator| Lane::<Vec<u8>>::new(allocator, &header));
     match lanes::replay(lanes.collect(), &mut feed, threads) {
         Ok((replayed, _)) => Ok(Unit {
@@ -116,24 +173,37 @@ fn run_unit(scenario: &Scenario, seed: u64, threads: NonZeroUsize) -> Result<Uni
     }
 }
 
-fn put_together(scenario: &Scenario, units: &[Unit]) -> Studied {
+fn put_together(scenario: &Scenario, part: Part, units: &[Unit]) -> Studied {
     let seeds = units.iter().map(|unit| WireSeed {
         seed: unit.seed,
         hash: unit.hash.clone(),
         events: unit.replayed.events,
     });
-    let runs = (0..scenario.allocators.len())
-        .flat_map(|allocator| units.iter().map(move |unit| run_of(unit, allocator)));
-    let result = ScenarioResult::new(
+    let runs = scenario.allocators.iter().flat_map(|allocator| {
+        let runs = units.iter();
+        runs.filter_map(move |unit| run_of(unit, allocator))
+    });
+    let mut result = ScenarioResult::new(
         &scenario.name,
         &scenario.shows,
         &scenario.header(0),
         seeds.collect(),
         runs.collect(),
     );
+    result.shard = (part != Part::WHOLE).then(|| Shard {
+        index: part.index,
+        of: part.of,
+        allocators: scenario
+            .allocators
+            .iter()
+            .map(|allocator| allocator.name().to_owned())
+            .collect(),
+        seeds: scenario.seeds.clone(),
+    });
     let mut differences =
         vec![Difference::default(); scenario.allocators.len().saturating_sub(1)];
-    for unit in units {
+    // In a part the first of a unit is not always the first of the scenario.
+    for unit in units.iter().filter(|_| part == Part::WHOLE) {
         let seed = (units.len() > 1).then_some(unit.seed);
         for (all, one) in differences.iter_mut().zip(&unit.replayed.differences) {
             all.merge(one, seed);
@@ -145,14 +215,16 @@ fn put_together(scenario: &Scenario, units: &[Unit]) -> Studied {
     }
 }
 
-fn run_of(unit: &Unit, allocator: usize) -> Run {
-    let row = &unit.replayed.rows[allocator];
+/// The run of an allocator; none if it was not its turn.
+fn run_of(unit: &Unit, allocator: &Allocator) -> Option<Run> {
+    let mut rows = unit.replayed.rows.iter();
+    let row = rows.find(|row| row.allocator == *allocator)?;
     let walks = row.allocator.rules().walks();
-    Run {
+    Some(Run {
         allocator: row.allocator.name().to_owned(),
         seed: unit.seed,
         figures: WireFigures::of(&row.figures, walks),
         undone: row.figures.undone.map(WireUndone::of),
         step_counts: walks.then(|| StepCounts(row.figures.steps.clone())),
-    }
+    })
 }

@@ -105,6 +105,20 @@ pub fn difference(first: &[Sample], other: &[Sample]) -> Option<Difference> {
     Some(Difference { value, interval })
 }
 
+/// The mean of values of independent runs, and its 95 % interval, which is none of one value
+/// alone; nothing of no values.
+pub fn mean(values: &[f64]) -> Option<(f64, Option<[f64; 2]>)> {
+    let runs = float(values.len() as u64);
+    let mean = values.iter().sum::<f64>() / runs;
+    let degrees = values.len().checked_sub(1)?;
+    let interval = (degrees > 0).then(|| {
+        let residuals = values.iter().map(|value| (value - mean) / runs);
+        let half = student(degrees) * variance(residuals).sqrt();
+        [mean - half, mean + half]
+    });
+    Some((mean, interval))
+}
+
 impl Difference {
     /// Whether the runs tell the two apart; unknown with one run alone.
     pub fn is_seen(&self) -> Option<bool> {
