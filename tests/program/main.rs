@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod examples;
+mod readme;
 mod replay;
 mod run;
 mod support;
