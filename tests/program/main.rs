@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod examples;
+mod gate;
 mod replay;
 mod run;
 mod support;
