@@ -21,7 +21,6 @@ pub struct Line<'a> {
 pub fn replay(lines: &[Line<'_>]) -> Vec<Table> {
     let mut tables = vec![requests(lines), load(lines)];
     tables.extend(details(lines));
-    tables.push(held(lines));
     tables
 }
 
@@ -39,6 +38,7 @@ pub fn details(lines: &[Line<'_>]) -> Vec<Table> {
     if any(|it| it.flush_queue.fullest) {
         tables.push(flush_queues(lines));
     }
+    tables.push(held(lines));
     tables
 }
 
@@ -67,11 +67,11 @@ fn requests(lines: &[Line<'_>]) -> Table {
 
 /// The load that callers came to, which failures lower, and what was found broken.
 pub fn load(lines: &[Line<'_>]) -> Table {
-    let headings = ["pages live (mean)", "(max)", "ranges (max)", "findings"];
+    let headings = ["live pages (mean)", "(max)", "ranges (max)", "findings"];
     filled(headings, lines, |it| {
         [
-            dash(it.pages_live_mean.map(|mean| decimal(mean, 0))),
-            dash(it.pages_live_max.map(grouped)),
+            dash(it.live_pages_mean.map(|mean| decimal(mean, 0))),
+            dash(it.live_pages_max.map(grouped)),
             grouped(it.ranges_max),
             grouped(it.findings.total),
         ]
@@ -176,14 +176,14 @@ fn held(lines: &[Line<'_>]) -> Table {
         "flush queues",
     ];
     filled(headings, lines, |it| {
-        let figure = |figure: Option<u64>| dash(figure.map(grouped));
-        let held = it.held.as_ref();
+        let held = &it.held;
         [
-            figure(held.map(|it| it.tree)),
-            figure(held.map(|it| it.callers)),
-            figure(held.map(|it| it.magazines)),
-            figure(held.map(|it| it.depots)),
-            figure(held.map(|it| it.flush_queues)),
+            held.in_tree,
+            held.by_callers,
+            held.in_magazines,
+            held.in_depots,
+            held.in_flush_queues,
         ]
+        .map(|ranges| decimal(ranges, 0))
     })
 }

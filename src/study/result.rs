@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::statistics::{self, Sample};
 use super::wire::{WireFigures, WireUndone};
@@ -208,15 +209,10 @@ impl ScenarioResult {
 
     /// A figure of an allocator's row by its path, such as `causes.shortcut`.
     pub fn measured(&self, allocator: &str, figure: &str) -> Option<Measured> {
-        let row = self.row(allocator)?;
-        let row = serde_json::to_value(row).ok()?;
-        let at = |path: &str| {
-            let mut steps = path.split('.');
-            steps.try_fold(&row, |value, step| value.get(step)).cloned()
-        };
-        let interval = at(&format!("{figure}_ci95"));
+        let row = serde_json::to_value(self.row(allocator)?).ok()?;
+        let interval = at(&row, &format!("{figure}_ci95")).cloned();
         Some(Measured {
-            value: at(figure)?.as_f64()?,
+            value: at(&row, figure)?.as_f64()?,
             interval: interval.and_then(|interval| serde_json::from_value(interval).ok()),
         })
     }
@@ -260,6 +256,12 @@ impl WireDomain {
             forcedac: header.forcedac,
         }
     }
+}
+
+/// What a document has at a path of names with dots between them.
+fn at<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.')
+        .try_fold(document, |value, name| value.get(name))
 }
 
 /// A row for each allocator, in the order in which their first runs stand.

@@ -3,7 +3,7 @@
 //! Rates and means are the nearest double to the exact ratio; everything else is an integer.
 //! What is unknown is null, never 0.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::measure::summary::{Causes, TimeAverage};
 use crate::measure::{Cause, Figures, Held, Steps};
@@ -30,17 +30,18 @@ pub struct WireFigures {
     pub causes: WireCauses,
     pub frees_of_failed: u64,
     pub searches: u64,
+    /// Second passes of a search.
     pub retries: u64,
+    /// Second passes that found a place.
     pub retry_successes: u64,
     /// None where the design does not walk.
     pub steps: Option<WireSteps>,
-    pub pages_live_mean: Option<f64>,
+    /// Null where no time passed.
+    pub live_pages_mean: Option<f64>,
     /// Null beyond 64 bits.
-    pub pages_live_max: Option<u64>,
+    pub live_pages_max: Option<u64>,
     pub ranges_max: u64,
-    /// Of one run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<WireHeld>,
+    pub held: WireHeld,
     pub caches: WireCaches,
     pub flush_queue: WireFlushQueue,
     pub findings: WireFindings,
@@ -70,17 +71,32 @@ pub struct WireSteps {
     pub max: Option<u64>,
 }
 
-/// Ranges at the end by whoever holds them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Ranges by whoever holds them at the end of a run; averages where there are several runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "`Held` says what they are")]
 pub struct WireHeld {
-    pub callers: u64,
-    /// Null beyond 64 bits.
-    pub caller_pages: Option<u64>,
-    pub magazines: u64,
-    pub depots: u64,
-    pub flush_queues: u64,
-    pub tree: u64,
+    #[serde(serialize_with = "whole")]
+    pub by_callers: f64,
+    #[serde(serialize_with = "whole")]
+    pub pages_by_callers: f64,
+    #[serde(serialize_with = "whole")]
+    pub in_magazines: f64,
+    #[serde(serialize_with = "whole")]
+    pub in_depots: f64,
+    #[serde(serialize_with = "whole")]
+    pub in_flush_queues: f64,
+    #[serde(serialize_with = "whole")]
+    pub in_tree: f64,
+}
+
+/// Writes whole numbers as such.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is called by serde")]
+fn whole<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = format!("{number}");
+    match text.parse::<u64>() {
+        Ok(integer) => serializer.serialize_u64(integer),
+        Err(_) => serializer.serialize_f64(*number),
+    }
 }
 
 /// What the caches did.
@@ -147,10 +163,10 @@ impl WireFigures {
             retries: tally.second_passes,
             retry_successes: tally.second_passes_that_found,
             steps: walks.then(|| WireSteps::of(&figures.steps)),
-            pages_live_mean: figures.pages_live_mean.and_then(mean),
-            pages_live_max: u64::try_from(figures.pages_live_max).ok(),
+            live_pages_mean: figures.live_pages_mean.and_then(time_average),
+            live_pages_max: u64::try_from(figures.live_pages_max).ok(),
             ranges_max: figures.ranges_max,
-            held: Some(WireHeld::of(&figures.held)),
+            held: WireHeld::of(&figures.held),
             caches: WireCaches::of(tally),
             flush_queue: WireFlushQueue::of(tally),
             findings: WireFindings::of(&figures.findings),
@@ -166,10 +182,14 @@ impl WireFigures {
         let sum =
             |figure: fn(&WireFigures) -> u64| runs.iter().map(|it| figure(it)).sum::<u64>();
         let max = |figure: fn(&WireFigures) -> u64| runs.iter().map(|it| figure(it)).max();
+        let mean = |figure: fn(&WireFigures) -> f64| {
+            let figures: Vec<f64> = runs.iter().map(|it| figure(it)).collect();
+            average(&figures).unwrap_or(0.0)
+        };
         let (allocs, failures) = (sum(|it| it.allocs), sum(|it| it.failures));
         let spurious = sum(|it| it.spurious);
-        let means: Option<Vec<f64>> = runs.iter().map(|it| it.pages_live_mean).collect();
-        let pages_max: Option<Vec<u64>> = runs.iter().map(|it| it.pages_live_max).collect();
+        let means: Option<Vec<f64>> = runs.iter().map(|it| it.live_pages_mean).collect();
+        let pages_max: Option<Vec<u64>> = runs.iter().map(|it| it.live_pages_max).collect();
         WireFigures {
             events: sum(|it| it.events),
             allocs,
@@ -191,10 +211,17 @@ impl WireFigures {
             retries: sum(|it| it.retries),
             retry_successes: sum(|it| it.retry_successes),
             steps: steps.map(WireSteps::of),
-            pages_live_mean: means.and_then(|means| average(&means)),
-            pages_live_max: pages_max.and_then(|pages| pages.into_iter().max()),
+            live_pages_mean: means.and_then(|means| average(&means)),
+            live_pages_max: pages_max.and_then(|pages| pages.into_iter().max()),
             ranges_max: max(|it| it.ranges_max).unwrap_or(0),
-            held: None,
+            held: WireHeld {
+                by_callers: mean(|it| it.held.by_callers),
+                pages_by_callers: mean(|it| it.held.pages_by_callers),
+                in_magazines: mean(|it| it.held.in_magazines),
+                in_depots: mean(|it| it.held.in_depots),
+                in_flush_queues: mean(|it| it.held.in_flush_queues),
+                in_tree: mean(|it| it.held.in_tree),
+            },
             caches: WireCaches {
                 hits: sum(|it| it.caches.hits),
                 misses: sum(|it| it.caches.misses),
@@ -223,9 +250,9 @@ impl WireFigures {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "the number of runs is small")]
 fn average(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    let count = double(values.len() as u128);
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / count)
 }
 
 impl WireCauses {
@@ -259,12 +286,12 @@ impl WireSteps {
 impl WireHeld {
     fn of(held: &Held) -> WireHeld {
         WireHeld {
-            callers: held.by_callers,
-            caller_pages: u64::try_from(held.pages_by_callers).ok(),
-            magazines: held.in_magazines,
-            depots: held.in_depots,
-            flush_queues: held.in_flush_queues,
-            tree: held.in_tree,
+            by_callers: double(held.by_callers.into()),
+            pages_by_callers: double(held.pages_by_callers),
+            in_magazines: double(held.in_magazines.into()),
+            in_depots: double(held.in_depots.into()),
+            in_flush_queues: double(held.in_flush_queues.into()),
+            in_tree: double(held.in_tree.into()),
         }
     }
 }
@@ -319,15 +346,19 @@ impl WireUndone {
     }
 }
 
-fn mean(average: TimeAverage) -> Option<f64> {
+fn time_average(average: TimeAverage) -> Option<f64> {
     quotient(average.area, average.nanos.into())
 }
 
-/// The double nearest to `part / whole` as far as both have one; none of a whole of 0.
+/// The quotient of the nearest doubles; none of a whole of 0.
+pub fn quotient(part: u128, whole: u128) -> Option<f64> {
+    (whole > 0).then(|| double(part) / double(whole))
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "the nearest double is what is wanted"
 )]
-pub fn quotient(part: u128, whole: u128) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
+fn double(number: u128) -> f64 {
+    number as f64
 }

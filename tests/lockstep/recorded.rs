@@ -5,16 +5,19 @@
 //! the naive model to the same.
 
 use std::fs::{self, File};
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use iovasim::model::domain::Answer;
 use iovasim::model::{Allocator, FlushQueue};
-use iovasim::replay::Ask;
+use iovasim::replay::{Ask, Replay};
 use iovasim::trace::check::Checker;
 use iovasim::trace::read::Reader;
 
 use crate::compare::Seen;
+use crate::generate::random_trace;
 use crate::random_traces::{allocators, check};
-use crate::trace::Trace;
+use crate::trace::{Trace, text};
 
 /// What the vectors' variants are, where no other test compares it.
 const VARIANTS: [&str; 2] = [
@@ -38,22 +41,21 @@ fn traces(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn read(path: &Path) -> Trace {
-    let name = path.to_string_lossy();
-    let file = File::open(path).expect("a trace");
-    let reader = Reader::new(&name, file).unwrap_or_else(|error| panic!("{error}"));
+/// The trace that a file of the trace format holds.
+fn read(name: &str, input: impl Read + Send + 'static) -> Trace {
+    let reader = Reader::new(name, input).unwrap_or_else(|error| panic!("{error}"));
     let header = reader.header().clone();
     let mut checker = Checker::new(&header);
     let requests = reader.map(|event| {
         let (place, event) = event.unwrap_or_else(|error| panic!("{error}"));
         let request = checker.admit(place, event);
-        request.unwrap_or_else(|error| panic!("{}", error.in_file(&name)))
+        request.unwrap_or_else(|error| panic!("{}", error.in_file(name)))
     });
     Trace {
         granule: header.granule,
         start_pfn: header.start_pfn,
         cpus: header.cpus,
-        flush_queue: FlushQueue::None,
+        flush_queue: header.flush_queue,
         forcedac: header.forcedac,
         requests: requests.collect(),
     }
@@ -83,7 +85,8 @@ fn check_set(set: &str) -> Seen {
         return seen;
     }
     for path in traces(&folder) {
-        let mut trace = read(&path);
+        let file = File::open(&path).expect("a trace");
+        let mut trace = read(&path.to_string_lossy(), file);
         for &queue in queues(&trace) {
             trace.flush_queue = queue;
             for allocator in &allocators {
@@ -96,6 +99,29 @@ fn check_set(set: &str) -> Seen {
     }
     println!("{seen:?}");
     seen
+}
+
+/// The answers that a trace gets.
+fn answers(trace: &Trace) -> Vec<Option<Answer>> {
+    let allocator = "linux-7.2".parse().expect("the name of an allocator");
+    let world = trace.world(&allocator, None);
+    let mut replay = Replay::new(world.config, world.cpus);
+    let answers = trace
+        .requests
+        .iter()
+        .map_while(|request| replay.apply(request).ok());
+    answers.collect()
+}
+
+#[test]
+fn what_is_printed_is_the_trace() {
+    for seed in 0..100 {
+        let trace = random_trace(seed, 100);
+        let printed = text(&trace, &trace.requests);
+        let back = read(&format!("seed {seed}"), Cursor::new(printed));
+        assert_eq!(back.requests.len(), trace.requests.len(), "seed {seed}");
+        assert_eq!(answers(&back), answers(&trace), "seed {seed}");
+    }
 }
 
 #[test]
