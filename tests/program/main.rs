@@ -3,6 +3,7 @@
 mod bad_input;
 mod examples;
 mod readme;
+mod gate;
 mod replay;
 mod run;
 mod support;
