@@ -112,10 +112,9 @@ impl Tracefs {
             let name = line.split([':', ' ']).nth(1).expect("a name");
             name.to_owned()
         };
-        let (mut removed, mut made): (Vec<_>, Vec<_>) =
+        let (removed, made): (Vec<_>, Vec<_>) =
             probes.lines().partition(|line| line.starts_with("-:"));
-        made.iter_mut().for_each(|line| *line = line.trim());
-        let mut removed: Vec<_> = removed.iter_mut().map(|line| named(line)).collect();
+        let mut removed: Vec<_> = removed.into_iter().map(named).collect();
         let mut made: Vec<_> = made.into_iter().map(named).collect();
         removed.sort();
         made.sort();

@@ -24,7 +24,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let text = match args.report.format {
-        Format::Text => report::allocators::text(terminal.page(&args.report)),
+        Format::Text => report::allocators::text(terminal.page(args.report.output.as_deref())),
         Format::Json => report::allocators::json(),
     };
     files::write_text(args.report.output.as_deref(), &text)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::{Args, ValueEnum};
@@ -95,9 +95,9 @@ impl Terminal {
         self.jobs.unwrap_or_else(all)
     }
 
-    /// The page that a report is set for.
-    pub(crate) fn page(self, report: &Report) -> Page {
-        let to_stdout = report.output.as_deref().is_none_or(files::is_dash);
+    /// The page that is set for a file, or for standard output if there is none.
+    pub(crate) fn page(self, output: Option<&Path>) -> Page {
+        let to_stdout = output.is_none_or(files::is_dash);
         let on_terminal = to_stdout && std::io::stdout().is_terminal();
         let width = if on_terminal { width() } else { None };
         Page {
@@ -108,6 +108,11 @@ impl Terminal {
                 Color::Auto => on_terminal && wants_colour(),
             },
         }
+    }
+
+    /// Whether nothing is to be said but what was asked for.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.quiet
     }
 
     /// Whether progress is shown.

@@ -192,6 +192,11 @@ impl Unfinished {
     }
 }
 
+/// Writes a report on standard error. Where that is closed nobody is there to be told.
+pub(crate) fn write_to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Writes a text to a file, or to standard output where there is no file.
 pub(crate) fn write_text(path: Option<&Path>, text: &str) -> Result<(), Failure> {
     let output = Output::begin(path.unwrap_or(Path::new(DASH)))?;

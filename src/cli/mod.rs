@@ -1,15 +1,25 @@
 //! The command line: one file a subcommand. Only here is anything printed, opened or timed.
 //!
-//! Exit status: 0 done; 1 an expectation failed or `--check` found a difference; 2 bad usage
+//! Exit status: 0 done; 1 a gate or an expectation failed, or `--check` found a difference; 2 bad usage
 //! or bad input, said in one line on standard error.
 
 mod allocators;
 mod common;
+mod compare;
+mod convert;
 mod files;
+mod generate;
+mod import;
 mod interrupt;
+mod merge;
 mod progress;
+mod record;
 mod replay;
+mod results;
+mod run;
+mod scenario;
 mod status;
+mod traces;
 
 use std::process::ExitCode;
 
@@ -34,7 +44,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Replay(replay::Args),
+    Compare(compare::Args),
+    Merge(merge::Args),
+    Generate(generate::Args),
+    Import(import::Args),
+    Convert(convert::Args),
+    Record(record::Args),
     Allocators(allocators::Args),
 }
 
@@ -44,7 +61,14 @@ pub(crate) fn main() -> ExitCode {
     interrupt::remove_unfinished_files();
     let terminal = cli.terminal;
     let verdict = match cli.command {
+        Command::Run(args) => run::run(&args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
+        Command::Compare(args) => compare::run(&args, terminal),
+        Command::Merge(args) => merge::run(&args),
+        Command::Generate(args) => generate::run(&args, terminal),
+        Command::Import(args) => import::run(&args, terminal),
+        Command::Convert(args) => convert::run(&args, terminal),
+        Command::Record(args) => record::run(&args, terminal),
         Command::Allocators(args) => allocators::run(&args, terminal),
     };
     status::exit(verdict)

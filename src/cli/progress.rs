@@ -97,6 +97,16 @@ impl Drop for Progress {
     }
 }
 
+/// Shows how many runs of a study are done, until all are.
+pub(crate) fn runs(done: usize, all: usize) {
+    let line = if done < all {
+        format!("{done} of {all} runs")
+    } else {
+        String::new()
+    };
+    let _ = write!(io::stderr().lock(), "\r\x1b[K{line}");
+}
+
 struct Counted {
     bytes: Box<dyn Read + Send>,
     read: Arc<AtomicU64>,

@@ -50,7 +50,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Queue {
+pub(crate) enum Queue {
     None,
     PerCpu,
     Single,
@@ -92,7 +92,11 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     }
     let to_stdout = args.report.output.as_deref().is_none_or(files::is_dash);
     if !(to_stdout && args.outcomes.as_deref().is_some_and(files::is_dash)) {
-        let text = set(&done, args.report.format, terminal.page(&args.report));
+        let text = set(
+            &done,
+            args.report.format,
+            terminal.page(args.report.output.as_deref()),
+        );
         files::write_text(args.report.output.as_deref(), &text)?;
     }
     if args.check {

@@ -13,6 +13,16 @@ pub(crate) enum Verdict {
     Failed,
 }
 
+impl Verdict {
+    /// Done if both are.
+    pub(crate) fn and(self, other: Verdict) -> Verdict {
+        match (self, other) {
+            (Verdict::Done, Verdict::Done) => Verdict::Done,
+            _ => Verdict::Failed,
+        }
+    }
+}
+
 /// Why a command did not get to its end.
 #[derive(Debug)]
 pub(crate) enum Failure {

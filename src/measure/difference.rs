@@ -28,6 +28,8 @@ pub struct Cases {
 /// A request that was answered differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
+    /// The seed of its trace, where several were put together.
+    pub seed: Option<u64>,
     /// The event's number, from 0.
     pub event: u64,
     /// The request.
@@ -61,11 +63,21 @@ impl Difference {
         cases.count += 1;
         cases.first.get_or_insert_with(|| {
             Box::new(Case {
+                seed: None,
                 event,
                 request: request.clone(),
                 refused,
             })
         });
+    }
+
+    /// Puts the comparison of another trace after this one; `seed` made it, if it is to be
+    /// said.
+    pub fn merge(&mut self, later: &Difference, seed: Option<u64>) {
+        self.compared += later.compared;
+        self.first_refused.merge(&later.first_refused, seed);
+        self.other_refused.merge(&later.other_refused, seed);
+        self.moved.merge(&later.moved, seed);
     }
 
     /// Whether any request was granted by one and refused by the other.
@@ -76,6 +88,18 @@ impl Difference {
     /// Whether any answer differs.
     pub fn any(&self) -> bool {
         self.in_failures() || self.moved.count > 0
+    }
+}
+
+impl Cases {
+    fn merge(&mut self, later: &Cases, seed: Option<u64>) {
+        self.count += later.count;
+        if self.first.is_none() {
+            self.first.clone_from(&later.first);
+            if let Some(first) = &mut self.first {
+                first.seed = seed;
+            }
+        }
     }
 }
 

@@ -77,9 +77,9 @@ pub struct Figures {
     /// What is held where at the end.
     pub held: Held,
     /// The most pages that callers held, as asked for.
-    pub pages_live_max: u128,
+    pub live_pages_max: u128,
     /// The pages that callers held, averaged over virtual time; none if no time passed.
-    pub pages_live_mean: Option<TimeAverage>,
+    pub live_pages_mean: Option<TimeAverage>,
     /// The most ranges that a domain's tree held, those in caches and queues counted.
     pub ranges_max: u64,
     /// Broken promises.
@@ -145,8 +145,8 @@ impl Summary {
             steps: self.steps,
             tally,
             held: Held::of(replay),
-            pages_live_max: self.load.pages_max,
-            pages_live_mean: self.load.mean(),
+            live_pages_max: self.load.pages_max,
+            live_pages_mean: self.load.mean(),
             ranges_max: self.ranges_max,
             findings: replay.findings().clone(),
             undone,
@@ -240,18 +240,18 @@ mod tests {
         assert_eq!(figures.causes.count(Cause::Fragmented), 0);
         assert_eq!(figures.causes.count(Cause::Exhausted), 1);
         assert_eq!(figures.frees_of_failed, 1);
-        assert_eq!(figures.pages_live_max, (1 << 19) + 3);
+        assert_eq!(figures.live_pages_max, (1 << 19) + 3);
         let area = (1 << 19) * 3000 + 3 * 3000;
         let mean = TimeAverage { area, nanos: 4000 };
         assert_eq!(figures.ranges_max, 2);
-        assert_eq!(figures.pages_live_mean, Some(mean));
+        assert_eq!(figures.live_pages_mean, Some(mean));
     }
 
     #[test]
     fn without_time_there_is_no_average() {
         let mut script = Script::default();
         script.at(7).alloc(0, 1, 0xf_ffff).free(0);
-        assert_eq!(figures(&script).pages_live_mean, None);
+        assert_eq!(figures(&script).live_pages_mean, None);
     }
 
     #[test]

@@ -9,63 +9,89 @@ use crate::measure::difference::{Case, Cases};
 use crate::measure::{Cause, Difference, Refused};
 use crate::model::domain::Refusal;
 use crate::replay::{Ask, Request};
-use crate::study::Row;
 use crate::units::{Granule, Pages};
 
-/// What differs between the first allocator and each other one, a sentence each; those in
-/// which nothing does share one.
-pub fn sentences(rows: &[Row], differences: &[Difference], granule: Granule) -> Vec<String> {
-    let Some((first, others)) = rows.split_first() else {
+/// An allocator of a comparison.
+#[derive(Clone, Debug)]
+pub struct Side<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The steps of all its requests; none where it does not walk.
+    pub steps: Option<u64>,
+    /// Where it ended before the trace did, if it did.
+    pub ended: Option<End>,
+}
+
+/// Where an allocator ended before the trace did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// At this event.
+    Event(u64),
+    /// Somewhere in some of several runs.
+    SomeRuns,
+}
+
+/// What differs between the first allocator and each other one; those that differ in the same
+/// way share a sentence.
+pub fn sentences(
+    sides: &[Side<'_>],
+    differences: &[Difference],
+    granule: Granule,
+) -> Vec<String> {
+    let Some((first, others)) = sides.split_first() else {
         return Vec::new();
     };
-    let mut sentences = Vec::new();
-    let mut same = Vec::new();
+    let mut groups: Vec<(&Side<'_>, Vec<&str>, &Difference)> = Vec::new();
     for (other, difference) in others.iter().zip(differences) {
-        if difference.any() {
-            sentences.push(different(first, other, difference, granule));
-        } else if first.figures.steps == other.figures.steps && end(first, other).is_none() {
-            same.push(name(other));
-        } else {
-            sentences.push(alike(first, other, difference));
+        let like = groups.iter_mut().find(|(side, _, group)| {
+            *group == difference && side.steps == other.steps && side.ended == other.ended
+        });
+        match like {
+            Some((_, names, _)) => names.push(other.name),
+            None => groups.push((other, vec![other.name], difference)),
         }
     }
-    if !same.is_empty() {
-        let requests = counted(first.figures.allocs, "request", "requests");
-        sentences.push(format!(
-            "nothing differs between {} and {}: the same answer to each of {requests}, in as \
-             many steps",
-            name(first),
-            list(&same),
-        ));
-    }
-    sentences
+    let sentences = groups.into_iter().map(|(other, names, difference)| {
+        let other = Side {
+            name: &list(&names),
+            ..other.clone()
+        };
+        if difference.any() {
+            different(first, &other, difference, granule)
+        } else {
+            alike(first, &other, difference)
+        }
+    });
+    sentences.collect()
 }
 
-fn name(row: &Row) -> &str {
-    row.allocator.name()
-}
-
-/// The event at which the earlier of the two ended, where one did.
-fn end(first: &Row, other: &Row) -> Option<u64> {
-    let ends = [first, other].map(|row| row.figures.undone.map(|undone| undone.event));
-    ends.into_iter().flatten().min()
+/// Where the earlier of the two ended, where one did.
+fn end(first: &Side<'_>, other: &Side<'_>) -> Option<End> {
+    first.ended.into_iter().chain(other.ended).min()
 }
 
 /// How far two allocators were compared, where one of them did not get to the end.
-fn scope(first: &Row, other: &Row) -> String {
-    end(first, other).map_or(String::new(), |event| {
-        format!(" before event {event}, where a replay ended")
-    })
+fn scope(first: &Side<'_>, other: &Side<'_>) -> String {
+    match end(first, other) {
+        None => String::new(),
+        Some(End::Event(event)) => format!("before event {event}, where a replay ended, "),
+        Some(End::SomeRuns) => "as far as both got in each run, ".to_owned(),
+    }
 }
 
-fn different(first: &Row, other: &Row, difference: &Difference, granule: Granule) -> String {
+fn different(
+    first: &Side<'_>,
+    other: &Side<'_>,
+    difference: &Difference,
+    granule: Granule,
+) -> String {
     let Difference {
         first_refused,
         other_refused,
         moved,
         ..
     } = difference;
-    let (one, two) = (name(first), name(other));
+    let (one, two) = (first.name, other.name);
     let scope = scope(first, other);
     let refused = |cases: &Cases, by: &str, than: &str| {
         let requests = counted(cases.count, "request", "requests");
@@ -76,15 +102,15 @@ fn different(first: &Row, other: &Row, difference: &Difference, granule: Granule
     };
     match (first_refused.count, other_refused.count) {
         (0, 0) => format!(
-            "{one} and {two} granted and refused the same requests{scope}, {} of them at other \
+            "{scope}{one} and {two} granted and refused the same requests, {} of them at other \
              addresses, from event {} on",
             grouped(moved.count),
             moved.first.as_ref().map_or(0, |case| case.event),
         ),
-        (_, 0) => refused(first_refused, one, two) + &scope,
-        (0, _) => refused(other_refused, two, one) + &scope,
+        (_, 0) => scope + &refused(first_refused, one, two),
+        (0, _) => scope + &refused(other_refused, two, one),
         (_, _) => format!(
-            "{}{scope}; {}",
+            "{scope}{}; {}",
             refused(first_refused, one, two),
             refused(other_refused, two, one)
         ),
@@ -101,9 +127,12 @@ fn at(cases: &Cases, granule: Granule) -> String {
     } else {
         "; the first:"
     };
-    let event = case.event;
+    let seed = case
+        .seed
+        .map_or(String::new(), |seed| format!(" seed {seed},"));
     format!(
-        "{lead} event {event}, {}{}",
+        "{lead}{seed} event {}, {}{}",
+        case.event,
         asked(&case.request, granule),
         how(case)
     )
@@ -168,25 +197,21 @@ fn how(case: &Case) -> String {
 }
 
 /// All answers alike, but not their cost.
-fn alike(first: &Row, other: &Row, difference: &Difference) -> String {
+fn alike(first: &Side<'_>, other: &Side<'_>, difference: &Difference) -> String {
     let compared = counted(difference.compared, "request", "requests");
-    let (one, two) = (name(first), name(other));
+    let (one, two) = (first.name, other.name);
     let scope = scope(first, other);
-    let answers = format!("{one} and {two} answer alike in all {compared}{scope}");
-    if !scope.is_empty() {
+    let answers = format!("{scope}{one} and {two} answer all of {compared} alike");
+    let (Some(first), Some(other), "") = (first.steps, other.steps, scope.as_str()) else {
         return answers;
+    };
+    if first == other {
+        return format!("nothing differs: {answers}, in as many steps");
     }
-    let totals = [first, other].map(|row| row.figures.steps.total());
-    let (few, many) = (totals[0].min(totals[1]), totals[0].max(totals[1]));
-    if few == many {
-        return format!(
-            "{answers}, in {} steps, which are spread otherwise",
-            grouped(few)
-        );
-    }
+    let (few, many) = (first.min(other), first.max(other));
     format!(
         "{answers}; {} walks {} fewer steps, {} against {}",
-        if totals[0] < totals[1] { one } else { two },
+        if first < other { one } else { two },
         percent(many - few, many).unwrap_or_default(),
         grouped(few),
         grouped(many),

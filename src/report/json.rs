@@ -1,15 +1,15 @@
-//! What `replay` came to, for programs: one versioned document.
+//! What `replay` and `run` came to, for programs: versioned documents.
 
 use serde::Serialize;
 
 use super::Subject;
-use super::wire::WireFigures;
 use crate::measure::agreement::Disagreement;
 use crate::measure::difference::{Case, Cases};
 use crate::measure::{Agreement, Difference};
 use crate::model::FlushQueue;
 use crate::replay::{Ask, Found};
-use crate::study::Row;
+use crate::study::wire::{WireFigures, WireUndone};
+use crate::study::{Row, ScenarioResult};
 use crate::trace::event::Got;
 
 /// The version of the document.
@@ -26,6 +26,12 @@ pub fn text(subjects: &[Subject<'_>]) -> String {
         differences: subjects.iter().flat_map(differences).collect(),
     };
     super::document(&document)
+}
+
+/// The results of scenarios, one document after the other, with a row a line.
+pub fn results<'a>(results: impl IntoIterator<Item = &'a ScenarioResult>) -> String {
+    let documents = results.into_iter().map(super::set::document);
+    documents.collect()
 }
 
 #[derive(Serialize)]
@@ -82,6 +88,7 @@ struct WireRow<'a> {
     allocator: &'a str,
     #[serde(flatten)]
     figures: WireFigures,
+    undone: Option<WireUndone>,
     first_findings: Vec<WireFound>,
     #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<WireCheck>,
@@ -93,6 +100,7 @@ fn rows<'a>(subject: &Subject<'a>) -> impl Iterator<Item = WireRow<'a>> + use<'a
         trace: file,
         allocator: row.allocator.name(),
         figures: WireFigures::of(&row.figures, row.allocator.rules().walks()),
+        undone: row.figures.undone.map(WireUndone::of),
         first_findings: row
             .figures
             .findings

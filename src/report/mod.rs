@@ -1,20 +1,27 @@
 //! Reports: text and JSON as pure functions of what was measured.
 //!
 //! * [`replayed`]: the page of tables and sentences of `replay`.
+//! * [`studied`]: the page of `run`.
+//! * [`compare`]: what differs between two results, and whether that is allowed.
+//! * [`junit`]: outcomes of checks, for CI systems.
 //! * [`json`]: the same data for programs.
-//! * [`wire`]: figures as documents hold them.
 //! * [`differs`]: what differs between allocators, in a sentence.
 //! * [`allocators`]: what can be named.
+//! * [`tables`]: the figures of several allocators, a table for each question.
 //! * [`table`], [`page`], [`number`]: how tables, paragraphs and numbers are set.
 
 pub mod allocators;
+pub mod compare;
 pub mod differs;
 pub mod json;
+pub mod junit;
 pub mod number;
 pub mod page;
 pub mod replayed;
+mod set;
+pub mod studied;
 pub mod table;
-pub mod wire;
+pub mod tables;
 
 pub use page::Page;
 pub use table::Table;

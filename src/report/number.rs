@@ -2,10 +2,13 @@
 
 /// Digits in groups of three: `1,234,567`.
 pub fn grouped(number: impl Into<u128>) -> String {
-    let digits = number.into().to_string();
+    in_threes(&number.into().to_string())
+}
+
+fn in_threes(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -30,6 +33,15 @@ pub fn ratio(part: u128, whole: u128, decimals: u32) -> Option<String> {
         "{text}.{fraction:0width$}",
         width = decimals as usize
     ))
+}
+
+/// A number with so many decimals, its whole part grouped.
+pub fn decimal(number: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", number.abs());
+    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let is_zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    let sign = if number < 0.0 && !is_zero { "-" } else { "" };
+    format!("{sign}{}{fraction}", in_threes(whole))
 }
 
 /// `part / whole` in per cent with two decimals; what is more than nothing never reads as 0.
@@ -87,6 +99,19 @@ mod tests {
         assert_eq!(texts, expected.map(|it| Some(it.to_owned())));
         assert_eq!(ratio(1, 0, 2), None);
         assert_eq!(ratio(u128::MAX, 3, 2), None);
+    }
+
+    #[test]
+    fn decimals_keep_their_sign_unless_they_are_nothing() {
+        let texts = [
+            (1234.56, 1),
+            (-1234.5, 0),
+            (-0.004, 2),
+            (-0.005_1, 2),
+            (0.0, 0),
+        ]
+        .map(|(number, decimals)| decimal(number, decimals));
+        assert_eq!(texts, ["1,234.6", "-1,234", "0.00", "-0.01", "0"]);
     }
 
     #[test]

@@ -23,14 +23,19 @@ impl Page {
         }
     }
 
+    /// A paragraph that stands out.
+    pub fn heading(self, text: &str) -> String {
+        self.bold(self.paragraph(text).trim_end()) + "\n"
+    }
+
+    /// A paragraph that warns.
+    pub fn warning(self, text: &str) -> String {
+        self.styled(self.paragraph(text).trim_end(), "31") + "\n"
+    }
+
     /// Text that stands out as a heading.
     pub fn bold(self, text: &str) -> String {
         self.styled(text, "1")
-    }
-
-    /// Text that warns.
-    pub fn red(self, text: &str) -> String {
-        self.styled(text, "31")
     }
 
     fn styled(self, text: &str, style: &str) -> String {

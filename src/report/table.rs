@@ -1,7 +1,8 @@
 //! Tables of text: a name column on the left, figures on the right.
 //!
-//! Columns are as wide as their widest cell. A table that is wider than the page is cut into
-//! several, one under the other, each with the names; nothing is cut off.
+//! Columns are as wide as their widest cell, but for long names, which have a line of their
+//! own. A table that is wider than the page is cut into several, one under the other, each
+//! with the names; nothing is cut off.
 
 use std::fmt::Write;
 
@@ -9,6 +10,9 @@ use super::page::Page;
 
 /// The space between two columns.
 const BETWEEN: usize = 2;
+
+/// Longer names do not widen their column.
+const NAME_MAX: usize = 24;
 
 /// A table: its first column holds names, the others figures.
 #[derive(Clone, Debug)]
@@ -36,7 +40,8 @@ impl Table {
 
     /// The table as lines that fit the page, as far as two columns of it do.
     pub fn render(&self, page: Page) -> String {
-        let name_width = self.names().map(width).max().unwrap_or(0);
+        let short = self.names().map(width).filter(|&width| width <= NAME_MAX);
+        let name_width = short.max().unwrap_or(0);
         let mut text = String::new();
         let mut first = 0;
         while first < self.headings.len() {
@@ -87,6 +92,9 @@ impl Table {
         text.push('\n');
         for (name, cells) in &self.rows {
             let mut line = pad_right(name, name_width);
+            if width(name) > name_width {
+                line = format!("{name}\n{:name_width$}", "");
+            }
             for column in columns.clone() {
                 self.push_cell(&mut line, column, &cells[column]);
             }
@@ -111,7 +119,11 @@ fn width(text: &str) -> usize {
 }
 
 fn pad_right(text: &str, to: usize) -> String {
-    format!("{text}{:padding$}", "", padding = to - width(text))
+    format!(
+        "{text}{:padding$}",
+        "",
+        padding = to.saturating_sub(width(text))
+    )
 }
 
 #[cfg(test)]
@@ -133,6 +145,19 @@ old                 320         -
 linux-7.2~retry   1,320         5
 ";
         assert_eq!(table().render(Page::plain(80)), expected);
+    }
+
+    #[test]
+    fn a_long_name_has_a_line_of_its_own() {
+        let mut table = table();
+        let name = "linux-7.2~free-space-estimate+reset-on-retry";
+        table.row(name, ["7".to_owned(), "0".to_owned()]);
+        let text = table.render(Page::plain(80));
+        let expected = "\
+linux-7.2~free-space-estimate+reset-on-retry
+                      7         0
+";
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::error::{Error, Here};
 
-/// The figures of a result's row that can be held to something. Counts are of all seeds
-/// together, `held` and `live_pages_mean` averages of the seeds; what is held is looked at when
-/// a run has ended.
-pub const FIGURES: [&str; 37] = [
+/// The figures of a result's row that can be held to something, by their paths there. Counts
+/// are of all seeds together, `held` and `live_pages_mean` averages of the seeds; what is held
+/// is looked at when a run has ended. `retries` are second passes of a search.
+pub const FIGURES: [&str; 45] = [
     "allocs",
     "failures",
     "failure_rate",
@@ -22,10 +22,10 @@ pub const FIGURES: [&str; 37] = [
     "causes.fragmented",
     "causes.exhausted",
     "causes.nomem",
+    "searches",
     "retries",
     "retry_successes",
-    "second_passes",
-    "second_passes_that_found",
+    "steps.total",
     "steps.mean",
     "steps.p50",
     "steps.p99",
@@ -33,13 +33,21 @@ pub const FIGURES: [&str; 37] = [
     "steps.max",
     "live_pages_mean",
     "live_pages_max",
+    "ranges_max",
     "held.by_callers",
     "held.in_magazines",
     "held.in_depots",
     "held.in_flush_queues",
     "held.in_tree",
-    "cache_hits",
-    "cache_misses",
+    "caches.hits",
+    "caches.misses",
+    "caches.refills",
+    "caches.magazines_returned",
+    "caches.flushes",
+    "caches.flushes_that_helped",
+    "flush_queue.flushes_full",
+    "flush_queue.flushes_by_timer",
+    "flush_queue.fullest",
     "findings.total",
     "findings.overlap",
     "findings.aliased",
@@ -233,7 +241,7 @@ impl Expectation {
 
 impl Condition {
     /// The allocator to compare with, if any.
-    fn other(&self) -> Option<&str> {
+    pub fn other(&self) -> Option<&str> {
         match self {
             Condition::Above { other, .. }
             | Condition::Below { other, .. }

@@ -42,6 +42,7 @@ mod names;
 pub mod outcome;
 pub mod read;
 pub mod record;
+pub mod stats;
 pub mod write;
 
 pub use error::{Error, Place};

@@ -108,7 +108,7 @@ fn write_event(text: &mut Text, event: &Event, before: Nanos) {
     text.open();
     text.name("op");
     text.raw("\"");
-    text.raw(op_name(op));
+    text.raw(op.name());
     text.raw("\"");
     text.number_unless("t", at.0, before.0);
     if *cpu != Cpu(0) || matches!(op, Op::CpuDead | Op::CpuUp) {
@@ -207,20 +207,4 @@ fn write_snapshot(text: &mut Text, snapshot: &Snapshot) {
     text.nullable("cached32", snapshot.cached32);
     text.nullable("cached", snapshot.cached);
     text.number("max32", snapshot.max32.0);
-}
-
-fn op_name(op: &Op) -> &'static str {
-    match op {
-        Op::Alloc { .. } => "alloc",
-        Op::Free { .. } => "free",
-        Op::Map { .. } => "map",
-        Op::Unmap { .. } => "unmap",
-        Op::Reserve { .. } => "reserve",
-        Op::FreePfn { .. } => "free_pfn",
-        Op::CpuDead => "cpu_dead",
-        Op::CpuUp => "cpu_up",
-        Op::Restore(_) => "restore",
-        Op::NoMem { .. } => "nomem",
-        Op::DoubleFree { .. } => "double_free",
-    }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use iovasim::model::allocator::Allocator;
 use iovasim::model::domain::DomainConfig;
@@ -14,7 +13,8 @@ use iovasim::replay::Replay;
 use iovasim::trace::Place;
 use iovasim::trace::check::Checker;
 use iovasim::trace::event::{Got, Op};
-use iovasim::trace::import::{Choice, Options};
+use iovasim::trace::import::{Choice, Options, Report, import, text};
+use iovasim::trace::read::Reader;
 use iovasim::trace::write::Writer;
 use iovasim::units::{Pfn, PfnRange};
 
@@ -152,9 +152,8 @@ fn unpacked(path: &Path) -> Vec<u8> {
     let file =
         fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut bytes = Vec::new();
-    MultiGzDecoder::new(file)
-        .read_to_end(&mut bytes)
-        .expect("gzip");
+    let mut text = text(file).expect("a file that can be read");
+    text.read_to_end(&mut bytes).expect("gzip");
     bytes
 }
 
@@ -326,7 +325,43 @@ fn exits_alone(text: &str) -> String {
             _ => lines.push(line.to_owned()),
         }
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+#[test]
+fn the_whole_recording_among_the_traces_agrees_in_every_answer() {
+    let path = "traces/linux-6.12-fill32.trace.jsonl.zst";
+    let file = fs::File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+    let reader = Reader::new(path, file.expect("a trace")).expect("a trace");
+    let imported = Imported {
+        header: reader.header().clone(),
+        events: reader.map(|event| event.expect("an event").1).collect(),
+        report: Report::default(),
+    };
+    assert!(
+        imported
+            .header
+            .kernel
+            .as_ref()
+            .is_some_and(|kernel| kernel.starts_with("6.12.117"))
+    );
+    let agreement = agreement(&imported, K6_12);
+    assert_eq!(agreement.compared, 3238);
+    assert_eq!(agreement.differing, BTreeMap::new());
+}
+
+#[test]
+fn a_recording_that_is_cut_short_while_packed_is_an_error() {
+    let packed = fs::read(folder().join("linux-6.1-mixed-strict-kprobe.ftrace.txt.gz"));
+    let packed = packed.expect("a file");
+    let half = packed[..packed.len() / 2].to_vec();
+    let error = import("half.gz", || text(Cursor::new(half.clone())), &plain());
+    let error = error.map(|_| ()).expect_err("cut short").to_string();
+    assert!(
+        error.starts_with("half.gz: ") && error.contains("gzip"),
+        "{error}"
+    );
 }
 
 /// A whole recording: how it is read, its events and requests, and how many answers differ in which

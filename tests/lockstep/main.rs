@@ -8,6 +8,7 @@ mod large;
 mod naive;
 mod random;
 mod random_traces;
+mod recorded;
 mod shrink;
 mod small_worlds;
 mod trace;

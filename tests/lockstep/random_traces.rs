@@ -11,8 +11,8 @@ use crate::generate::{bulk_trace, random_trace};
 use crate::shrink::shrink;
 use crate::trace::{Trace, text};
 
-/// Combinations of changes that no release has.
-const VARIANTS: [&str; 14] = [
+/// Combinations of changes that no release has, and designs.
+const VARIANTS: [&str; 17] = [
     "linux-4.20+stale-cached32",
     "linux-4.20+retry",
     "linux-5.10+hotplug-flush+free-space-estimate",
@@ -27,6 +27,9 @@ const VARIANTS: [&str; 14] = [
     "linux-7.2~round-in-fast~sac-once",
     "linux-7.2+align-cap-4",
     "linux-7.2~max32-tracking~retry-overflow+align-cap-9",
+    "best-fit",
+    "best-fit+align-cap-4",
+    "maple-2026",
 ];
 
 /// The releases that are not the same as the one before, and the variants.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Problem;
-use super::line::{Place, Record, address};
+use super::record::{Place, Record, address};
 use crate::units::Cpu;
 
 /// The functions that are probed.

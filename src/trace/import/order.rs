@@ -182,13 +182,14 @@ impl Order {
             let overlapped = done.call.domain == domain && until >= ticket;
             let lower = overlapped && done.call.found_below(got);
             let between = self.slots.range(index + 1..=at);
-            if lower && between.into_iter().all(|slot| slot.ticket <= until) {
-                if let Some(slot) = self.slots.remove(index) {
-                    // The removal has moved everything behind it down by one.
-                    self.slots.insert(behind, slot);
-                    behind -= 1;
-                    at -= 1;
-                }
+            if lower
+                && between.into_iter().all(|slot| slot.ticket <= until)
+                && let Some(slot) = self.slots.remove(index)
+            {
+                // The removal has moved everything behind it down by one.
+                self.slots.insert(behind, slot);
+                behind -= 1;
+                at -= 1;
             }
         }
     }

@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::call::{Answer, Call, From, What};
 use super::error::Problem;
 use super::functions::{Edge, Function, Probed, dead_cpu};
-use super::line::{Context, Record};
 use super::order::{Order, Ticket};
+use super::record::{Context, Record};
 use super::report::Report;
 use crate::units::{Cpu, Pages, Pfn, PfnRange};
 

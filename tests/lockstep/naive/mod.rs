@@ -6,9 +6,12 @@
 //! What it gives up is speed, and the red-black tree's shape: where that decides between two
 //! numbers of steps it gives both.
 
+mod best_fit;
 pub(crate) mod bug;
 mod domain;
 mod machine;
+mod maple;
+mod space;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -109,7 +112,7 @@ impl Naive {
     }
 
     fn check_undone(&self) -> Result<(), Finding> {
-        let undone = self.domains.iter().find_map(|it| it.tree().undone());
+        let undone = self.domains.iter().find_map(|it| it.space().undone());
         undone.map_or(Ok(()), Err)
     }
 
@@ -277,9 +280,7 @@ impl Naive {
         match life.route {
             Route::Fast => domain.free_fast(&mut self.machine, cpu, life.pfn, life.pages),
             Route::Mapped => domain.unmap(&mut self.machine, cpu, life.pfn, life.pages),
-            Route::Direct => {
-                domain.free_direct(life.pfn);
-            }
+            Route::Direct => domain.free_direct(life.pfn),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Rates and means are the nearest double to the exact ratio; everything else is an integer.
 //! What is unknown is null, never 0.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::measure::summary::{Causes, TimeAverage};
 use crate::measure::{Cause, Figures, Held, Steps};
@@ -12,7 +12,6 @@ use crate::replay::{Finding, Findings, Undone};
 
 /// The figures of one replay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(
     missing_docs,
     reason = "the fields are those of `Figures`, which says what they are"
@@ -22,29 +21,34 @@ pub struct WireFigures {
     pub allocs: u64,
     pub failures: u64,
     pub failure_rate: Option<f64>,
+    /// Of several runs together, or of one as if its requests were independent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_rate_ci95: Option<[f64; 2]>,
     pub spurious: u64,
     /// Of the failures; null where there are none.
     pub spurious_share: Option<f64>,
     pub causes: WireCauses,
     pub frees_of_failed: u64,
     pub searches: u64,
+    /// Second passes of a search.
     pub retries: u64,
+    /// Second passes that found a place.
     pub retry_successes: u64,
     /// None where the design does not walk.
     pub steps: Option<WireSteps>,
-    pub pages_live_mean: Option<f64>,
-    pub pages_live_max: u128,
+    /// Null where no time passed.
+    pub live_pages_mean: Option<f64>,
+    /// Null beyond 64 bits.
+    pub live_pages_max: Option<u64>,
     pub ranges_max: u64,
     pub held: WireHeld,
     pub caches: WireCaches,
     pub flush_queue: WireFlushQueue,
     pub findings: WireFindings,
-    pub undone: Option<WireUndone>,
 }
 
 /// Failures by cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "`Cause` says what they are")]
 pub struct WireCauses {
     pub shortcut: u64,
@@ -57,7 +61,6 @@ pub struct WireCauses {
 
 /// Steps of requests: their sum, and the nearest ranks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "`Steps` says what they are")]
 pub struct WireSteps {
     pub total: u64,
@@ -68,22 +71,36 @@ pub struct WireSteps {
     pub max: Option<u64>,
 }
 
-/// Ranges at the end by whoever holds them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Ranges by whoever holds them at the end of a run; averages where there are several runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "`Held` says what they are")]
 pub struct WireHeld {
-    pub callers: u64,
-    pub caller_pages: u128,
-    pub magazines: u64,
-    pub depots: u64,
-    pub flush_queues: u64,
-    pub tree: u64,
+    #[serde(serialize_with = "whole")]
+    pub by_callers: f64,
+    #[serde(serialize_with = "whole")]
+    pub pages_by_callers: f64,
+    #[serde(serialize_with = "whole")]
+    pub in_magazines: f64,
+    #[serde(serialize_with = "whole")]
+    pub in_depots: f64,
+    #[serde(serialize_with = "whole")]
+    pub in_flush_queues: f64,
+    #[serde(serialize_with = "whole")]
+    pub in_tree: f64,
+}
+
+/// Writes whole numbers as such.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is called by serde")]
+fn whole<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = format!("{number}");
+    match text.parse::<u64>() {
+        Ok(integer) => serializer.serialize_u64(integer),
+        Err(_) => serializer.serialize_f64(*number),
+    }
 }
 
 /// What the caches did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "`Tally` says what they are")]
 pub struct WireCaches {
     pub hits: u64,
@@ -96,7 +113,6 @@ pub struct WireCaches {
 
 /// What the flush queues did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "`Tally` says what they are")]
 pub struct WireFlushQueue {
     pub flushes_full: u64,
@@ -107,7 +123,7 @@ pub struct WireFlushQueue {
 
 /// Findings by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "`Finding` says what they are")]
 pub struct WireFindings {
     pub total: u64,
@@ -122,7 +138,6 @@ pub struct WireFindings {
 
 /// Where the kernel would have been undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WireUndone {
     /// The event's number, from 0.
     pub event: u64,
@@ -139,6 +154,7 @@ impl WireFigures {
             allocs: figures.allocs,
             failures: figures.failures,
             failure_rate: quotient(figures.failures.into(), figures.allocs.into()),
+            failure_rate_ci95: None,
             spurious: figures.causes.spurious(),
             spurious_share: quotient(figures.causes.spurious().into(), figures.failures.into()),
             causes: WireCauses::of(&figures.causes),
@@ -147,16 +163,96 @@ impl WireFigures {
             retries: tally.second_passes,
             retry_successes: tally.second_passes_that_found,
             steps: walks.then(|| WireSteps::of(&figures.steps)),
-            pages_live_mean: figures.pages_live_mean.and_then(mean),
-            pages_live_max: figures.pages_live_max,
+            live_pages_mean: figures.live_pages_mean.and_then(time_average),
+            live_pages_max: u64::try_from(figures.live_pages_max).ok(),
             ranges_max: figures.ranges_max,
             held: WireHeld::of(&figures.held),
             caches: WireCaches::of(tally),
             flush_queue: WireFlushQueue::of(tally),
             findings: WireFindings::of(&figures.findings),
-            undone: figures.undone.map(WireUndone::of),
         }
     }
+}
+
+impl WireFigures {
+    /// The figures of several runs of one allocator: counts are added up, of extremes the
+    /// larger stays, and means count each run the same. `steps` are those of all runs, none
+    /// where the design does not walk.
+    pub fn pool(runs: &[&WireFigures], steps: Option<&Steps>) -> WireFigures {
+        let sum =
+            |figure: fn(&WireFigures) -> u64| runs.iter().map(|it| figure(it)).sum::<u64>();
+        let max = |figure: fn(&WireFigures) -> u64| runs.iter().map(|it| figure(it)).max();
+        let mean = |figure: fn(&WireFigures) -> f64| {
+            let figures: Vec<f64> = runs.iter().map(|it| figure(it)).collect();
+            average(&figures).unwrap_or(0.0)
+        };
+        let (allocs, failures) = (sum(|it| it.allocs), sum(|it| it.failures));
+        let spurious = sum(|it| it.spurious);
+        let means: Option<Vec<f64>> = runs.iter().map(|it| it.live_pages_mean).collect();
+        let pages_max: Option<Vec<u64>> = runs.iter().map(|it| it.live_pages_max).collect();
+        WireFigures {
+            events: sum(|it| it.events),
+            allocs,
+            failures,
+            failure_rate: quotient(failures.into(), allocs.into()),
+            failure_rate_ci95: None,
+            spurious,
+            spurious_share: quotient(spurious.into(), failures.into()),
+            causes: WireCauses {
+                shortcut: sum(|it| it.causes.shortcut),
+                missed: sum(|it| it.causes.missed),
+                cached: sum(|it| it.causes.cached),
+                fragmented: sum(|it| it.causes.fragmented),
+                exhausted: sum(|it| it.causes.exhausted),
+                nomem: sum(|it| it.causes.nomem),
+            },
+            frees_of_failed: sum(|it| it.frees_of_failed),
+            searches: sum(|it| it.searches),
+            retries: sum(|it| it.retries),
+            retry_successes: sum(|it| it.retry_successes),
+            steps: steps.map(WireSteps::of),
+            live_pages_mean: means.and_then(|means| average(&means)),
+            live_pages_max: pages_max.and_then(|pages| pages.into_iter().max()),
+            ranges_max: max(|it| it.ranges_max).unwrap_or(0),
+            held: WireHeld {
+                by_callers: mean(|it| it.held.by_callers),
+                pages_by_callers: mean(|it| it.held.pages_by_callers),
+                in_magazines: mean(|it| it.held.in_magazines),
+                in_depots: mean(|it| it.held.in_depots),
+                in_flush_queues: mean(|it| it.held.in_flush_queues),
+                in_tree: mean(|it| it.held.in_tree),
+            },
+            caches: WireCaches {
+                hits: sum(|it| it.caches.hits),
+                misses: sum(|it| it.caches.misses),
+                refills: sum(|it| it.caches.refills),
+                magazines_returned: sum(|it| it.caches.magazines_returned),
+                flushes: sum(|it| it.caches.flushes),
+                flushes_that_helped: sum(|it| it.caches.flushes_that_helped),
+            },
+            flush_queue: WireFlushQueue {
+                flushes_full: sum(|it| it.flush_queue.flushes_full),
+                flushes_by_timer: sum(|it| it.flush_queue.flushes_by_timer),
+                longest_wait_ns: max(|it| it.flush_queue.longest_wait_ns).unwrap_or(0),
+                fullest: max(|it| it.flush_queue.fullest).unwrap_or(0),
+            },
+            findings: WireFindings {
+                total: sum(|it| it.findings.total),
+                overlap: sum(|it| it.findings.overlap),
+                aliased: sum(|it| it.findings.aliased),
+                below_start: sum(|it| it.findings.below_start),
+                above_limit: sum(|it| it.findings.above_limit),
+                misaligned: sum(|it| it.findings.misaligned),
+                use_after_free: sum(|it| it.findings.use_after_free),
+                endless_search: sum(|it| it.findings.endless_search),
+            },
+        }
+    }
+}
+
+fn average(values: &[f64]) -> Option<f64> {
+    let count = double(values.len() as u128);
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / count)
 }
 
 impl WireCauses {
@@ -190,12 +286,12 @@ impl WireSteps {
 impl WireHeld {
     fn of(held: &Held) -> WireHeld {
         WireHeld {
-            callers: held.by_callers,
-            caller_pages: held.pages_by_callers,
-            magazines: held.in_magazines,
-            depots: held.in_depots,
-            flush_queues: held.in_flush_queues,
-            tree: held.in_tree,
+            by_callers: double(held.by_callers.into()),
+            pages_by_callers: double(held.pages_by_callers),
+            in_magazines: double(held.in_magazines.into()),
+            in_depots: double(held.in_depots.into()),
+            in_flush_queues: double(held.in_flush_queues.into()),
+            in_tree: double(held.in_tree.into()),
         }
     }
 }
@@ -241,7 +337,8 @@ impl WireFindings {
 }
 
 impl WireUndone {
-    fn of(undone: Undone) -> WireUndone {
+    /// Where a replay ended.
+    pub fn of(undone: Undone) -> WireUndone {
         WireUndone {
             event: undone.event,
             finding: undone.finding.name().to_owned(),
@@ -249,15 +346,19 @@ impl WireUndone {
     }
 }
 
-fn mean(average: TimeAverage) -> Option<f64> {
+fn time_average(average: TimeAverage) -> Option<f64> {
     quotient(average.area, average.nanos.into())
 }
 
-/// The double nearest to `part / whole` as far as both have one; none of a whole of 0.
+/// The quotient of the nearest doubles; none of a whole of 0.
+pub fn quotient(part: u128, whole: u128) -> Option<f64> {
+    (whole > 0).then(|| double(part) / double(whole))
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "the nearest double is what is wanted"
 )]
-pub fn quotient(part: u128, whole: u128) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
+fn double(number: u128) -> f64 {
+    number as f64
 }
