@@ -22,11 +22,7 @@ const FINDING: u64 = 60;
 ///
 /// The size of an entry's range follows from its order while every range has one holder; only
 /// when that is over does the tree have to be asked.
-pub(super) fn visit(
-    replay: &Replay,
-    dom: Dom,
-    mut visit: impl FnMut(Holder, PfnRange),
-) -> u64 {
+pub(super) fn visit(replay: &Replay, dom: Dom, mut visit: impl FnMut(Holder, PfnRange)) -> u64 {
     let domain = &replay.domains()[dom.0 as usize];
     let mut work = 0;
     if replay.has_single_holders(dom) {

@@ -7,8 +7,11 @@
 //! * [`held`]: where the ranges are: with callers, in caches, in flush queues.
 //! * [`cause`]: why a request failed.
 //! * [`fragmentation`]: what the address space looks like.
-//! * [`timeline`]: all that as time goes by; [`sampling`] says how often and where it looks,
-//!   [`series`] keeps the samples few.
+//! * [`timeline`]: all that as time goes by.
+//! * [`address_map`]: who has which part of the address space, as time goes by.
+//! * [`traffic`]: what callers ask for, whatever an allocator answers.
+//! * [`sampling`]: how often these three look, and where; [`series`] keeps their samples few,
+//!   and [`record`] is what results carry of them.
 //! * [`difference`]: where two allocators answer one request differently.
 //! * [`agreement`]: whether a replay answers as the recorded kernel did.
 
@@ -19,6 +22,7 @@ pub mod difference;
 pub mod fragmentation;
 pub mod held;
 mod held_back;
+pub mod record;
 pub mod sampling;
 pub mod series;
 pub mod steps;
@@ -26,6 +30,7 @@ pub mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timeline;
+pub mod traffic;
 
 pub use agreement::{Agreement, Disagreement};
 pub use cause::Cause;
