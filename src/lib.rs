@@ -13,6 +13,7 @@
 pub mod fault;
 pub mod measure;
 pub mod model;
+pub mod plot;
 pub mod replay;
 pub mod scenario;
 pub mod trace;

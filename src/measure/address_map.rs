@@ -17,7 +17,7 @@ use crate::replay::{Ask, Replay, Request, Slot};
 use crate::units::{Pages, Pfn, PfnRange};
 
 /// The most columns that are kept.
-const COLUMNS: usize = 192;
+const COLUMNS: usize = 128;
 /// log2 of the most cells that the window is cut into.
 const CELLS_ORDER: u32 = 7;
 

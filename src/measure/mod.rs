@@ -10,7 +10,7 @@
 //! * [`timeline`]: all that as time goes by.
 //! * [`address_map`]: who has which part of the address space, as time goes by.
 //! * [`traffic`]: what callers ask for, whatever an allocator answers.
-//! * [`sampling`]: how often these three look, and where; [`series`] keeps their samples few,
+//! * [`sampler`]: both of these. [`sampling`]: how often they look, and where; [`series`] keeps their samples few,
 //!   and [`record`] is what results carry of them.
 //! * [`difference`]: where two allocators answer one request differently.
 //! * [`agreement`]: whether a replay answers as the recorded kernel did.
@@ -23,6 +23,7 @@ pub mod fragmentation;
 pub mod held;
 mod held_back;
 pub mod record;
+pub mod sampler;
 pub mod sampling;
 pub mod series;
 pub mod steps;
@@ -36,5 +37,7 @@ pub use agreement::{Agreement, Disagreement};
 pub use cause::Cause;
 pub use difference::{Difference, Outcome};
 pub use held::Held;
+pub use sampler::Sampler;
+pub use sampling::Sampling;
 pub use steps::Steps;
 pub use summary::{Figures, Summary};

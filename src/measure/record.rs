@@ -13,6 +13,16 @@ use super::sampling::{Every, Moment};
 use super::series::Extremes;
 use super::timeline::{Figure, Track};
 
+/// What a [`Sampler`](super::sampler::Sampler) saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampledRecord {
+    /// The window as time goes by.
+    pub timeline: TimelineRecord,
+    /// Who has which part of the window, as time goes by.
+    pub map: MapRecord,
+}
+
 /// When samples were begun, and the last event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,12 +87,13 @@ pub struct TimelineRecord {
     pub moments: Moments,
     /// Each figure of the window.
     pub figures: BTreeMap<Figure, Column>,
+    /// Where `max32` refused what would find a place: `max32` and the largest such request at
+    /// the moment of the sample when they were furthest apart; null where that was not seen.
+    pub mistaken: Bounds,
     /// Requests for addresses.
     pub requests: Vec<u64>,
-    /// Steps of all requests of a sample together.
-    pub steps: Vec<u64>,
-    /// The most steps that a request took.
-    pub steps_max: Vec<Option<u64>>,
+    /// How far searches walked; null of an allocator that does not walk.
+    pub steps: Option<StepColumns>,
     /// Requests that were refused, for each cause that there was.
     pub failures: BTreeMap<Cause, Vec<u64>>,
     /// Sizes in pages that were refused though there was room.
@@ -91,6 +102,16 @@ pub struct TimelineRecord {
     pub refused_without: Bounds,
     /// Requests for addresses in other domains, which are not sampled.
     pub requests_elsewhere: u64,
+}
+
+/// How far searches walked in every sample.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepColumns {
+    /// Steps of all requests together.
+    pub total: Vec<u64>,
+    /// The most steps that a request took; null without requests.
+    pub max: Vec<Option<u64>>,
 }
 
 /// What an [`AddressMap`](super::address_map::AddressMap) saw.

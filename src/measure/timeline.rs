@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::{Asked, Cause};
 use super::fragmentation::{self, Shape};
-use super::record::{Bounds, Column, Moments, TimelineRecord};
+use super::record::{Bounds, Column, Moments, StepColumns, TimelineRecord};
 use super::sampling::{Allowance, Moment, Sampling};
 use super::series::{Extremes, Merge, Series};
 use crate::model::domain::Answer;
 use crate::replay::{Replay, Request};
 
 /// The most samples that are kept.
-const SAMPLES: usize = 512;
+const SAMPLES: usize = 384;
 
 /// Samples a domain while a replay runs.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ struct Sample {
     requests: u64,
     /// Those that were refused, by cause, in the order of [`Cause::ALL`].
     failures: [u64; Cause::ALL.len()],
+    /// What was believed and what was true when they were furthest apart.
+    mistaken: Option<Mistake>,
     /// Sizes in pages that were refused though there was room.
     refused_with_room: Extremes,
     /// Sizes in pages that were refused for want of room or memory.
@@ -48,6 +50,29 @@ struct Sample {
     steps: u64,
     /// The most steps that a request took; none without requests.
     steps_max: Option<u64>,
+}
+
+/// A moment at which `max32` refuses what would find a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mistake {
+    max32: u64,
+    largest: u64,
+}
+
+impl Mistake {
+    fn of(max32: Option<u64>, largest: u64) -> Option<Mistake> {
+        let max32 = max32.filter(|&max32| max32 <= largest)?;
+        Some(Mistake { max32, largest })
+    }
+
+    /// The one whose two sides are further apart, the earlier one if both are alike.
+    fn larger(one: Option<Mistake>, other: Option<Mistake>) -> Option<Mistake> {
+        let apart = |it: &Mistake| it.largest - it.max32;
+        match (one, other) {
+            (Some(one), Some(other)) if apart(&other) > apart(&one) => Some(other),
+            (one, other) => one.or(other),
+        }
+    }
 }
 
 /// A figure within a stretch.
@@ -180,9 +205,21 @@ impl Timeline {
             every,
             moments: Moments::of(samples.iter().map(|it| it.begun), self.ended),
             figures: Figure::ALL.into_iter().map(column).collect(),
+            mistaken: Bounds {
+                min: samples
+                    .iter()
+                    .map(|it| it.mistaken.map(|it| it.max32))
+                    .collect(),
+                max: samples
+                    .iter()
+                    .map(|it| it.mistaken.map(|it| it.largest))
+                    .collect(),
+            },
             requests: samples.iter().map(|it| it.requests).collect(),
-            steps: samples.iter().map(|it| it.steps).collect(),
-            steps_max: samples.iter().map(|it| it.steps_max).collect(),
+            steps: replay.config().rules.walks().then(|| StepColumns {
+                total: samples.iter().map(|it| it.steps).collect(),
+                max: samples.iter().map(|it| it.steps_max).collect(),
+            }),
             failures: causes.map(|cause| (cause, of(cause).collect())).collect(),
             refused_with_room: Bounds::of(samples.iter().map(|it| it.refused_with_room)),
             refused_without: Bounds::of(samples.iter().map(|it| it.refused_without)),
@@ -202,6 +239,12 @@ impl Sample {
         for (track, figure) in self.figures.iter_mut().zip(Figure::ALL) {
             track.see(figure.of(shape));
         }
+        let max32 = shape.max32.map(|max32| max32.0);
+        self.believe(max32, shape.largest_request.0);
+    }
+
+    fn believe(&mut self, max32: Option<u64>, largest: u64) {
+        self.mistaken = Mistake::larger(self.mistaken, Mistake::of(max32, largest));
     }
 
     /// Counts a failure, and looks at what decides it.
@@ -212,6 +255,7 @@ impl Sample {
         let largest = space.largest(sampling.limit).aligned.0;
         self.figures[Figure::Max32 as usize].see(max32);
         self.figures[Figure::LargestRequest as usize].see(Some(largest));
+        self.believe(max32, largest);
         if let Some(asked) = Asked::of(replay.config(), request) {
             let refused = if cause.is_spurious() {
                 &mut self.refused_with_room
@@ -232,6 +276,7 @@ impl Merge for Sample {
             *count += later;
         }
         self.requests += later.requests;
+        self.mistaken = Mistake::larger(self.mistaken, later.mistaken);
         self.refused_with_room.merge(later.refused_with_room);
         self.refused_without.merge(later.refused_without);
         self.steps += later.steps;
@@ -343,6 +388,21 @@ mod tests {
             let largest = &record.figures[&Figure::LargestRequest].last;
             assert_eq!(largest[5..7], [0x1_0000, 0x4_0000].map(Some));
         }
+        assert_eq!(
+            old.mistaken.min,
+            [
+                None,
+                None,
+                None,
+                None,
+                None,
+                None,
+                Some(0x2_0000),
+                Some(0x2_0000)
+            ]
+        );
+        assert_eq!(old.mistaken.max[6], Some(0x4_0000));
+        assert_eq!(new.mistaken.min, [None; 8]);
         assert_eq!(old.failures[&Cause::Shortcut], [0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(old.refused_with_room.min[7], Some(0x4_0000));
         assert!(!new.failures.contains_key(&Cause::Shortcut));

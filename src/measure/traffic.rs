@@ -9,7 +9,7 @@ use crate::replay::{Ask, Request, Slot};
 use crate::units::{Granule, Nanos, Pages};
 
 /// The most samples of the load that are kept.
-const SAMPLES: usize = 512;
+const SAMPLES: usize = 384;
 
 /// Numbers are counted by ⌈log2⌉, which is 0 to 64.
 const ORDERS: usize = 65;
