@@ -9,13 +9,17 @@
 //! * [`trace`]: events; reading, checking and writing them.
 //! * [`workload`], [`fault`]: synthetic clients; what goes wrong and when.
 //! * [`scenario`]: scenario files.
+//! * [`study`]: many replays at once.
+//! * [`report`]: what came of them, as text and as JSON.
 
 pub mod fault;
 pub mod measure;
 pub mod model;
 pub mod plot;
 pub mod replay;
+pub mod report;
 pub mod scenario;
+pub mod study;
 pub mod trace;
 pub mod units;
 pub mod words;

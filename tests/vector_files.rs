@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use iovasim::trace::binary;
 use iovasim::trace::check::Checker;
 use iovasim::trace::event::{Event, Header};
 use iovasim::trace::outcome::{self, Line};
@@ -72,6 +73,24 @@ fn traces_come_back_from_their_one_form() {
         let text = writer.finish().unwrap();
         assert_eq!(
             read("written", Cursor::new(text)),
+            (header, events),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn traces_come_back_from_the_binary_form() {
+    for path in vectors(".trace.jsonl") {
+        let (header, events) = read(&path.to_string_lossy(), File::open(&path).unwrap());
+        let mut writer = binary::Writer::new(Vec::new(), &header).unwrap();
+        for event in &events {
+            writer.write(event).unwrap();
+        }
+        let bytes = writer.finish().unwrap();
+        assert_eq!(
+            read("written", Cursor::new(bytes)),
             (header, events),
             "{}",
             path.display()

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::difference::Outcome;
+use super::decision::Decision;
 use crate::trace::event::{Event, Got, Op};
 
 /// How many events before and after the first disagreement are kept.
@@ -42,14 +42,14 @@ pub struct Answered {
     /// The event.
     pub event: Arc<Event>,
     /// What the replay made of it.
-    pub outcome: Outcome,
+    pub decision: Decision,
 }
 
 impl Agreement {
     /// Compares what an event says of its answer with what the replay made of it.
-    pub fn observe(&mut self, number: u64, event: &Arc<Event>, outcome: Outcome) {
+    pub fn observe(&mut self, number: u64, event: &Arc<Event>, decision: Decision) {
         let recorded = recorded(event);
-        let replayed = replayed(outcome);
+        let replayed = replayed(decision);
         if recorded != Got::Unrecorded && replayed != Got::Unrecorded {
             self.compared += 1;
             self.agreeing += u64::from(recorded == replayed);
@@ -62,14 +62,14 @@ impl Agreement {
                 });
             }
         }
-        self.keep(number, event, outcome);
+        self.keep(number, event, decision);
     }
 
-    fn keep(&mut self, number: u64, event: &Arc<Event>, outcome: Outcome) {
+    fn keep(&mut self, number: u64, event: &Arc<Event>, decision: Decision) {
         let answered = || Answered {
             number,
             event: Arc::clone(event),
-            outcome,
+            decision,
         };
         match &mut self.first {
             Some(first) if number <= first.event + AROUND as u64 => {
@@ -95,11 +95,11 @@ fn recorded(event: &Event) -> Got {
 }
 
 /// The answer of a replay, in the words of a recording.
-fn replayed(outcome: Outcome) -> Got {
-    match outcome {
-        Outcome::Done => Got::Unrecorded,
-        Outcome::Granted(pfn) => Got::Pfn(pfn),
-        Outcome::Refused(_) => Got::Failed,
+fn replayed(decision: Decision) -> Got {
+    match decision {
+        Decision::NotAsked => Got::Unrecorded,
+        Decision::Granted(pfn) => Got::Pfn(pfn),
+        Decision::Refused(_) => Got::Failed,
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
     fn observed(gots: &[Got]) -> Agreement {
         let mut agreement = Agreement::default();
         for (number, got) in (0..).zip(gots) {
-            agreement.observe(number, &event(*got), Outcome::Granted(Pfn(9)));
+            agreement.observe(number, &event(*got), Decision::Granted(Pfn(9)));
         }
         agreement
     }

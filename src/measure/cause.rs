@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::domain::{self, Answer, Domain, DomainConfig, Refusal};
-use crate::model::ranges::{Need, NodeId, Ranges};
+use crate::model::ranges::{NodeId, Ranges};
 use crate::model::{AddressSpace, Change};
 use crate::replay::{Ask, Path, Replay, Request};
 use crate::units::{Pages, Pfn, PfnRange};
@@ -249,7 +249,7 @@ impl Window {
 
     /// Whether free pfns from `lo` up to `end` take what is asked.
     fn takes(self, space: &dyn AddressSpace, lo: Pfn, end: Pfn, asked: Asked) -> bool {
-        let need = Need::new(asked.size, asked.aligned);
+        let need = space.ranges().need(asked.size, asked.aligned);
         let misaligned = space.ranges().misaligned(need);
         let highest = end.min(self.end).0.checked_sub(asked.size.0);
         highest.is_some_and(|highest| highest & !misaligned >= lo.max(self.start).0)

@@ -1,42 +1,7 @@
 //! Where two allocators answer one stream of requests differently.
 
-use crate::model::domain::{Answer, Refusal};
-use crate::replay::{Replay, Request};
-use crate::units::{Pages, Pfn};
-
-/// What an allocator made of one request, short enough to keep for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was no request for addresses.
-    Done,
-    /// The lowest pfn handed out.
-    Granted(Pfn),
-    /// It was refused.
-    Refused(Refused),
-}
-
-/// How a request was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// By what its last try was refused.
-    pub by: Refusal,
-    /// `max32_alloc_size` after that; none where there is no such thing.
-    pub max32: Option<Pages>,
-}
-
-impl Outcome {
-    /// What came of a request that `replay` has just answered.
-    pub fn of(replay: &Replay, request: &Request, answer: Option<Answer>) -> Outcome {
-        match answer.map(|it| it.result) {
-            None => Outcome::Done,
-            Some(Ok(pfn)) => Outcome::Granted(pfn),
-            Some(Err(by)) => {
-                let max32 = replay.domains()[request.dom.0 as usize].state().max32;
-                Outcome::Refused(Refused { by, max32 })
-            }
-        }
-    }
-}
+use super::decision::{Decision, Refused};
+use crate::replay::Request;
 
 /// How another allocator's answers differ from a first one's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +28,8 @@ pub struct Cases {
 /// A request that was answered differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
+    /// The seed of its trace, where several were put together.
+    pub seed: Option<u64>,
     /// The event's number, from 0.
     pub event: u64,
     /// The request.
@@ -73,21 +40,21 @@ pub struct Case {
 
 impl Difference {
     /// Compares what the first and the other made of event number `event`.
-    pub fn observe(&mut self, event: u64, request: &Request, first: Outcome, other: Outcome) {
+    pub fn observe(&mut self, event: u64, request: &Request, first: Decision, other: Decision) {
         let (cases, refused) = match (first, other) {
-            (Outcome::Done, _) | (_, Outcome::Done) => return,
-            (Outcome::Granted(one), Outcome::Granted(two)) if one == two => {
+            (Decision::NotAsked, _) | (_, Decision::NotAsked) => return,
+            (Decision::Granted(one), Decision::Granted(two)) if one == two => {
                 self.compared += 1;
                 return;
             }
-            (Outcome::Granted(_), Outcome::Granted(_)) => (&mut self.moved, None),
-            (Outcome::Refused(how), Outcome::Granted(_)) => {
+            (Decision::Granted(_), Decision::Granted(_)) => (&mut self.moved, None),
+            (Decision::Refused(how), Decision::Granted(_)) => {
                 (&mut self.first_refused, Some(how))
             }
-            (Outcome::Granted(_), Outcome::Refused(how)) => {
+            (Decision::Granted(_), Decision::Refused(how)) => {
                 (&mut self.other_refused, Some(how))
             }
-            (Outcome::Refused(_), Outcome::Refused(_)) => {
+            (Decision::Refused(_), Decision::Refused(_)) => {
                 self.compared += 1;
                 return;
             }
@@ -96,11 +63,21 @@ impl Difference {
         cases.count += 1;
         cases.first.get_or_insert_with(|| {
             Box::new(Case {
+                seed: None,
                 event,
                 request: request.clone(),
                 refused,
             })
         });
+    }
+
+    /// Puts the comparison of another trace after this one; `seed` made it, if it is to be
+    /// said.
+    pub fn merge(&mut self, later: &Difference, seed: Option<u64>) {
+        self.compared += later.compared;
+        self.first_refused.merge(&later.first_refused, seed);
+        self.other_refused.merge(&later.other_refused, seed);
+        self.moved.merge(&later.moved, seed);
     }
 
     /// Whether any request was granted by one and refused by the other.
@@ -114,10 +91,25 @@ impl Difference {
     }
 }
 
+impl Cases {
+    fn merge(&mut self, later: &Cases, seed: Option<u64>) {
+        self.count += later.count;
+        if self.first.is_none() {
+            self.first.clone_from(&later.first);
+            if let Some(first) = &mut self.first {
+                first.seed = seed;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Cause;
     use crate::measure::testing::{Script, fresh};
+    use crate::model::domain::Refusal;
+    use crate::units::Pages;
 
     /// A full window, searched from its topmost range on; a request fails, ranges below that
     /// one go, and the request is made again.
@@ -138,7 +130,7 @@ mod tests {
         for (event, request) in (0..).zip(script.requests()) {
             let [one, two] = [&mut first, &mut other].map(|replay| {
                 let answer = replay.apply(request).expect("nothing undoes this");
-                Outcome::of(replay, request, answer)
+                Decision::of(replay, request, answer)
             });
             difference.observe(event, request, one, two);
         }
@@ -156,6 +148,7 @@ mod tests {
         let case = found.first_refused.first.expect("the case");
         let refused = Refused {
             by: Refusal::Shortcut,
+            cause: Cause::Shortcut,
             max32: Some(Pages(0x2_0000)),
         };
         assert_eq!((case.event, case.refused), (8, Some(refused)));

@@ -11,7 +11,7 @@ pub struct Held {
     /// Ranges that callers hold.
     pub by_callers: u64,
     /// The pages of these, as asked for.
-    pub pages_by_callers: u64,
+    pub pages_by_callers: u128,
     /// Entries of the CPUs' magazines.
     pub in_magazines: u64,
     /// Entries of the depots' magazines.
@@ -28,13 +28,13 @@ impl Held {
         let mut held = Held::default();
         for (_, life) in replay.lives().holding() {
             held.by_callers += 1;
-            held.pages_by_callers += life.pages.0;
+            held.pages_by_callers += u128::from(life.pages.0);
         }
         for domain in replay.domains() {
             held.in_magazines += domain.caches().in_magazines().count() as u64;
             held.in_depots += domain.caches().in_depots().count() as u64;
             held.in_flush_queues += domain.queued().count() as u64;
-            held.in_tree += domain.space().ranges().len();
+            held.in_tree += domain.state().ranges;
         }
         held
     }

@@ -7,6 +7,7 @@
 //! * [`held`]: where the ranges are: with callers, in caches, in flush queues.
 //! * [`cause`]: why a request failed.
 //! * [`fragmentation`]: what the address space looks like.
+//! * [`decision`]: what an allocator made of one request.
 //! * [`timeline`]: all that as time goes by.
 //! * [`address_map`]: who has which part of the address space, as time goes by.
 //! * [`traffic`]: what callers ask for, whatever an allocator answers.
@@ -18,6 +19,7 @@
 pub mod address_map;
 pub mod agreement;
 pub mod cause;
+pub mod decision;
 pub mod difference;
 pub mod fragmentation;
 pub mod held;
@@ -35,7 +37,8 @@ pub mod traffic;
 
 pub use agreement::{Agreement, Disagreement};
 pub use cause::Cause;
-pub use difference::{Difference, Outcome};
+pub use decision::{Decision, Refused};
+pub use difference::Difference;
 pub use held::Held;
 pub use sampler::Sampler;
 pub use sampling::Sampling;

@@ -31,13 +31,18 @@ impl Steps {
         }
     }
 
+    /// Counts several requests that took so many steps each.
+    pub fn add_many(&mut self, steps: u64, requests: u64) {
+        *self.new_bucket(steps) += requests;
+        self.requests += requests;
+        self.total += steps * requests;
+    }
+
     /// Counts all requests of another distribution.
     pub fn merge(&mut self, other: &Steps) {
         for (steps, requests) in other.counts() {
-            *self.new_bucket(steps) += requests;
+            self.add_many(steps, requests);
         }
-        self.requests += other.requests;
-        self.total += other.total;
     }
 
     fn new_bucket(&mut self, steps: u64) -> &mut u64 {

@@ -1,6 +1,8 @@
 //! Requests, failures, search cost and load of one allocator: counted as the replay goes,
 //! read off it at the end.
 
+use super::cause::Cause;
+use super::decision::Decision;
 use super::held::Held;
 use super::steps::Steps;
 use crate::model::domain::Answer;
@@ -11,9 +13,37 @@ use crate::units::Nanos;
 /// Counts while a replay runs. A few additions an event.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    failures: u64,
+    causes: Causes,
     steps: Steps,
     load: Load,
+    ranges_max: u64,
+}
+
+/// Failures by their cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Causes([u64; Cause::ALL.len()]);
+
+impl Causes {
+    /// Counts a failure.
+    pub fn add(&mut self, cause: Cause) {
+        self.0[cause as usize] += 1;
+    }
+
+    /// How many failures had a cause.
+    pub fn count(&self, cause: Cause) -> u64 {
+        self.0[cause as usize]
+    }
+
+    /// How many failures there were.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How many there were although there was room.
+    pub fn spurious(&self) -> u64 {
+        let spurious = Cause::ALL.into_iter().filter(|cause| cause.is_spurious());
+        spurious.map(|cause| self.count(cause)).sum()
+    }
 }
 
 /// The pages that callers hold, as time goes by.
@@ -36,6 +66,8 @@ pub struct Figures {
     pub allocs: u64,
     /// Requests that were refused.
     pub failures: u64,
+    /// Why they were.
+    pub causes: Causes,
     /// Ids freed whose request had been refused.
     pub frees_of_failed: u64,
     /// Steps of each request.
@@ -48,6 +80,8 @@ pub struct Figures {
     pub live_pages_max: u128,
     /// The pages that callers held, averaged over virtual time; none if no time passed.
     pub live_pages_mean: Option<TimeAverage>,
+    /// The most ranges that a domain's tree held, those in caches and queues counted.
+    pub ranges_max: u64,
     /// Broken promises.
     pub findings: Findings,
     /// Where the kernel would have been undone, which ended the replay.
@@ -65,20 +99,35 @@ pub struct TimeAverage {
 
 impl Summary {
     /// Counts a request that `replay` has just answered.
-    pub fn observe(&mut self, replay: &Replay, request: &Request, answer: Option<Answer>) {
+    pub fn observe(
+        &mut self,
+        replay: &Replay,
+        request: &Request,
+        answer: Option<Answer>,
+        decision: Decision,
+    ) {
         self.load.pass_to(request.at);
         match request.ask {
             Ask::Alloc { slot, .. } | Ask::Map { slot, .. } => {
-                let Some(answer) = answer else { return };
-                self.steps.add(answer.steps);
-                match answer.result {
-                    Ok(_) => self.load.add(pages(replay, slot)),
-                    Err(_) => self.failures += 1,
+                self.steps.add(answer.map_or(0, |answer| answer.steps));
+                match decision {
+                    Decision::NotAsked => {}
+                    Decision::Granted(_) => {
+                        self.load.add(pages(replay, slot));
+                        self.look_at_tree(replay, request);
+                    }
+                    Decision::Refused(refused) => self.causes.add(refused.cause),
                 }
             }
             Ask::Free { slot } | Ask::Unmap { slot } => self.load.remove(pages(replay, slot)),
+            Ask::Reserve { .. } | Ask::Restore(_) => self.look_at_tree(replay, request),
             _ => {}
         }
+    }
+
+    fn look_at_tree(&mut self, replay: &Replay, request: &Request) {
+        let domain = &replay.domains()[request.dom.0 as usize];
+        self.ranges_max = self.ranges_max.max(domain.space().ranges().len());
     }
 
     /// What `replay` came to, of which this observed every answer.
@@ -90,13 +139,15 @@ impl Summary {
         Figures {
             events: replay.applied(),
             allocs: self.steps.requests(),
-            failures: self.failures,
+            failures: self.causes.total(),
+            causes: self.causes,
             frees_of_failed: replay.frees_of_failed(),
             steps: self.steps,
             tally,
             held: Held::of(replay),
             live_pages_max: self.load.pages_max,
             live_pages_mean: self.load.mean(),
+            ranges_max: self.ranges_max,
             findings: replay.findings().clone(),
             undone,
         }
@@ -167,7 +218,8 @@ mod tests {
         let mut summary = Summary::default();
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing undoes this");
-            summary.observe(&replay, request, answer);
+            let decision = Decision::of(&replay, request, answer);
+            summary.observe(&replay, request, answer, decision);
         }
         summary.finish(&replay, None)
     }
@@ -185,10 +237,13 @@ mod tests {
             (figures.events, figures.allocs, figures.failures),
             (6, 3, 1)
         );
+        assert_eq!(figures.causes.count(Cause::Fragmented), 0);
+        assert_eq!(figures.causes.count(Cause::Exhausted), 1);
         assert_eq!(figures.frees_of_failed, 1);
         assert_eq!(figures.live_pages_max, (1 << 19) + 3);
         let area = (1 << 19) * 3000 + 3 * 3000;
         let mean = TimeAverage { area, nanos: 4000 };
+        assert_eq!(figures.ranges_max, 2);
         assert_eq!(figures.live_pages_mean, Some(mean));
     }
 

@@ -6,7 +6,7 @@
 
 use super::allocator::Rules;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{Maxima, Need, NodeId, Ranges};
+use super::ranges::{Maxima, NodeId, Ranges};
 use super::space::Space;
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
@@ -84,7 +84,8 @@ impl BestFit {
 
 impl AddressSpace for BestFit {
     fn alloc(&mut self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Search {
-        let misaligned = self.ranges().misaligned(Need::new(size, aligned));
+        let ranges = self.ranges();
+        let misaligned = ranges.misaligned(ranges.need(size, aligned));
         let limit = limit_pfn.0.wrapping_add(1);
         let wanted = Wanted {
             size: size.0,

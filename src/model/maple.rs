@@ -12,7 +12,7 @@
 
 use super::allocator::Rules;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{Maxima, Need, NodeId, Ranges};
+use super::ranges::{Maxima, NodeId, Ranges};
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
@@ -63,7 +63,7 @@ impl Maple {
         }
         let highest = self.end.unwrap_or(Pfn::ANCHOR);
         let limit = wanted.limit.map_or(highest, |limit| limit.min(highest));
-        let need = Need::new(Pages(width), false);
+        let need = self.ranges.need(Pages(width), false);
         let (lo, end) = self.ranges.topmost_gap(limit, need)?;
         let passed_over = wanted.limit.is_none() && lo == Pfn(0) && !self.is_empty();
         let room = end.0.saturating_sub(lo.max(self.start_pfn).0);
@@ -109,7 +109,8 @@ impl AddressSpace for Maple {
         if below_4g && size >= self.max32 {
             return answer(Verdict::Shortcut);
         }
-        let misaligned = self.ranges.misaligned(Need::new(size, aligned));
+        let need = self.ranges.need(size, aligned);
+        let misaligned = self.ranges.misaligned(need);
         let wanted = Wanted {
             size: size.0,
             misaligned,

@@ -44,7 +44,7 @@ struct Wanted {
 
 impl Wanted {
     fn new(ranges: &Ranges, size: Pages, limit: Pfn, aligned: bool) -> Wanted {
-        let need = Need::new(size, aligned);
+        let need = ranges.need(size, aligned);
         Wanted {
             need,
             limit,

@@ -237,7 +237,8 @@ impl Replay {
             aligned,
         } = promise;
         let alignment = self.config.rules.alignment(self.config.granule);
-        let misaligned = pfn.0 & ((1 << alignment.order_of(pages)) - 1) != 0;
+        let order = alignment.order_of(pages).unwrap_or(0);
+        let misaligned = pfn.0 & ((1 << order) - 1) != 0;
         let end = pfn.0.checked_add(pages.0 - 1);
         let mut find = |finding, other| {
             let range = Some((pfn, pages));

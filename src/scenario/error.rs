@@ -34,7 +34,7 @@ impl fmt::Display for Error {
 
 impl Error {
     /// What the JSON reader refused.
-    pub(super) fn in_json(
+    pub(crate) fn in_json(
         file: &Path,
         error: &serde_path_to_error::Error<serde_json::Error>,
     ) -> Error {
@@ -58,7 +58,7 @@ impl Error {
 
 impl Error {
     /// What follows the JSON text.
-    pub(super) fn after_json(file: &Path, error: &serde_json::Error) -> Error {
+    pub(crate) fn after_json(file: &Path, error: &serde_json::Error) -> Error {
         Error {
             file: file.to_owned(),
             place: Some((error.line(), error.column())),
@@ -81,38 +81,38 @@ fn with_hint(problem: &str) -> String {
 
 /// A place in a scenario file, to say what is wrong there.
 #[derive(Clone, Debug)]
-pub(super) struct Here<'a> {
+pub(crate) struct Here<'a> {
     file: &'a Path,
     path: String,
 }
 
 impl<'a> Here<'a> {
     /// The whole file.
-    pub(super) fn root(file: &'a Path) -> Here<'a> {
+    pub(crate) fn root(file: &'a Path) -> Here<'a> {
         let path = String::new();
         Here { file, path }
     }
 
     /// The file's path.
-    pub(super) fn file(&self) -> &'a Path {
+    pub(crate) fn file(&self) -> &'a Path {
         self.file
     }
 
     /// The field `name` of this place.
-    pub(super) fn field(&self, name: &str) -> Here<'a> {
+    pub(crate) fn field(&self, name: &str) -> Here<'a> {
         let dot = if self.path.is_empty() { "" } else { "." };
         let path = format!("{}{dot}{name}", self.path);
         Here { path, ..*self }
     }
 
     /// The element `index` of this place.
-    pub(super) fn index(&self, index: usize) -> Here<'a> {
+    pub(crate) fn index(&self, index: usize) -> Here<'a> {
         let path = format!("{}[{index}]", self.path);
         Here { path, ..*self }
     }
 
     /// What is wrong here.
-    pub(super) fn error(&self, problem: impl fmt::Display) -> Error {
+    pub(crate) fn error(&self, problem: impl fmt::Display) -> Error {
         Error {
             file: self.file.to_owned(),
             place: None,
@@ -122,7 +122,7 @@ impl<'a> Here<'a> {
     }
 
     /// That a name here is none of `names`.
-    pub(super) fn unknown<'b>(
+    pub(crate) fn unknown<'b>(
         &self,
         what: &str,
         found: &str,
@@ -141,7 +141,7 @@ impl<'a> Here<'a> {
 }
 
 /// Says where something is impossible.
-pub(super) trait At<T> {
+pub(crate) trait At<T> {
     fn at(self, here: &Here<'_>) -> Result<T, Error>;
 }
 

@@ -7,28 +7,47 @@ use serde::Deserialize;
 
 use super::error::{Error, Here};
 
-/// The figures of a result's row that can be held to something.
-pub const FIGURES: [&str; 28] = [
+/// The figures of a result's row that can be held to something, by their paths there. Counts
+/// are of all seeds together, `held` and `live_pages_mean` averages of the seeds; what is held
+/// is looked at when a run has ended. `retries` are second passes of a search.
+pub const FIGURES: [&str; 45] = [
     "allocs",
     "failures",
     "failure_rate",
     "spurious",
     "spurious_share",
-    "pages_live_mean",
     "causes.shortcut",
     "causes.missed",
     "causes.cached",
     "causes.fragmented",
     "causes.exhausted",
     "causes.nomem",
+    "searches",
     "retries",
     "retry_successes",
+    "steps.total",
     "steps.mean",
     "steps.p50",
     "steps.p99",
     "steps.p999",
     "steps.max",
+    "live_pages_mean",
+    "live_pages_max",
     "ranges_max",
+    "held.by_callers",
+    "held.in_magazines",
+    "held.in_depots",
+    "held.in_flush_queues",
+    "held.in_tree",
+    "caches.hits",
+    "caches.misses",
+    "caches.refills",
+    "caches.magazines_returned",
+    "caches.flushes",
+    "caches.flushes_that_helped",
+    "flush_queue.flushes_full",
+    "flush_queue.flushes_by_timer",
+    "flush_queue.fullest",
     "findings.total",
     "findings.overlap",
     "findings.aliased",
@@ -222,7 +241,7 @@ impl Expectation {
 
 impl Condition {
     /// The allocator to compare with, if any.
-    fn other(&self) -> Option<&str> {
+    pub fn other(&self) -> Option<&str> {
         match self {
             Condition::Above { other, .. }
             | Condition::Below { other, .. }

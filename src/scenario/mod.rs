@@ -7,7 +7,7 @@
 mod client;
 mod domain;
 mod drawn;
-mod error;
+pub(crate) mod error;
 mod expect;
 mod faults;
 mod file;

@@ -11,7 +11,7 @@ use std::io::{self, Cursor, Read, Write};
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use super::error::Kind;
+use super::error::{Error, Kind};
 
 /// How a stream of bytes is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +58,15 @@ impl Compression {
 
 /// A stream that was decompressed according to its content.
 pub(super) struct Decoder {
+    /// What was looked at before it is read.
+    ahead: Cursor<Vec<u8>>,
     bytes: Box<dyn Read + Send>,
     compression: Compression,
 }
 
 impl Decoder {
     /// Looks at the first bytes of `input`.
-    pub(super) fn new(input: impl Read + Send + 'static) -> Result<Decoder, Kind> {
+    pub(super) fn new(input: impl Read + Send + 'static) -> Result<Decoder, Error> {
         let input = Input(input);
         let (magic, input) =
             peek(input, ZSTD_MAGIC.len()).map_err(|error| explain(error, Compression::None))?;
@@ -76,11 +78,30 @@ impl Decoder {
                 zstd::Decoder::new(input).map_err(|error| explain(error, compression))?,
             ),
         };
-        Ok(Decoder { bytes, compression })
+        Ok(Decoder {
+            ahead: Cursor::default(),
+            bytes,
+            compression,
+        })
+    }
+
+    /// Looks at the first bytes before they are read: whether they are `magic`.
+    pub(super) fn begins_with(&mut self, magic: &[u8]) -> Result<bool, Error> {
+        let mut first = Vec::new();
+        let mut input = self.bytes.by_ref().take(magic.len() as u64);
+        input
+            .read_to_end(&mut first)
+            .map_err(|error| explain(error, self.compression))?;
+        let same = first == magic;
+        self.ahead = Cursor::new(first);
+        Ok(same)
     }
 
     /// The next bytes into `buffer`; their number, 0 at the end alone.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Kind> {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        if let Ok(count @ 1..) = self.ahead.read(buffer) {
+            return Ok(count);
+        }
         loop {
             match self.bytes.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -99,16 +120,16 @@ fn peek<R: Read>(mut input: R, count: usize) -> io::Result<(Vec<u8>, impl Read +
 }
 
 /// What an error of a decoder means.
-fn explain(error: io::Error, compression: Compression) -> Kind {
+fn explain(error: io::Error, compression: Compression) -> Error {
     let format = compression.name();
-    match error.downcast::<InputError>() {
+    Error::from(match error.downcast::<InputError>() {
         Ok(InputError(error)) => Kind::Read(error),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Kind::CutShort { format },
         Err(error) => Kind::Corrupt {
             format,
             detail: error.to_string(),
         },
-    }
+    })
 }
 
 /// Tells errors of the stream itself from those of its decoder.
@@ -210,7 +231,7 @@ mod tests {
     }
 
     fn decompressed(bytes: &[u8]) -> Result<Vec<u8>, String> {
-        let explained = |kind: Kind| kind.to_string();
+        let explained = |error: Error| error.to_string();
         let mut decoder = Decoder::new(Cursor::new(bytes.to_vec())).map_err(explained)?;
         let (mut all, mut buffer) = (Vec::new(), [0; 100]);
         loop {

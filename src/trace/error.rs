@@ -11,7 +11,7 @@ use std::io;
 /// It prints as one line, lower case, without a full stop:
 ///
 /// ```text
-/// traces/camera.trace.jsonl:4181: `free` of id 977, which is not live (freed at line 3902); was the trace cut at the start?
+/// traces/camera.trace.jsonl:4181: `free` of id 977, which is not live (freed at line 3902); is a `double_free` meant?
 /// ```
 #[derive(Debug)]
 pub struct Error(Box<Report>);
@@ -70,10 +70,12 @@ impl Error {
         Error(Box::new(report))
     }
 
-    /// The same error, at a place.
+    /// The same error, at a place; what is wrong with a file as a whole stays without one.
     #[must_use]
     pub fn at(mut self, place: Place) -> Error {
-        self.0.place = Some(place);
+        if !matches!(self.0.kind, Kind::Empty | Kind::NotATrace { .. }) {
+            self.0.place = Some(place);
+        }
         self
     }
 
@@ -82,6 +84,11 @@ impl Error {
     pub fn in_file(mut self, name: &str) -> Error {
         self.0.file = Some(name.to_owned());
         self
+    }
+
+    /// Whether a line was longer than it may be.
+    pub(super) fn is_long_line(&self) -> bool {
+        matches!(self.0.kind, Kind::LineTooLong { .. })
     }
 
     /// The line or the event, where it is known.
@@ -172,6 +179,8 @@ pub(crate) enum Kind {
     UnknownOp { found: String, hint: String },
     #[error("`version` is {version}, expected 1; a newer iovasim wrote this trace")]
     Newer { version: u64 },
+    #[error("the binary trace has version {version}, expected 1; a newer iovasim wrote it")]
+    NewerBinary { version: u64 },
 
     #[error("`t` is {found}, expected at least {before}, the time of the event before")]
     TimeGoesBack { found: u64, before: u64 },
@@ -298,4 +307,47 @@ pub(crate) fn excerpt(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_near_that_differs_in_a_slip_or_two() {
+        let names = || ["t", "pages", "double_free"].into_iter();
+        assert_eq!(nearest("pagse", names()), "; did you mean `pages`?");
+        assert_eq!(
+            nearest("dobule_fre", names()),
+            "; did you mean `double_free`?"
+        );
+        let all = ", expected `t`, `pages` or `double_free`";
+        assert_eq!(nearest("double_fill", names()), all);
+        assert_eq!(nearest("x", names()), all);
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_visible() {
+        assert_eq!(excerpt("a\0b\u{feff}"), "a\\u{0}b\\u{feff}");
+        assert_eq!(excerpt(&"ä".repeat(40)), "ä".repeat(40));
+        assert_eq!(excerpt(&"ä".repeat(41)), "ä".repeat(40) + "…");
+    }
+
+    #[test]
+    fn a_message_begins_with_its_place() {
+        let error = || Error::from(Kind::Blank);
+        let text = "found a blank line, expected an object";
+        let (line, event) = (Place::Line(3), Place::Event(4));
+        assert_eq!(error().to_string(), text);
+        assert_eq!(error().at(line).to_string(), format!("line 3: {text}"));
+        assert_eq!(
+            error().at(line).in_file("a").to_string(),
+            format!("a:3: {text}")
+        );
+        assert_eq!(
+            error().in_file("a").at(event).to_string(),
+            format!("a: event 4: {text}")
+        );
+        assert_eq!(Error::from(Kind::Empty).at(line).in_file("a").place(), None);
+    }
 }

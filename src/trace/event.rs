@@ -132,6 +132,25 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The operation, as traces spell it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Alloc { .. } => "alloc",
+            Op::Free { .. } => "free",
+            Op::Map { .. } => "map",
+            Op::Unmap { .. } => "unmap",
+            Op::Reserve { .. } => "reserve",
+            Op::FreePfn { .. } => "free_pfn",
+            Op::CpuDead => "cpu_dead",
+            Op::CpuUp => "cpu_up",
+            Op::Restore(_) => "restore",
+            Op::NoMem { .. } => "nomem",
+            Op::DoubleFree { .. } => "double_free",
+        }
+    }
+}
+
 /// What a recorded kernel answered, where a trace says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Got {

@@ -22,3 +22,16 @@ impl Names {
         name
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_kept_once() {
+        let mut names = Names::default();
+        let [first, again, other] = ["eth1", "eth1", "eth2"].map(|name| names.intern(name));
+        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!((&*first, &*other), ("eth1", "eth2"));
+    }
+}

@@ -155,7 +155,7 @@ impl Reader {
     ///
     /// If the stream cannot be read.
     pub fn new(name: &str, input: impl Read + Send + 'static) -> Result<Reader, Error> {
-        let decoder = Decoder::new(input).map_err(|kind| Error::from(kind).in_file(name))?;
+        let decoder = Decoder::new(input).map_err(|error| error.in_file(name))?;
         Ok(Reader {
             name: name.to_owned(),
             lines: Lines::new(decoder),
@@ -177,15 +177,15 @@ impl Iterator for Reader {
                 self.done = true;
                 return None;
             }
-            Err(kind) => Err(kind),
+            Err(error) => Err(error),
         };
         self.done = line.is_err();
         let place = Place::Line(self.lines.number());
-        Some(line.map_err(|kind| Error::from(kind).at(place).in_file(&self.name)))
+        Some(line.map_err(|error| error.at(place).in_file(&self.name)))
     }
 }
 
-fn read_line(line: &[u8]) -> Result<Line, Kind> {
+fn read_line(line: &[u8]) -> Result<Line, Error> {
     const OF: &str = "an outcome";
     let object = Object::read(line, FIELDS, OF)?;
     let number = |field| match object.field(field) {
@@ -194,7 +194,8 @@ fn read_line(line: &[u8]) -> Result<Line, Kind> {
             field,
             of: OF.to_owned(),
             expected: "an integer".to_owned(),
-        }),
+        }
+        .into()),
     };
     let i = number("i")?;
     if let Some(finding) = object.field("finding") {
@@ -202,13 +203,13 @@ fn read_line(line: &[u8]) -> Result<Line, Kind> {
         return Ok(Line::Undone { i, finding });
     }
     let maybe = |field| {
-        let value: Option<Value<'_>> = object.field(field);
+        let value = object.field(field);
         value.map(|value| value.integer(0..=u64::MAX)).transpose()
     };
     let cached = |field| {
-        let value: Option<Value<'_>> = object.field(field);
-        let cached = value.map(Value::integer_or_null).transpose()?;
-        Ok(cached.map(|pfn| pfn.map_or(Cached::Anchor, |pfn| Cached::Node(Pfn(pfn)))))
+        let pfn = object.field(field).map(Value::integer_or_null).transpose();
+        let node = |pfn: Option<u64>| pfn.map_or(Cached::Anchor, |pfn| Cached::Node(Pfn(pfn)));
+        pfn.map(|pfn| pfn.map(node))
     };
     Ok(Line::Outcome(Outcome {
         i,

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::binary;
 use super::compress::Decoder;
 use super::error::{Error, Kind, Place};
 use super::event::{Event, Header};
@@ -13,15 +14,21 @@ const HEADER_LENGTH_MAX: usize = 1 << 20;
 
 /// Reads a trace from a stream; memory does not grow with the trace's length.
 ///
-/// Plain, gzip and zstd are told apart by content. An event's fields are checked, not what
-/// depends on the events before it: that is what the [`Checker`](super::check::Checker) does.
+/// JSON lines and the [`binary`] form, and plain, gzip and zstd, are told apart by
+/// content. An event's fields are checked, not what depends on the events before it: that is
+/// what the [`Checker`](super::check::Checker) does.
 pub struct Reader {
     name: String,
     header: Header,
-    lines: Lines,
-    parser: json::Parser,
+    form: Form,
     /// Nothing is read after an error or the end.
     done: bool,
+}
+
+/// In what form the trace is.
+enum Form {
+    Json { lines: Lines, parser: json::Parser },
+    Binary(binary::Decoder),
 }
 
 impl Reader {
@@ -31,25 +38,12 @@ impl Reader {
     ///
     /// If the stream cannot be read, is not a trace, or has a header that is wrong.
     pub fn new(name: &str, input: impl Read + Send + 'static) -> Result<Reader, Error> {
-        let fault = |kind: Kind| Error::from(kind).in_file(name);
-        let mut lines = Lines::new(Decoder::new(input).map_err(fault)?);
-        let first = lines.next(HEADER_LENGTH_MAX);
-        let header = match first.map(|line| line.map(json::header)) {
-            Ok(Some(header)) => header,
-            Ok(None) => Err(Kind::Empty),
-            Err(Kind::LineTooLong { .. }) if !lines.begins_with(b'{') => Err(Kind::NotATrace {
-                found: "a long line that is no object".to_owned(),
-            }),
-            Err(kind) => Err(kind),
-        };
+        let opened = Decoder::new(input).and_then(open);
+        let (form, header) = opened.map_err(|error| error.in_file(name))?;
         Ok(Reader {
             name: name.to_owned(),
-            header: header.map_err(|kind| match kind {
-                Kind::Empty | Kind::NotATrace { .. } => fault(kind),
-                kind => fault(kind).at(Place::Line(1)),
-            })?,
-            lines,
-            parser: json::Parser::default(),
+            header,
+            form,
             done: false,
         })
     }
@@ -63,11 +57,45 @@ impl Reader {
     pub fn header(&self) -> &Header {
         &self.header
     }
+}
 
-    fn read(&mut self) -> Result<Option<Event>, Kind> {
-        match self.lines.next(lines::LENGTH_MAX)? {
-            Some(line) => self.parser.event(line).map(Some),
-            None => Ok(None),
+fn open(mut input: Decoder) -> Result<(Form, Header), Error> {
+    if input.begins_with(&binary::MAGIC)? {
+        let (decoder, header) = binary::Decoder::new(input)?;
+        return Ok((Form::Binary(decoder), header));
+    }
+    let mut lines = Lines::new(input);
+    let first = lines.next(HEADER_LENGTH_MAX);
+    let header = match first.map(|line| line.map(json::header)) {
+        Ok(Some(header)) => header,
+        Ok(None) => Err(Kind::Empty.into()),
+        Err(error) if error.is_long_line() && !lines.begins_with(b'{') => {
+            let found = "a long line that is no object".to_owned();
+            Err(Kind::NotATrace { found }.into())
+        }
+        Err(error) => Err(error),
+    };
+    let header = header.map_err(|error| error.at(Place::Line(1)))?;
+    let parser = json::Parser::default();
+    Ok((Form::Json { lines, parser }, header))
+}
+
+impl Form {
+    fn read(&mut self) -> Result<Option<Event>, Error> {
+        match self {
+            Form::Json { lines, parser } => match lines.next(lines::LENGTH_MAX)? {
+                Some(line) => Ok(Some(parser.event(line)?)),
+                None => Ok(None),
+            },
+            Form::Binary(decoder) => decoder.next(),
+        }
+    }
+
+    /// Where the event is that was read, or could not be read, last.
+    fn place(&self) -> Place {
+        match self {
+            Form::Json { lines, .. } => Place::Line(lines.number()),
+            Form::Binary(decoder) => Place::Event(decoder.number()),
         }
     }
 }
@@ -79,17 +107,16 @@ impl Iterator for Reader {
         if self.done {
             return None;
         }
-        let read = self.read();
-        let place = Place::Line(self.lines.number());
-        match read {
-            Ok(Some(event)) => Some(Ok((place, event))),
+        match self.form.read() {
+            Ok(Some(event)) => Some(Ok((self.form.place(), event))),
             Ok(None) => {
                 self.done = true;
                 None
             }
-            Err(kind) => {
+            Err(error) => {
                 self.done = true;
-                Some(Err(Error::from(kind).at(place).in_file(&self.name)))
+                let place = self.form.place();
+                Some(Err(error.at(place).in_file(&self.name)))
             }
         }
     }
@@ -238,6 +265,26 @@ mod tests {
         }
 
         #[test]
+        fn mutated_traces_are_read_or_refused(
+            header in arbitrary::header(),
+            events in arbitrary::events(1..9),
+            edits in arbitrary::edits(),
+        ) {
+            let mut text = written(&header, &events);
+            arbitrary::apply(edits.clone(), &mut text);
+            let _ = read(&text);
+            for compression in [Compression::Gzip, Compression::Zstd] {
+                let mut text = compressed(&written(&header, &events), compression);
+                arbitrary::apply(edits.clone(), &mut text);
+                let _ = read(&text);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
         fn cut_anywhere_it_never_looks_complete(
             header in arbitrary::header(),
             events in arbitrary::events(1..9),
@@ -254,22 +301,6 @@ mod tests {
             let complete = |length: usize| text[length] == b'\n' || text[length - 1] == b'\n';
             for length in 1..text.len() {
                 prop_assert_eq!(read(&text[..length]).is_ok(), complete(length), "{} bytes", length);
-            }
-        }
-
-        #[test]
-        fn mutated_traces_are_read_or_refused(
-            header in arbitrary::header(),
-            events in arbitrary::events(1..9),
-            edits in arbitrary::edits(),
-        ) {
-            let mut text = written(&header, &events);
-            arbitrary::apply(edits.clone(), &mut text);
-            let _ = read(&text);
-            for compression in [Compression::Gzip, Compression::Zstd] {
-                let mut text = compressed(&written(&header, &events), compression);
-                arbitrary::apply(edits.clone(), &mut text);
-                let _ = read(&text);
             }
         }
     }

@@ -60,6 +60,15 @@ impl<W: Write> Writer<W> {
     }
 }
 
+/// A header as the first line of a trace, without its line end.
+pub(super) fn header_line(header: &Header) -> Vec<u8> {
+    let mut text = Text::default();
+    write_header(&mut text, header);
+    let mut line = text.into_bytes();
+    line.pop();
+    line
+}
+
 fn write_header(text: &mut Text, header: &Header) {
     let Header {
         granule,
@@ -99,7 +108,7 @@ fn write_event(text: &mut Text, event: &Event, before: Nanos) {
     text.open();
     text.name("op");
     text.raw("\"");
-    text.raw(op_name(op));
+    text.raw(op.name());
     text.raw("\"");
     text.number_unless("t", at.0, before.0);
     if *cpu != Cpu(0) || matches!(op, Op::CpuDead | Op::CpuUp) {
@@ -198,20 +207,4 @@ fn write_snapshot(text: &mut Text, snapshot: &Snapshot) {
     text.nullable("cached32", snapshot.cached32);
     text.nullable("cached", snapshot.cached);
     text.number("max32", snapshot.max32.0);
-}
-
-fn op_name(op: &Op) -> &'static str {
-    match op {
-        Op::Alloc { .. } => "alloc",
-        Op::Free { .. } => "free",
-        Op::Map { .. } => "map",
-        Op::Unmap { .. } => "unmap",
-        Op::Reserve { .. } => "reserve",
-        Op::FreePfn { .. } => "free_pfn",
-        Op::CpuDead => "cpu_dead",
-        Op::CpuUp => "cpu_up",
-        Op::Restore(_) => "restore",
-        Op::NoMem { .. } => "nomem",
-        Op::DoubleFree { .. } => "double_free",
-    }
 }

@@ -105,7 +105,7 @@ pub struct Pool {
     stopping: bool,
     change: Change,
     born: u64,
-    bytes_live: u64,
+    bytes_live: u128,
     /// The size that waits for room.
     waiting: Option<u64>,
     draws: PoolDraws,
@@ -206,7 +206,7 @@ impl Pool {
 
     fn bear(&mut self, asks: &mut Asks<'_>, place: u32, bytes: u64) {
         self.born += 1;
-        self.bytes_live += bytes;
+        self.bytes_live += u128::from(bytes);
         self.places[place as usize] = Some(self.port.get(asks, On::Any, bytes));
         if let Some(lifetime) = self.plan.lifetime {
             let at = asks.now().after(lifetime.draw(&mut self.draws.lifetimes));
@@ -219,7 +219,7 @@ impl Pool {
             .waiting
             .take()
             .unwrap_or_else(|| self.draw_size(self.born));
-        if self.bytes_live + bytes > bytes_max {
+        if self.bytes_live + u128::from(bytes) > u128::from(bytes_max) {
             self.waiting = Some(bytes);
             return;
         }
@@ -231,7 +231,7 @@ impl Pool {
 
     fn give_back(&mut self, asks: &mut Asks<'_>, place: u32) {
         if let Some(held) = self.places[place as usize].take() {
-            self.bytes_live -= held.bytes;
+            self.bytes_live -= u128::from(held.bytes);
             self.port.put(asks, On::Any, held);
         }
     }

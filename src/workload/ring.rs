@@ -14,6 +14,9 @@ use super::random::{Draws, Owner};
 use super::timeline::Timeline;
 use crate::units::Nanos;
 
+/// The largest number of queues.
+const QUEUES_MAX: u32 = 1 << 16;
+
 /// A device's rings as a scenario describes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RingPlan {
@@ -34,7 +37,9 @@ impl RingPlan {
     ///
     /// Where completions would take no time.
     pub fn check(&self) -> Result<(), Impossible> {
-        Impossible::unless_live("queues", u64::from(self.queues))?;
+        let possible = (1..=QUEUES_MAX).contains(&self.queues);
+        let expected = format!("from 1 to {QUEUES_MAX}");
+        Impossible::unless(possible, "queues", self.queues, expected)?;
         let buffers = u64::from(self.queues) * u64::from(self.depth);
         Impossible::unless_live("depth", buffers)?;
         Impossible::unless(!self.every.is_zero(), "every", 0, "a time above 0")

@@ -3,9 +3,11 @@
 use crate::compare::compare;
 use crate::generate::random_trace;
 use crate::naive::bug::Bug;
+use crate::shrink::shrink;
+use crate::trace::valid;
 
 /// A mistake, an allocator in which it shows, and how long traces have to be for it.
-const CANARIES: [(Bug, &str, usize); 23] = [
+const CANARIES: [(Bug, &str, usize); 25] = [
     (Bug::ShortcutAboveMax32, "linux-7.2", 200),
     (Bug::BorderIs64Bit, "linux-7.2", 200),
     (Bug::BorderIs32Bit, "linux-7.2", 200),
@@ -28,28 +30,48 @@ const CANARIES: [(Bug, &str, usize); 23] = [
     (Bug::TimerOnFirstCpu, "linux-7.2", 200),
     (Bug::FullRingKeeps, "linux-7.2", 1200),
     (Bug::DeviceForgets, "linux-7.2", 200),
+    (Bug::LastOfEquals, "best-fit", 200),
+    (Bug::MapleFitsTightly, "maple-2026", 200),
     (Bug::NoMemForEver, "linux-7.2", 200),
 ];
 
 /// In how many seeds a mistake must show.
-const SEEDS: u64 = 20000;
+const SEEDS: u64 = 1000;
 
 #[test]
 fn every_mistake_is_noticed() {
     for (bug, allocator, length) in CANARIES {
         let allocator = allocator.parse().expect("the name of an allocator");
-        let mut n = 0;
-        let mut first = String::new();
-        for seed in 0..2000 {
+        let noticed = (0..SEEDS).any(|seed| {
             let trace = random_trace(seed, length);
-            if let Err(d) = compare(&trace.world(&allocator, Some(bug)), &trace.requests) {
-                n += 1;
-                if first.is_empty() {
-                    first = d.to_string();
-                }
-            }
-        }
-        first.truncate(200);
-        println!("{bug:?} {n} {first}");
+            let world = trace.world(&allocator, Some(bug));
+            let compared = compare(&world, &trace.requests);
+            compared.is_err_and(|difference| !difference.is_panic())
+        });
+        assert!(noticed, "{bug:?} goes unnoticed");
+    }
+}
+
+#[test]
+fn what_is_noticed_shrinks_to_a_few_requests() {
+    let allocator = "linux-7.2".parse().expect("the name of an allocator");
+    for bug in [Bug::Max32NeverReset, Bug::TakeShifts, Bug::DeviceForgets] {
+        let shrunk = (0..SEEDS).find_map(|seed| {
+            let trace = random_trace(seed, 200);
+            let world = trace.world(&allocator, Some(bug));
+            let difference = compare(&world, &trace.requests).err()?;
+            let (requests, _) = shrink(&world, &trace.requests, difference);
+            assert!(compare(&world, &requests).is_err(), "{bug:?} still shows");
+            assert_eq!(
+                valid(&requests, trace.cpus),
+                requests,
+                "{bug:?}: a valid trace"
+            );
+            Some(requests.len())
+        });
+        assert!(
+            shrunk.is_some_and(|requests| requests <= 12),
+            "{bug:?}: {shrunk:?}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use iovasim::model::allocator::Kind;
 use iovasim::model::domain::DomainConfig;
 use iovasim::replay::{Finding, Replay, Request};
 use iovasim::units::Pfn;
@@ -23,6 +24,15 @@ pub(crate) struct World {
 pub(crate) struct Difference {
     pub(crate) event: usize,
     pub(crate) what: String,
+}
+
+const PANIC: &str = "a panic";
+
+impl Difference {
+    /// Whether one of the two gave up, so that there was nothing to compare.
+    pub(crate) fn is_panic(&self) -> bool {
+        self.what == PANIC
+    }
 }
 
 impl fmt::Display for Difference {
@@ -78,7 +88,9 @@ struct Contents {
 pub(crate) struct Lockstep {
     model: Replay,
     naive: Naive,
-    has_max32: bool,
+    /// Whether findings are compared. Under `maple-2026` the model does not look for ranges that
+    /// overlap after a reservation has merged live ones.
+    judged: bool,
     pub(crate) seen: Seen,
 }
 
@@ -87,7 +99,7 @@ impl Lockstep {
         Lockstep {
             model: Replay::new(world.config, world.cpus),
             naive: Naive::new(world.config, world.cpus, world.bug),
-            has_max32: world.config.rules.has(iovasim::model::Change::Max32),
+            judged: world.config.rules.kind() != Kind::Maple,
             seen: Seen::default(),
         }
     }
@@ -126,25 +138,28 @@ impl Lockstep {
             return Err(format!("model {model:?}, naive {naive:?}"));
         }
         self.compare_states()?;
-        self.compare_findings()?;
+        if self.judged {
+            self.compare_findings()?;
+        }
         Ok(true)
     }
 
     fn compare_states(&self) -> Result<(), String> {
         let domains = self.model.domains().iter().zip(self.naive.domains());
         for (number, (model, naive)) in domains.enumerate() {
-            let (space, tree) = (model.space(), naive.tree());
+            let (state, space) = (model.state(), naive.space());
+            let (cached32, cached) = state.cached.unwrap_or_default();
             let model = State {
-                max32: self.has_max32.then(|| space.max32().0),
-                cached32: space.cached32().map(|pfn| pfn.0),
-                cached: space.cached().map(|pfn| pfn.0),
-                ranges: space.ranges().len(),
+                max32: state.max32.map(|pages| pages.0),
+                cached32: cached32.map(|pfn| pfn.0),
+                cached: cached.map(|pfn| pfn.0),
+                ranges: state.ranges,
             };
             let naive = State {
-                max32: tree.max32(),
-                cached32: tree.cached32(),
-                cached: tree.cached(),
-                ranges: tree.ranges().len() as u64,
+                max32: space.max32(),
+                cached32: space.cached32(),
+                cached: space.cached(),
+                ranges: space.len(),
             };
             if model != naive {
                 return Err(format!("domain {number}: model {model:?}, naive {naive:?}"));
@@ -171,15 +186,23 @@ impl Lockstep {
         for (number, (model, naive)) in domains.enumerate() {
             let set = model.space().ranges();
             let spans = set.iter().map(|id| (set.lo(id).0, set.hi(id).0));
+            // The set has no name for a range that ends at the anchor's pfn, which only
+            // `maple-2026` hands out; that there is one shows in the state.
+            let below_anchor = |&(_, hi): &(u64, u64)| hi != Pfn::ANCHOR.0;
             let raw = |(order, pfn): (usize, Pfn)| (order, pfn.0);
             let model = Contents {
-                ranges: spans.filter(|&(lo, _)| lo != Pfn::ANCHOR.0).collect(),
+                ranges: spans.filter(below_anchor).collect(),
                 in_magazines: sorted(model.caches().in_magazines().map(raw)),
                 in_depots: sorted(model.caches().in_depots().map(raw)),
                 queued: sorted(model.queued().map(|it| (it.pfn.0, it.pages.0))),
             };
             let naive = Contents {
-                ranges: naive.tree().ranges().collect(),
+                ranges: naive
+                    .space()
+                    .ranges()
+                    .into_iter()
+                    .filter(below_anchor)
+                    .collect(),
                 in_magazines: sorted(naive.in_magazines()),
                 in_depots: sorted(naive.in_depots()),
                 queued: sorted(naive.queued()),
@@ -213,7 +236,7 @@ pub(crate) fn compare(world: &World, requests: &[Request]) -> Result<Seen, Diffe
             }
             Ok(goes_on)
         }));
-        match step.unwrap_or_else(|_| Err("a panic".to_owned())) {
+        match step.unwrap_or_else(|_| Err(PANIC.to_owned())) {
             Ok(true) => {}
             Ok(false) => break,
             Err(what) => return Err(Difference { event, what }),

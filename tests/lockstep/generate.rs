@@ -11,38 +11,24 @@ use iovasim::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 use crate::random::Random;
 use crate::trace::Trace;
 
-/// The random trace of a seed, with up to `length` requests.
+/// The random trace of a seed, of `length` requests or a few more.
 pub(crate) fn random_trace(seed: u64, length: usize) -> Trace {
     let mut random = Random::new(seed);
     let place = Place::draw(&mut random);
     let mixture = Mixture::draw(&mut random, &place);
-    let cpus = random.pick(&[1, 1, 2, 3, 8]);
-    let trace = Trace {
-        granule: place.granule,
-        start_pfn: Pfn(place.start),
-        cpus,
-        flush_queue: random.pick(&[FlushQueue::None, FlushQueue::PerCpu, FlushQueue::Single]),
-        forcedac: random.percent(20),
-        requests: Vec::new(),
+    Draft::new(random, place, mixture).finish(length)
+}
+
+/// A random trace of small ranges with room for all, of which there are up to `live_max`.
+pub(crate) fn bulk_trace(seed: u64, live_max: usize, length: usize) -> Trace {
+    let mut random = Random::new(seed);
+    let place = Place::draw(&mut random);
+    let mixture = Mixture::draw_any(&mut random, &place);
+    let mixture = Mixture {
+        live_max,
+        ..mixture.in_bulk(&mut random, &place)
     };
-    let mut draft = Draft {
-        random,
-        place,
-        mixture,
-        trace,
-        time: 0,
-        online: vec![true; cpus as usize],
-        cpu: 0,
-        live: Vec::new(),
-        ended: Vec::new(),
-        slots: 0,
-        devices: Vec::new(),
-        filling: true,
-    };
-    while draft.trace.requests.len() < length {
-        draft.request();
-    }
-    draft.trace
+    Draft::new(random, place, mixture).finish(length)
 }
 
 /// Where in the address space a trace happens.
@@ -99,6 +85,8 @@ impl Place {
                 (1 << 63) - 1,
                 1 << 63,
                 (1 << 63) + 1,
+                3 << 62,
+                u64::MAX - (1 << 20),
                 u64::MAX - 1,
                 u64::MAX,
             ]),
@@ -323,12 +311,49 @@ struct Draft {
     live: Vec<Life>,
     ended: Vec<Life>,
     slots: u32,
+    /// How many domains were asked so far.
+    doms: u64,
     /// The domain and name of each device so far.
     devices: Vec<(Dom, u64)>,
     filling: bool,
 }
 
 impl Draft {
+    fn new(mut random: Random, place: Place, mixture: Mixture) -> Draft {
+        let cpus = random.pick(&[1, 1, 2, 3, 8]);
+        let queues = [FlushQueue::None, FlushQueue::PerCpu, FlushQueue::Single];
+        let trace = Trace {
+            granule: place.granule,
+            start_pfn: Pfn(place.start),
+            cpus,
+            flush_queue: random.pick(&queues),
+            forcedac: random.percent(20),
+            requests: Vec::new(),
+        };
+        Draft {
+            random,
+            place,
+            mixture,
+            trace,
+            time: 0,
+            online: vec![true; cpus as usize],
+            cpu: 0,
+            live: Vec::new(),
+            ended: Vec::new(),
+            slots: 0,
+            doms: 0,
+            devices: Vec::new(),
+            filling: true,
+        }
+    }
+
+    fn finish(mut self, length: usize) -> Trace {
+        while self.trace.requests.len() < length {
+            self.request();
+        }
+        self.trace
+    }
+
     /// Adds one request, or none where the kind drawn is impossible now.
     fn request(&mut self) {
         let mut kind = self.random.pick(&self.mixture.kinds);
@@ -377,9 +402,8 @@ impl Draft {
     }
 
     fn push(&mut self, ask: Ask) {
-        let doms = self.doms_so_far() + 1;
-        let dom = self.random.below(self.mixture.doms.min(doms));
-        self.push_to(Dom(u32::try_from(dom).expect("there are few domains")), ask);
+        let dom = self.some_dom();
+        self.push_to(dom, ask);
     }
 
     fn push_to(&mut self, dom: Dom, ask: Ask) {
@@ -393,13 +417,12 @@ impl Draft {
         self.trace.requests.push(Request { at, cpu, dom, ask });
     }
 
-    fn doms_so_far(&self) -> u64 {
-        let doms = self
-            .trace
-            .requests
-            .iter()
-            .map(|request| u64::from(request.dom.0) + 1);
-        doms.max().unwrap_or(0)
+    /// One of the domains so far, or the next one; the caller asks it something.
+    fn some_dom(&mut self) -> Dom {
+        let known = self.mixture.doms.min(self.doms + 1);
+        let dom = u32::try_from(self.random.below(known)).expect("there are few domains");
+        self.doms = self.doms.max(u64::from(dom) + 1);
+        Dom(dom)
     }
 
     fn begin(&mut self, mapped: bool) -> Life {
@@ -411,8 +434,7 @@ impl Draft {
             self.slots += 1;
             Slot(self.slots - 1)
         };
-        let doms = self.mixture.doms.min(self.doms_so_far() + 1);
-        let dom = Dom(u32::try_from(self.random.below(doms)).expect("there are few domains"));
+        let dom = self.some_dom();
         let life = Life { slot, dom, mapped };
         self.live.push(life);
         life
@@ -521,14 +543,17 @@ impl Draft {
     }
 
     fn reserve(&mut self) {
-        let lo = self.place.near(&mut self.random);
+        // With a granule of one byte the anchor's pfn could be reserved; how the kernel would
+        // fare then is nobody's concern.
+        let highest = u64::MAX / 2;
+        let lo = self.place.near(&mut self.random).min(highest);
         let pages = match self.random.below(4) {
             0 => 0,
             1 => self.random.below(8),
             2 => self.random.below(self.place.window),
             _ => self.random.below(4 * self.place.window),
         };
-        let hi = lo.saturating_add(pages).min(u64::MAX - 1);
+        let hi = (lo + pages).min(highest);
         let range = PfnRange::new(Pfn(lo), Pfn(hi)).expect("hi is not below lo");
         self.push(Ask::Reserve { range });
     }

@@ -3,9 +3,12 @@
 mod canaries;
 mod compare;
 mod generate;
+mod invariants;
+mod large;
 mod naive;
 mod random;
 mod random_traces;
+mod recorded;
 mod shrink;
 mod small_worlds;
 mod trace;

@@ -143,10 +143,9 @@ impl Position {
         let slot = Slot(self.slots);
         let ask = match *step {
             Move::Up if !online => Ask::CpuUp,
-            _ if !online => return Vec::new(),
-            Move::Up => return Vec::new(),
             Move::Dead if self.online.iter().all(|&online| online) => Ask::CpuDead,
-            Move::Dead => return Vec::new(),
+            Move::Up | Move::Dead => return Vec::new(),
+            _ if !online => return Vec::new(),
             Move::Alloc(pages, limit, path) => Ask::Alloc {
                 slot,
                 pages: Pages(pages),
@@ -397,7 +396,6 @@ fn devices_and_queues() -> SmallWorld {
             Move::Dead,
         ],
         depth: 4,
-        ..PLAIN
     }
 }
 

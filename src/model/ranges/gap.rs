@@ -25,14 +25,14 @@ pub enum Alignment {
 }
 
 impl Alignment {
-    /// log2 of the alignment of an aligned request. Where that would be 64 the kernel's shift
-    /// wraps (x86) and the request is not aligned at all.
-    pub fn order_of(self, size: Pages) -> u32 {
+    /// log2 of the alignment of an aligned request; none where that would be 64: the kernel's
+    /// shift wraps then (x86), and the request is not aligned at all.
+    pub fn order_of(self, size: Pages) -> Option<u32> {
         let order = match self {
             Alignment::Size => size.order(),
             Alignment::AtMost { order } => size.order().min(order),
         };
-        order % 64
+        (order < 64).then_some(order)
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
 
     /// Whether an aligned request fits, by trying every place.
     fn fits(gap: Gap, size: u64, alignment: Alignment) -> bool {
-        let multiple = 1u64 << alignment.order_of(Pages(size));
+        let multiple = 1u64 << alignment.order_of(Pages(size)).expect("a small size");
         (gap.lo..gap.end).any(|lo| lo % multiple == 0 && lo + size <= gap.end)
     }
 

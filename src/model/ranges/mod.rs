@@ -14,6 +14,8 @@ mod gap;
 mod rebalance;
 mod search;
 mod summaries;
+#[cfg(test)]
+mod tests;
 
 pub use gap::Alignment;
 use gap::Gap;
@@ -265,19 +267,24 @@ impl Ranges {
         aligned: bool,
         low: Pfn,
     ) -> Option<Pfn> {
-        let need = Need::new(size, aligned);
+        let need = self.need(size, aligned);
         let (_, end) = self.topmost_gap(limit, need)?;
         let place = Pfn((end.0 - size.0) & !self.misaligned(need));
         (place >= low).then_some(place)
     }
 
+    /// What a gap must take for a request.
+    pub fn need(&self, size: Pages, aligned: bool) -> Need {
+        Need {
+            size,
+            aligned: aligned && self.alignment.order_of(size).is_some(),
+        }
+    }
+
     /// The bits that the first pfn of a request lacks.
     pub fn misaligned(&self, need: Need) -> u64 {
-        if need.aligned {
-            (1 << self.alignment.order_of(need.size)) - 1
-        } else {
-            0
-        }
+        let order = self.alignment.order_of(need.size).filter(|_| need.aligned);
+        order.map_or(0, |order| (1 << order) - 1)
     }
 
     /// Adds a range that overlaps none of the set.

@@ -14,17 +14,6 @@ pub struct Need {
     pub aligned: bool,
 }
 
-impl Need {
-    /// A request of `size`. Beyond 2^63 pages the kernel's shift wraps (x86), and nothing is
-    /// aligned.
-    pub fn new(size: Pages, aligned: bool) -> Need {
-        Need {
-            size,
-            aligned: aligned && size.order() < 64,
-        }
-    }
-}
-
 /// Where a walk down the ranges stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop {

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use crate::replay::{Dom, Slot};
-use crate::trace::error::{Kind, Place};
+use crate::trace::error::{Error, Kind, Place};
 
 /// Looked up by id and never iterated over, as its order is not the trace's.
 type ById<T> = rustc_hash::FxHashMap<u64, T>;
@@ -151,7 +151,7 @@ impl Lives {
         dom: Dom,
         pair: Pair,
         place: Place,
-    ) -> Result<Slot, Kind> {
+    ) -> Result<Slot, Error> {
         let life = Life {
             slot: self.slot()?,
             owner: Owner::new(dom, pair),
@@ -163,18 +163,20 @@ impl Lives {
                 op: pair.begins(),
                 id,
                 since: place.sibling(earlier.since),
-            }),
+            }
+            .into()),
         }
     }
 
     /// Ends a life. Its slot is not used again as long as it is remembered.
-    pub(super) fn end(&mut self, id: u64, pair: Pair, place: Place) -> Result<Found, Kind> {
+    pub(super) fn end(&mut self, id: u64, pair: Pair, place: Place) -> Result<Found, Error> {
         let Some(Life { slot, owner, since }) = self.live.remove(&id) else {
             return Err(Kind::NotLive {
                 op: pair.ends(),
                 id,
                 ended: self.last_ended(id).map(|ended| place.sibling(ended.at)),
-            });
+            }
+            .into());
         };
         let since = place.sibling(since);
         if owner.pair() != pair {
@@ -184,7 +186,8 @@ impl Lives {
                 began: owner.pair().began(),
                 since,
                 expected: owner.pair().ends(),
-            });
+            }
+            .into());
         }
         let at = place.number();
         self.remember(Ended {
@@ -201,7 +204,7 @@ impl Lives {
     }
 
     /// The last life of an id that ended, for a `double_free` at a place.
-    pub(super) fn ended(&mut self, id: u64, place: Place) -> Result<Found, Kind> {
+    pub(super) fn ended(&mut self, id: u64, place: Place) -> Result<Found, Error> {
         let index = self.index.get_or_insert_with(|| {
             let numbers = self.forgotten..;
             let ids = self.ended.iter().map(|ended| ended.id);
@@ -212,7 +215,8 @@ impl Lives {
                 id,
                 live: self.live.get(&id).map(|life| place.sibling(life.since)),
                 forgotten: (self.forgotten > 0).then_some(self.ended.len()),
-            });
+            }
+            .into());
         };
         let ended = &self.ended[index_of(number - self.forgotten)];
         Ok(Found {
@@ -223,7 +227,7 @@ impl Lives {
     }
 
     /// A slot that nothing remembered has.
-    fn slot(&mut self) -> Result<Slot, Kind> {
+    fn slot(&mut self) -> Result<Slot, Error> {
         if let Some(slot) = self.spare.pop() {
             return Ok(slot);
         }
@@ -234,28 +238,30 @@ impl Lives {
                 return Err(Kind::TooMany {
                     what: "ids live or remembered",
                     most: u32::MAX,
-                });
+                }
+                .into());
             }
         }
         Ok(slot)
     }
 
     fn remember(&mut self, ended: Ended) {
+        if let Remember::Last(count) = self.remember
+            && self.ended.len() >= count
+        {
+            match self.ended.pop_front() {
+                Some(oldest) => self.forget(oldest),
+                None => return self.forget(ended),
+            }
+        }
         if let Some(index) = &mut self.index {
             index.insert(ended.id, self.forgotten + self.ended.len() as u64);
         }
         self.ended.push_back(ended);
-        if let Remember::Last(count) = self.remember
-            && self.ended.len() > count
-        {
-            self.forget();
-        }
     }
 
-    fn forget(&mut self) {
-        let Some(Ended { id, slot, .. }) = self.ended.pop_front() else {
-            return;
-        };
+    /// Forgets a life, the oldest that was remembered.
+    fn forget(&mut self, Ended { id, slot, .. }: Ended) {
         if let Some(index) = &mut self.index
             && index.get(&id) == Some(&self.forgotten)
         {

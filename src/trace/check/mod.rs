@@ -66,17 +66,17 @@ impl Checker {
     /// come, time goes back, or a life is ended in another domain or by another operation than
     /// it began. The error has the place and no file.
     pub fn admit(&mut self, place: Place, event: Event) -> Result<Request, Error> {
-        self.request(place, event)
-            .map_err(|kind| Error::from(kind).at(place))
+        self.request(place, event).map_err(|error| error.at(place))
     }
 
-    fn request(&mut self, place: Place, event: Event) -> Result<Request, Kind> {
+    fn request(&mut self, place: Place, event: Event) -> Result<Request, Error> {
         let Event { at, cpu, dom, op } = event;
         if at < self.before {
             return Err(Kind::TimeGoesBack {
                 found: at.0,
                 before: self.before.0,
-            });
+            }
+            .into());
         }
         self.before = at;
         self.cpus.check(cpu, matches!(op, Op::CpuUp), place)?;
@@ -85,7 +85,7 @@ impl Checker {
         Ok(Request { at, cpu, dom, ask })
     }
 
-    fn ask(&mut self, place: Place, cpu: Cpu, dom: Dom, op: Op) -> Result<Ask, Kind> {
+    fn ask(&mut self, place: Place, cpu: Cpu, dom: Dom, op: Op) -> Result<Ask, Error> {
         Ok(match op {
             Op::Alloc {
                 id,
@@ -126,10 +126,9 @@ impl Checker {
                 }
             }
             Op::DoubleFree { id } => {
-                let ended = self.lives.ended(id, place)?;
-                Ask::DoubleFree {
-                    slot: self.in_its_domain("double_free", id, dom, ended)?,
-                }
+                // Whatever domain the event names: what is freed is where the id lived.
+                let slot = self.lives.ended(id, place)?.slot;
+                Ask::DoubleFree { slot }
             }
             Op::Reserve { range } => Ask::Reserve { range },
             Op::FreePfn { pfn } => Ask::FreePfn { pfn },
@@ -146,14 +145,14 @@ impl Checker {
         })
     }
 
-    /// The slot of a life that an event ended, or ends once more, in the life's own domain.
+    /// The slot of a life that an event ended, in the life's own domain.
     fn in_its_domain(
         &self,
         op: &'static str,
         id: u64,
         dom: Dom,
         life: Found,
-    ) -> Result<Slot, Kind> {
+    ) -> Result<Slot, Error> {
         if life.dom == dom {
             return Ok(life.slot);
         }
@@ -162,7 +161,8 @@ impl Checker {
             id,
             found: self.domains.numbers[dom.0 as usize],
             expected: self.domains.numbers[life.dom.0 as usize],
-        })
+        }
+        .into())
     }
 }
 
@@ -184,37 +184,39 @@ impl Cpus {
     }
 
     /// That a CPU exists and is online; one that comes up may be offline.
-    fn check(&self, cpu: Cpu, comes_up: bool, place: Place) -> Result<(), Kind> {
+    fn check(&self, cpu: Cpu, comes_up: bool, place: Place) -> Result<(), Error> {
         match self.dead.get(cpu.index()) {
             Some(None) => Ok(()),
             Some(Some(_)) if comes_up => Ok(()),
             Some(Some(since)) => Err(Kind::Offline {
                 cpu: cpu.0,
                 since: place.sibling(since.number()),
-            }),
+            }
+            .into()),
             None => Err(Kind::NoSuchCpu {
                 cpu: cpu.0,
                 cpus: self.dead.len(),
-            }),
+            }
+            .into()),
         }
     }
 
-    fn die(&mut self, cpu: Cpu, place: Place) -> Result<(), Kind> {
+    fn die(&mut self, cpu: Cpu, place: Place) -> Result<(), Error> {
         if self.online == 1 {
-            return Err(Kind::LastCpu { cpu: cpu.0 });
+            return Err(Kind::LastCpu { cpu: cpu.0 }.into());
         }
         self.online -= 1;
         self.dead[cpu.index()] = Some(place);
         Ok(())
     }
 
-    fn come_up(&mut self, cpu: Cpu) -> Result<(), Kind> {
+    fn come_up(&mut self, cpu: Cpu) -> Result<(), Error> {
         match self.dead[cpu.index()].take() {
             Some(_) => {
                 self.online += 1;
                 Ok(())
             }
-            None => Err(Kind::AlreadyOnline { cpu: cpu.0 }),
+            None => Err(Kind::AlreadyOnline { cpu: cpu.0 }.into()),
         }
     }
 }
@@ -230,14 +232,14 @@ struct Domains {
 }
 
 impl Domains {
-    fn number(&mut self, number: u64) -> Result<Dom, Kind> {
+    fn number(&mut self, number: u64) -> Result<Dom, Error> {
         match self.last {
             Some((last, dom)) if last == number => Ok(dom),
             _ => self.look_up(number),
         }
     }
 
-    fn look_up(&mut self, number: u64) -> Result<Dom, Kind> {
+    fn look_up(&mut self, number: u64) -> Result<Dom, Error> {
         let next = index(self.numbers.len(), DOMAINS_MAX, "domains")?;
         let dom = *self.by_number.entry(number).or_insert(Dom(next));
         if dom == Dom(next) {
@@ -257,7 +259,7 @@ struct Devices {
 }
 
 impl Devices {
-    fn number(&mut self, dom: Dom, name: Option<Arc<str>>) -> Result<Device, Kind> {
+    fn number(&mut self, dom: Dom, name: Option<Arc<str>>) -> Result<Device, Error> {
         let key = (dom, name.unwrap_or_else(|| Arc::clone(&self.unnamed)));
         if let Some(&device) = self.by_name.get(&key) {
             return Ok(device);
@@ -270,9 +272,9 @@ impl Devices {
 }
 
 /// The index of the next of something of which there are `count`.
-fn index(count: usize, most: u32, what: &'static str) -> Result<u32, Kind> {
+fn index(count: usize, most: u32, what: &'static str) -> Result<u32, Error> {
     match u32::try_from(count) {
         Ok(index) if index < most => Ok(index),
-        _ => Err(Kind::TooMany { what, most }),
+        _ => Err(Kind::TooMany { what, most }.into()),
     }
 }

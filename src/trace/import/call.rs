@@ -46,7 +46,10 @@ pub(super) enum What {
     Reserve {
         range: PfnRange,
     },
-    CpuDead,
+    CpuDead {
+        /// The CPU that takes the other's caches down.
+        by: Cpu,
+    },
 }
 
 /// Where a fast allocation's answer came from.
@@ -77,6 +80,16 @@ impl Call {
             },
             _ => None,
         }
+    }
+
+    /// Whether it searched the tree and found a place above a pfn.
+    pub(super) fn found_above(&self, pfn: Pfn) -> bool {
+        self.what.searched() == Some(true) && self.got().is_some_and(|got| got > pfn)
+    }
+
+    /// Whether it searched the tree and found a place below a pfn.
+    pub(super) fn found_below(&self, pfn: Pfn) -> bool {
+        self.what.searched() == Some(true) && self.got().is_some_and(|got| got < pfn)
     }
 
     /// Whether it frees the range that begins at a pfn.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Problem;
-use super::line::Record;
+use super::record::Record;
 use super::report::Report;
 use crate::units::{Cpu, Nanos};
 

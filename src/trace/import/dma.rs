@@ -11,7 +11,7 @@ use super::Options;
 use super::domains::{Choice, Domains, Life};
 use super::error::Problem;
 use super::ledger::Sink;
-use super::line::{Record, hexadecimal, number};
+use super::record::{Record, hexadecimal, number};
 use super::report::Report;
 use super::requests::Level;
 use crate::replay::Path;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::error::Problem;
 use super::functions::{Edge, Function};
 use super::ledger::Sink;
-use super::line::Record;
+use super::record::Record;
 use super::report::{DomainReport, Report};
 use crate::replay::Path;
 use crate::trace::event::Op;
@@ -37,7 +37,7 @@ impl std::str::FromStr for Choice {
             return Ok(Choice::One);
         }
         if let Some(digits) = text.strip_prefix("0x") {
-            let pointer = super::line::hexadecimal(digits);
+            let pointer = super::record::hexadecimal(digits);
             return pointer
                 .map(Choice::Pointer)
                 .ok_or_else(|| format!("`{text}` is not a pointer"));

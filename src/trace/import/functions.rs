@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Problem;
-use super::line::{Place, Record, address};
+use super::record::{Place, Record, address};
 use crate::units::Cpu;
 
 /// The functions that are probed.
@@ -160,8 +160,9 @@ impl Probed {
 /// The CPU that `iova_cpuhp_dead` is about.
 pub(super) fn dead_cpu(record: &Record<'_>) -> Result<Cpu, Problem> {
     let cpu = record.number("cpu")?;
-    match u16::try_from(cpu) {
-        Ok(cpu) => Ok(Cpu(cpu)),
-        Err(_) => Err(record.wrong("cpu", &cpu.to_string(), "a CPU's number below 65536")),
-    }
+    let found = u16::try_from(cpu).ok().map(Cpu);
+    found.filter(|cpu| *cpu != record.cpu).ok_or_else(|| {
+        let expected = "the number of another CPU, below 65536";
+        record.wrong("cpu", &cpu.to_string(), expected)
+    })
 }

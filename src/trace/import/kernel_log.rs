@@ -46,8 +46,19 @@ pub(super) fn range(text: &str) -> Option<Listed> {
 }
 
 fn row(text: &str) -> Option<Row> {
-    const FIELDS: [&str; 10] = [
-        "pfn_lo", "pfn_hi", "lo", "hi", "size", "start", "end", "index", "idx", "iova",
+    const FIELDS: [&str; 11] = [
+        "pfn_lo",
+        "pfn_hi",
+        "lo",
+        "hi",
+        "size",
+        "start",
+        "end",
+        "index",
+        "idx",
+        "iova",
+        // A pointer before the kernel has the entropy to print it.
+        "____ptrval____",
     ];
     let separator = |c: char| c.is_whitespace() || ",;:|=[](){}<>~-".contains(c);
     let words = text.split(separator).filter(|word| !word.is_empty());

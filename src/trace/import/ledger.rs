@@ -73,7 +73,10 @@ impl Ledger {
     /// Takes the next call.
     pub(super) fn take(&mut self, call: &Call, sink: &mut Sink<'_>) {
         sink.clock.set(call.at);
-        if call.what == What::CpuDead {
+        if let What::CpuDead { by } = call.what {
+            if self.offline.remove(&by) {
+                sink.push(by, 0, Op::CpuUp);
+            }
             if self.offline.insert(call.cpu) {
                 sink.push(call.cpu, 0, Op::CpuDead);
             }
@@ -157,7 +160,7 @@ impl Asked<'_, '_> {
             What::FreePfn { pfn } => self.free_pfn(pfn),
             What::FreeIova { iova, pfn } => self.free_iova(iova, pfn),
             What::Reserve { range } => self.push(Op::Reserve { range }),
-            What::CpuDead => {}
+            What::CpuDead { .. } => {}
         }
     }
 

@@ -8,45 +8,9 @@
 //! The first is what tracefs and trace-cmd print, with or without the column of flags; the
 //! second is perf's. A task's name may hold anything, so a line is read from its `[cpu]` outwards.
 
-use std::io::BufRead;
-
 use super::Form;
-use super::error::{Error, Problem};
+use super::record::Record;
 use crate::units::Cpu;
-
-/// The longest line that is taken for text; the longest scatter list that is printed takes 8 kB.
-const LINE_MAX: usize = 1 << 16;
-
-/// One event of a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record<'a> {
-    /// The task that was running, 0 for every CPU's idle task.
-    pub pid: u32,
-    pub cpu: Cpu,
-    /// Nanoseconds of the recording's clock.
-    pub at: u64,
-    /// The event's name without its group.
-    pub event: &'a str,
-    /// What follows the name.
-    pub arguments: &'a str,
-}
-
-/// Whose lines belong together: a task's, or those of a CPU's idle task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Context {
-    Task(u32),
-    Idle(Cpu),
-}
-
-impl Context {
-    pub(super) fn of(record: &Record<'_>) -> Context {
-        if record.pid == 0 {
-            Context::Idle(record.cpu)
-        } else {
-            Context::Task(record.pid)
-        }
-    }
-}
 
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,81 +28,13 @@ pub(super) enum Line<'a> {
         overwritten: u64,
         cpus: u64,
     },
+    /// Which kernel it was.
+    Kernel(&'a str),
+    /// A remark of the script that recorded.
+    Note(&'a str),
     /// Blank, a comment, or a line of a stack.
     Nothing,
     Other,
-}
-
-/// A reader of bounded lines, which counts them.
-#[derive(Debug)]
-pub(super) struct Lines<R> {
-    reader: R,
-    file: String,
-    number: u64,
-    bytes: Vec<u8>,
-    text: String,
-}
-
-impl<R: BufRead> Lines<R> {
-    pub(super) fn new(file: &str, reader: R) -> Lines<R> {
-        Lines {
-            reader,
-            file: file.to_owned(),
-            number: 0,
-            bytes: Vec::new(),
-            text: String::new(),
-        }
-    }
-
-    /// Reads the next line; false at the end.
-    pub(super) fn advance(&mut self) -> Result<bool, Error> {
-        self.bytes.clear();
-        let limit = LINE_MAX as u64 + 1;
-        let read = std::io::Read::take(&mut self.reader, limit)
-            .read_until(b'\n', &mut self.bytes)
-            .map_err(|error| Error::new(&self.file, None, error))?;
-        if read == 0 {
-            return Ok(false);
-        }
-        self.number += 1;
-        if self.number == 1 {
-            self.refuse_binary()?;
-        }
-        if self.bytes.pop_if(|last| *last == b'\n').is_none() {
-            return Err(self.error(if read > LINE_MAX {
-                Problem::LongLine { max: LINE_MAX }
-            } else {
-                Problem::CutShort
-            }));
-        }
-        self.bytes.pop_if(|last| *last == b'\r');
-        self.text.clear();
-        self.text.push_str(&String::from_utf8_lossy(&self.bytes));
-        Ok(true)
-    }
-
-    fn refuse_binary(&self) -> Result<(), Error> {
-        if self.bytes.starts_with(b"\x17\x08\x44tracing") {
-            return Err(self.error(Problem::TraceDat));
-        }
-        if self.bytes.starts_with(b"PERFILE2") {
-            return Err(self.error(Problem::PerfData));
-        }
-        Ok(())
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// An error in the line that was read last.
-    pub(super) fn error(&self, problem: Problem) -> Error {
-        Error::new(&self.file, Some(self.number), problem)
-    }
 }
 
 /// The form that a line gives away.
@@ -264,6 +160,13 @@ fn header(comment: &str) -> Line<'_> {
             };
         }
     }
+    if let Some(note) = comment.strip_prefix("note: ") {
+        return Line::Note(note);
+    }
+    let kernel = comment.strip_prefix("kernel: ");
+    if let Some(kernel) = kernel.or_else(|| comment.strip_prefix("os release : ")) {
+        return Line::Kernel(kernel);
+    }
     let cpus = comment.strip_prefix("nrcpus avail :");
     match cpus.and_then(|cpus| cpus.trim().parse().ok()) {
         Some(cpus) => Line::Cpus(cpus),
@@ -287,101 +190,143 @@ fn lost(text: &str) -> Option<Line<'_>> {
     })
 }
 
-/// Where a probe hit: the parentheses that begin its arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place<'a> {
-    Entry(&'a str),
-    /// The function that returned and where to.
-    Return {
-        function: &'a str,
-        to: &'a str,
-    },
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'a> Record<'a> {
-    /// Where the probe hit; none where the line does not say.
-    ///
-    /// tracefs prints `(CALLER+0x… <- FUNCTION)`, perf and trace-cmd, which print addresses,
-    /// `(FUNCTION <- CALLER)`.
-    pub(super) fn place(&self) -> Option<Place<'a>> {
-        let inside = self.arguments.strip_prefix('(')?;
-        let (inside, _) = inside.split_once(')')?;
-        let Some((left, right)) = inside.split_once(" <- ") else {
-            return Some(Place::Entry(inside));
-        };
-        Some(if address(right).is_some() {
-            Place::Return {
-                function: left,
-                to: right,
-            }
-        } else {
-            Place::Return {
-                function: right,
-                to: left,
-            }
-        })
+    fn record_of(text: &str) -> (Record<'_>, Form) {
+        record(text).expect("a record")
     }
 
-    /// The text of an argument `name=…`.
-    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
-        self.arguments
-            .split(' ')
-            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
-    }
-
-    /// The number of an argument `name=…`.
-    pub(super) fn number(&self, name: &'static str) -> Result<u64, Problem> {
-        self.optional(name)?.ok_or_else(|| Problem::Missing {
-            event: self.event.to_owned(),
-            field: name,
-        })
-    }
-
-    /// The number of an argument `name=…` that may be absent.
-    pub(super) fn optional(&self, name: &'static str) -> Result<Option<u64>, Problem> {
-        let Some(found) = self.text(name) else {
-            return Ok(None);
-        };
-        match number(found) {
-            Some(number) => Ok(Some(number)),
-            None => Err(self.wrong(name, found, "a number, hexadecimal after 0x")),
+    #[test]
+    fn the_three_tools_lines_say_the_same() {
+        let lines = [
+            (
+                "     kworker/1:0-28      [001] .....    16.476005: free_iova: (free_iova+0x4/0xa0) iovad=0xff2266578137e280 pfn=0xf0000",
+                Form::Ftrace,
+            ),
+            (
+                "     kworker/1:0-28    [001]    16.476005: free_iova:            (ffffffffb5f3b5b4) iovad=0xff2266578137e280 pfn=0xf0000",
+                Form::Ftrace,
+            ),
+            (
+                "     kworker/1:0    28 [001]    16.476005:          iova:free_iova: (ffffffffb5f3b5b4) iovad=0xff2266578137e280 pfn=0xf0000",
+                Form::PerfScript,
+            ),
+        ];
+        for (text, form) in lines {
+            let (record, found) = record_of(text);
+            assert_eq!(
+                (record.pid, record.cpu, record.at),
+                (28, Cpu(1), 16_476_005_000)
+            );
+            assert_eq!(record.event, "free_iova");
+            assert_eq!(record.number("pfn").ok(), Some(0xf0000));
+            assert_eq!(found, form);
+            assert_eq!(form_of(text), Some(form));
+            assert_eq!(parse(text, form), Line::Record(record));
         }
     }
 
-    /// An argument that is not what it should be.
-    pub(super) fn wrong(
-        &self,
-        field: &'static str,
-        found: &str,
-        expected: &'static str,
-    ) -> Problem {
-        Problem::Field {
-            event: self.event.to_owned(),
-            field,
-            found: found.chars().take(80).collect(),
-            expected,
+    #[test]
+    fn a_task_may_be_called_anything() {
+        let names = [
+            ("Web Content-12", 12),
+            ("[weird] 1-2-3", 3),
+            ("<...>-77", 77),
+            ("a [0] 1.0-5 (  9)", 5),
+            ("x-1 (-----)", 1),
+        ];
+        for (name, pid) in names {
+            let text = format!("  {name} [003] d.s2. 1.000000001: map: IOMMU: iova=0x0");
+            let (record, form) = record_of(&text);
+            assert_eq!(
+                (record.pid, record.cpu, form),
+                (pid, Cpu(3), Form::Ftrace),
+                "{name}"
+            );
+            assert_eq!(record.at, 1_000_000_001);
+        }
+        let (record, form) = record_of("a b 4/5 [000] 2.5: 1 iommu:map: IOMMU: iova=0x0");
+        assert_eq!((record.pid, form), (5, Form::PerfScript));
+        assert_eq!((record.event, record.at), ("map", 2_500_000_000));
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        for text in [
+            "",
+            "[",
+            "[000]",
+            "a-1 [000]",
+            "a-1 [000] .....",
+            "a-1 [000] ..... 1.5",
+            "a-1 [000] ..... 1.5:",
+            "a-1 [000] ..... 1.5: event",
+            "a-1 [000] ..... 1.5: :",
+            "a-1 [000] ..... 15: event: counter clocks have no unit",
+            "a-1 [000] ..... 1.0123456789: event: ten digits",
+            "a-1 [99999] ..... 1.5: event: no such CPU",
+            "a-1[000] ..... 1.5: event:",
+            "a [000] ..... 1.5: event: no pid",
+            "[   12.345678] usb 1-1: new device",
+            "99999999999.0: event:",
+        ] {
+            assert_eq!(record(text), None, "{text}");
         }
     }
-}
 
-/// A number as probes print it: hexadecimal after `0x`, else decimal.
-pub(super) fn number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x") {
-        Some(digits) => hexadecimal(digits),
-        None if text.starts_with('+') => None,
-        None => text.parse().ok(),
+    #[test]
+    fn headers_and_markers_are_told() {
+        let lines = [
+            (
+                "# entries-in-buffer/entries-written: 90/110   #P:4",
+                Line::Buffer {
+                    overwritten: 20,
+                    cpus: 4,
+                },
+            ),
+            ("# tracer: nop", Line::Nothing),
+            ("", Line::Nothing),
+            ("cpus=2", Line::Cpus(2)),
+            ("# nrcpus avail : 8", Line::Cpus(8)),
+            ("# kernel: Linux 6.1", Line::Kernel("Linux 6.1")),
+            ("# os release : 6.12.1", Line::Kernel("6.12.1")),
+            ("# note: it rained", Line::Note("it rained")),
+            (
+                "CPU:1 [LOST 12 EVENTS]",
+                Line::Lost {
+                    cpu: Some(1),
+                    count: Some(12),
+                },
+            ),
+            (
+                "CPU:7 [204600 EVENTS DROPPED]",
+                Line::Lost {
+                    cpu: Some(7),
+                    count: Some(204_600),
+                },
+            ),
+            (
+                "CPU:7 [EVENTS DROPPED]",
+                Line::Lost {
+                    cpu: Some(7),
+                    count: None,
+                },
+            ),
+            (" => alloc_iova", Line::Nothing),
+            ("bash: command not found", Line::Other),
+        ];
+        for (text, line) in lines {
+            assert_eq!(parse(text, Form::Ftrace), line, "{text}");
+        }
+        let lost = "  swapper 0 [000] 0.0: PERF_RECORD_LOST lost 5";
+        assert_eq!(
+            parse(lost, Form::PerfScript),
+            Line::Lost {
+                cpu: None,
+                count: Some(5)
+            }
+        );
     }
-}
-
-/// A hexadecimal number without a prefix.
-pub(super) fn hexadecimal(digits: &str) -> Option<u64> {
-    let plain = !digits.starts_with('+');
-    plain.then(|| u64::from_str_radix(digits, 16).ok())?
-}
-
-/// A kernel address, which perf and trace-cmd print without `0x`.
-pub(super) fn address(text: &str) -> Option<u64> {
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    let long = digits.len() >= 8;
-    long.then(|| hexadecimal(digits))?
 }

@@ -24,185 +24,53 @@ mod iommu;
 mod kernel_log;
 mod ledger;
 mod line;
+mod lines;
+mod options;
 mod order;
 mod pairing;
+mod record;
 mod report;
 mod requests;
 mod survey;
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::io::{self, BufRead};
-use std::str::FromStr;
+use std::io::{self, BufRead, BufReader, Read};
 
 use clock::Clock;
 use domains::Domains;
 use error::Problem;
 use functions::Function;
 use ledger::{Ledger, LiveBefore, Sink};
-use line::{Line, Lines, Record};
+use line::Line;
+use lines::Lines;
 use pairing::Pairing;
+use record::Record;
 use survey::Survey;
 
 pub use domains::Choice;
 pub use error::Error;
+pub use options::{Evidence, Form, Options};
 pub use report::{DomainReport, Report};
 
-use crate::model::FlushQueue;
+use crate::trace::compress::Decoder;
 use crate::trace::event::{Event, Header};
-use crate::units::{Granule, Pages, Pfn, PfnRange};
 
-/// How a recording is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// The text of tracefs's `trace`, or what `trace-cmd report` prints.
-    Ftrace,
-    /// What `perf script` prints.
-    PerfScript,
-    /// The kernel's log, in which a driver lists a domain's ranges after a failure.
-    KernelLog,
+/// A recording's text, unpacked where it is gzip or zstd: what [`import`]'s `open` gives.
+///
+/// # Errors
+///
+/// Those of the stream, and where what it is packed in is broken; the latter while it is read too.
+pub fn text(input: impl Read + Send + 'static) -> io::Result<BufReader<impl Read>> {
+    let decoder = Decoder::new(input).map_err(io::Error::other)?;
+    Ok(BufReader::with_capacity(1 << 16, Unpacked(decoder)))
 }
 
-/// Which records of a recording are read, the most exact first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evidence {
-    /// Probes on the allocator's functions: every request, with limits, answers and domains.
-    Probes,
-    /// `dma:*` events: sizes as asked, failures and devices, no limits.
-    Dma,
-    /// `iommu:map` and `iommu:unmap`: sizes and addresses alone.
-    Iommu,
-    /// The lists of ranges in a kernel log.
-    Ranges,
-}
+struct Unpacked(Decoder);
 
-impl Form {
-    fn expected(self) -> &'static str {
-        match self {
-            Form::Ftrace => "task-pid [cpu] flags seconds.micros: event: arguments",
-            Form::PerfScript => "task pid [cpu] seconds.micros: group:event: arguments",
-            Form::KernelLog => "index pointer lo size hi",
-        }
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(io::Error::other)
     }
-
-    /// A line that is none of this form's.
-    fn not_a_record(self, text: String) -> Problem {
-        Problem::NotARecord {
-            form: self.name(),
-            expected: self.expected(),
-            text,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Form::Ftrace => "ftrace text",
-            Form::PerfScript => "perf script",
-            Form::KernelLog => "a kernel log",
-        }
-    }
-}
-
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Form {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Form, String> {
-        match text {
-            "ftrace" | "tracefs" | "trace-cmd" => Ok(Form::Ftrace),
-            "perf" | "perf-script" => Ok(Form::PerfScript),
-            "log" | "kernel-log" => Ok(Form::KernelLog),
-            _ => Err(format!(
-                "no form `{text}`; there are `ftrace`, `trace-cmd`, `perf`, `log`"
-            )),
-        }
-    }
-}
-
-impl Evidence {
-    fn name(self) -> &'static str {
-        match self {
-            Evidence::Probes => "probes on the allocator",
-            Evidence::Dma => "`dma` events",
-            Evidence::Iommu => "`iommu` events",
-            Evidence::Ranges => "lists of ranges",
-        }
-    }
-}
-
-impl fmt::Display for Evidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Evidence {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Evidence, String> {
-        match text {
-            "probes" => Ok(Evidence::Probes),
-            "dma" => Ok(Evidence::Dma),
-            "iommu" => Ok(Evidence::Iommu),
-            "ranges" => Ok(Evidence::Ranges),
-            _ => Err(format!(
-                "no kind of records `{text}`; there are `probes`, `dma`, `iommu`, `ranges`"
-            )),
-        }
-    }
-}
-
-/// What a recording cannot say, and what is wanted of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// The form; recognised if none.
-    pub form: Option<Form>,
-    /// The records to read; the most exact there are if none.
-    pub evidence: Option<Evidence>,
-    /// The domains to import; all if none.
-    pub domain: Option<Choice>,
-    /// The highest pfn of every request, for events that carry none: they become `alloc` and
-    /// `free`.
-    pub limit: Option<Pfn>,
-    /// The highest address of every device, for events that carry none: they become `map` and
-    /// `unmap`.
-    pub mask: Option<u64>,
-    /// What unmapped ranges go through, for `mask`.
-    pub flush_queue: Option<FlushQueue>,
-    /// Whether devices that have no PCI address are PCI devices, for a `mask` above 32 bits.
-    pub pci: Option<bool>,
-    /// Bytes per pfn, where the making of the domains is not on record.
-    pub granule: Option<Granule>,
-    /// The lowest pfn that may be handed out, where the making of the domains is not on record.
-    pub start_pfn: Option<Pfn>,
-    /// Ranges out of use in every domain whose making is not on record, such as the window for
-    /// message-signalled interrupts: the first events of each.
-    pub reserved: Vec<PfnRange>,
-    /// The number of CPUs, where the highest that appears is not the highest that there is.
-    pub cpus: Option<u32>,
-    /// Import what is left although events were lost.
-    pub allow_lost: bool,
-    /// Begin domains that were there before the recording with a `restore` of the ranges that
-    /// were live then, as far as they are freed on record.
-    pub restore_live_before: bool,
-    /// `max32_alloc_size` of a `restore`; the end of the 32-bit space if none.
-    pub max32: Option<Pages>,
-    /// The lowest pfn of the range at which 32-bit searches begin after a kernel log's `restore`;
-    /// the anchor if none.
-    pub cached32: Option<Pfn>,
-    /// The same of other searches.
-    pub cached: Option<Pfn>,
-    /// What the trace is, for its header.
-    pub name: Option<String>,
-    /// Where it came from, for its header.
-    pub source: Option<String>,
-    /// Which kernel recorded it, for its header.
-    pub kernel: Option<String>,
 }
 
 /// A recording that is being imported: an iterator of its events, in order.
@@ -395,7 +263,11 @@ impl<R: BufRead> Import<R> {
                 report.lost += overwritten;
                 return Ok(());
             }
-            Line::Cpus(_) | Line::Nothing | Line::Other => return Ok(()),
+            Line::Note(note) => {
+                report.note(note);
+                return Ok(());
+            }
+            Line::Cpus(_) | Line::Kernel(_) | Line::Nothing | Line::Other => return Ok(()),
         };
         report.record(record.event);
         self.clock.see(&record, report)?;

@@ -16,7 +16,7 @@
 //! found the caches empty before, and the tree as it was after another CPU's calls) stay as these
 //! rules put them; a replay may part there from what the kernel answered.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::call::Call;
 
@@ -24,111 +24,173 @@ use super::call::Call;
 /// None takes a millisecond, unless its CPU was taken away.
 const WAIT_MAX_NS: u64 = 1_000_000_000;
 
-/// How many calls may wait for one that is open.
-const WAITING_MAX: usize = 1 << 16;
+/// How many calls may wait.
+const WAITING_MAX: usize = 1 << 13;
 
-/// A call's name from its entry to its return.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ticket(pub u64);
+/// A call's place among the entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(u64);
 
 #[derive(Debug)]
-enum Slot {
-    Open { ticket: Ticket, since: u64 },
-    Done(Call),
+struct Slot {
+    ticket: Ticket,
+    /// None while the call is open.
+    done: Option<Done>,
 }
 
-/// Calls that wait for one that began before them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
+struct Done {
+    call: Call,
+    /// The last call that began before this one returned.
+    until: Ticket,
+}
+
+/// Calls that wait for others that they overlapped.
+#[derive(Debug)]
 pub(super) struct Order {
     slots: VecDeque<Slot>,
+    /// When open calls began.
+    open: BTreeMap<Ticket, u64>,
+    last: Ticket,
 }
 
 impl Order {
+    pub(super) fn new() -> Order {
+        Order {
+            slots: VecDeque::new(),
+            open: BTreeMap::new(),
+            last: Ticket(0),
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.last = Ticket(self.last.0 + 1);
+        self.last
+    }
+
     /// A call begins.
-    pub(super) fn open(&mut self, ticket: Ticket, since: u64) {
-        self.slots.push_back(Slot::Open { ticket, since });
+    pub(super) fn open(&mut self, since: u64) -> Ticket {
+        let ticket = self.ticket();
+        self.open.insert(ticket, since);
+        self.slots.push_back(Slot { ticket, done: None });
+        ticket
     }
 
     /// A call that takes effect at once.
     pub(super) fn push(&mut self, call: Call) {
-        self.slots.push_back(Slot::Done(call));
+        let ticket = self.ticket();
+        let until = ticket;
+        let done = Some(Done { call, until });
+        self.slots.push_back(Slot { ticket, done });
     }
 
     /// A call returns. One that nobody waits for any more counts from now.
     pub(super) fn close(&mut self, ticket: Ticket, call: Call) {
-        let is_it =
-            |slot: &Slot| matches!(slot, Slot::Open { ticket: open, .. } if *open == ticket);
-        let Some(at) = self.slots.iter().rposition(is_it) else {
+        self.open.remove(&ticket);
+        let found = self.slots.iter().rposition(|slot| slot.ticket == ticket);
+        let Some(mut slot) = found.and_then(|at| self.slots.remove(at)) else {
             self.push(call);
             return;
         };
-        let to = self.place(at, &call);
-        self.slots.remove(at);
-        self.slots.insert(to, Slot::Done(call));
+        let at = found.unwrap_or(0);
+        let place = self.place(at, &call);
+        let until = self.last;
+        slot.done = Some(Done { call, until });
+        self.slots.insert(place, slot);
+        self.move_later(place);
     }
 
     /// A call will not return.
     pub(super) fn abandon(&mut self, ticket: Ticket) {
-        self.slots
-            .retain(|slot| !matches!(slot, Slot::Open { ticket: open, .. } if *open == ticket));
+        if self.open.remove(&ticket).is_some()
+            && let Some(at) = self.slots.iter().position(|slot| slot.ticket == ticket)
+        {
+            self.slots.remove(at);
+        }
     }
 
-    /// The next call, if all that began before it have returned.
+    /// The next call that is sure to be next, at a moment of the recording's clock.
     pub(super) fn pop(&mut self, now: u64) -> Option<Call> {
-        loop {
-            match self.slots.front()? {
-                Slot::Done(_) => {}
-                Slot::Open { since, .. } => {
-                    let waits = now.saturating_sub(*since) <= WAIT_MAX_NS;
-                    if waits && self.slots.len() <= WAITING_MAX {
-                        return None;
-                    }
-                }
+        while let Some((&ticket, &since)) = self.open.first_key_value() {
+            let done = self.slots.front()?.done.as_ref();
+            if done.is_some_and(|done| done.until < ticket) {
+                break;
             }
-            if let Some(Slot::Done(call)) = self.slots.pop_front() {
-                return Some(call);
+            if now.saturating_sub(since) <= WAIT_MAX_NS && self.slots.len() <= WAITING_MAX {
+                return None;
             }
+            self.abandon(ticket);
         }
+        self.slots.pop_front()?.done.map(|done| done.call)
     }
 
     /// The next call at the end of the recording.
     pub(super) fn pop_last(&mut self) -> Option<Call> {
+        while let Some((&ticket, _)) = self.open.first_key_value() {
+            self.abandon(ticket);
+        }
         self.pop(u64::MAX)
     }
 
-    /// Where a call goes that was open at `at`: an index once that slot is gone.
+    /// Where a call goes whose slot was at an index.
     fn place(&self, at: usize, call: &Call) -> usize {
-        let (Some(got), what) = (call.got(), &call.what) else {
-            return at;
-        };
-        let Some(searched) = what.searched() else {
+        let (Some(got), Some(searched)) = (call.got(), call.what.searched()) else {
             return at;
         };
         let later = |from: usize| {
-            let done = self.slots.iter().enumerate().skip(from + 1);
-            done.filter_map(|(index, slot)| match slot {
-                Slot::Done(other) if other.domain == call.domain => Some((index, other)),
-                _ => None,
+            let slots = self.slots.iter().enumerate().skip(from);
+            slots.filter_map(|(index, slot)| {
+                let other = &slot.done.as_ref()?.call;
+                (other.domain == call.domain).then_some((index, other))
             })
         };
-        let mut after = later(at).filter(|(_, other)| {
-            other.frees(got)
-                || searched
-                    && other.what.searched() == Some(true)
-                    && other.got().is_some_and(|other| other > got)
-        });
-        let earliest = after.next_back().map_or(at, |(index, _)| index);
+        let mut after = later(at)
+            .filter(|(_, other)| other.frees(got) || searched && other.found_above(got));
+        let earliest = after.next_back().map_or(at, |(index, _)| index + 1);
         if searched {
             return earliest;
         }
         let mut own_frees = later(earliest).filter(|(_, other)| {
-            other.cpu == call.cpu
-                && other.freed_order() == what.order()
-                && what.order().is_some()
+            let order = other.freed_order();
+            other.cpu == call.cpu && order.is_some() && order == call.what.order()
         });
-        match own_frees.next() {
-            Some((index, _)) => index - 1,
-            None => self.slots.len() - 1,
+        own_frees
+            .next()
+            .map_or(self.slots.len(), |(index, _)| index)
+    }
+
+    /// Moves searches with lower answers that overlapped the one at an index, and were put before it,
+    /// behind it: as far as that is before they returned.
+    fn move_later(&mut self, mut at: usize) {
+        let Some(Slot {
+            ticket,
+            done: Some(Done { call, .. }),
+        }) = self.slots.get(at)
+        else {
+            return;
+        };
+        let (Some(got), Some(true)) = (call.got(), call.what.searched()) else {
+            return;
+        };
+        let (ticket, domain) = (*ticket, call.domain);
+        let mut behind = at;
+        for index in (0..at).rev() {
+            let Some(done) = &self.slots[index].done else {
+                continue;
+            };
+            let until = done.until;
+            let overlapped = done.call.domain == domain && until >= ticket;
+            let lower = overlapped && done.call.found_below(got);
+            let between = self.slots.range(index + 1..=at);
+            if lower
+                && between.into_iter().all(|slot| slot.ticket <= until)
+                && let Some(slot) = self.slots.remove(index)
+            {
+                // The removal has moved everything behind it down by one.
+                self.slots.insert(behind, slot);
+                behind -= 1;
+                at -= 1;
+            }
         }
     }
 }

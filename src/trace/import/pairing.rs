@@ -16,15 +16,16 @@ use std::collections::{BTreeMap, VecDeque};
 use super::call::{Answer, Call, From, What};
 use super::error::Problem;
 use super::functions::{Edge, Function, Probed, dead_cpu};
-use super::line::{Context, Record};
 use super::order::{Order, Ticket};
+use super::record::{Context, Record};
 use super::report::Report;
 use crate::units::{Cpu, Pages, Pfn, PfnRange};
 
 /// An entry whose return has not come yet.
 #[derive(Clone, Copy, Debug)]
 struct Open {
-    ticket: Ticket,
+    /// Its place among the others; none if it is no call of its own.
+    ticket: Option<Ticket>,
     function: Function,
     at: u64,
     cpu: Cpu,
@@ -60,7 +61,6 @@ const FREED_MAX: usize = 512;
 pub(super) struct Pairing {
     probed: Probed,
     order: Order,
-    tickets: u64,
     open: BTreeMap<Context, Vec<Open>>,
     freed: BTreeMap<Cpu, VecDeque<Freed>>,
 }
@@ -69,8 +69,7 @@ impl Pairing {
     pub(super) fn new(probed: Probed) -> Pairing {
         Pairing {
             probed,
-            order: Order::default(),
-            tickets: 0,
+            order: Order::new(),
             open: BTreeMap::new(),
             freed: BTreeMap::new(),
         }
@@ -104,11 +103,12 @@ impl Pairing {
             // Which domain a pointer means is `Domains`' business.
             (Function::Init | Function::Put, _) => Ok(()),
             (Function::CpuDead, _) => {
+                let cpu = dead_cpu(record)?;
                 self.order.push(Call {
                     at: record.at,
-                    cpu: dead_cpu(record)?,
+                    cpu,
                     domain: 0,
-                    what: What::CpuDead,
+                    what: What::CpuDead { by: record.cpu },
                 });
                 Ok(())
             }
@@ -140,8 +140,7 @@ impl Pairing {
         function: Function,
         report: &mut Report,
     ) -> Result<(), Problem> {
-        self.tickets += 1;
-        let mut entered = arguments(record, function, Ticket(self.tickets))?;
+        let mut entered = arguments(record, function)?;
         let context = Context::of(record);
         let open = self.open.entry(context).or_default();
         if function == Function::Alloc
@@ -154,11 +153,12 @@ impl Pairing {
         if open.iter().filter(|other| same(other)).count() >= DEPTH_MAX
             && let Some(oldest) = open.iter().position(same)
         {
-            self.order.abandon(open.remove(oldest).ticket);
+            let oldest = open.remove(oldest);
+            oldest.ticket.inspect(|ticket| self.order.abandon(*ticket));
             report.entries_unmatched += 1;
         }
         if !entered.nested {
-            self.order.open(entered.ticket, record.at);
+            entered.ticket = Some(self.order.open(record.at));
         }
         open.push(entered);
         Ok(())
@@ -178,7 +178,7 @@ impl Pairing {
             .returns_into(record.place(), Function::AllocFast);
         if function == Function::Alloc && inside.unwrap_or(entered.nested) {
             report.nested += 1;
-            self.order.abandon(entered.ticket);
+            entered.ticket.inspect(|ticket| self.order.abandon(*ticket));
             return Ok(());
         }
         let (pages, limit, flag) = (entered.pages, entered.limit, entered.flag);
@@ -226,7 +226,10 @@ impl Pairing {
             domain: entered.domain,
             what,
         };
-        self.order.close(entered.ticket, call);
+        match entered.ticket {
+            Some(ticket) => self.order.close(ticket, call),
+            None => self.order.push(call),
+        }
         Ok(())
     }
 
@@ -239,7 +242,7 @@ impl Pairing {
         report: &mut Report,
     ) -> Result<Option<Open>, Problem> {
         if !self.probed.seen(function).entries {
-            return arguments(record, function, Ticket(0)).map(Some);
+            return arguments(record, function).map(Some);
         }
         let domain = record.optional("iovad")?;
         let context = Context::of(record);
@@ -251,7 +254,7 @@ impl Pairing {
         let entered = found.map(|at| {
             for inner in open.drain(at + 1..) {
                 report.entries_unmatched += 1;
-                self.order.abandon(inner.ticket);
+                inner.ticket.inspect(|ticket| self.order.abandon(*ticket));
             }
             let entered = open.remove(at);
             report.migrated += u64::from(entered.cpu != record.cpu);
@@ -375,13 +378,13 @@ fn is_inside(outer: &Open, entered: &Open) -> bool {
             || outer.pages.0.checked_next_power_of_two() == Some(entered.pages.0))
 }
 
-fn arguments(record: &Record<'_>, function: Function, ticket: Ticket) -> Result<Open, Problem> {
+fn arguments(record: &Record<'_>, function: Function) -> Result<Open, Problem> {
     let flag = match function {
         Function::AllocFast => "flush",
         _ => "align",
     };
     Ok(Open {
-        ticket,
+        ticket: None,
         function,
         at: record.at,
         cpu: record.cpu,

@@ -5,7 +5,9 @@ use std::io::BufRead;
 use super::domains::{Choice, Domains};
 use super::error::{Error, Problem};
 use super::functions::{Function, Probed, dead_cpu};
-use super::line::{self, Line, Lines, Record};
+use super::line::{self, Line};
+use super::lines::Lines;
+use super::record::Record;
 use super::report::Report;
 use super::{Evidence, Form, Options, dma, iommu};
 use crate::trace::event::Header;
@@ -23,6 +25,7 @@ pub(super) struct Survey {
     domains: Domains,
     cpus_stated: Option<u64>,
     cpu_max: Cpu,
+    kernel: Option<String>,
 }
 
 /// What was seen so far.
@@ -35,6 +38,7 @@ struct Seen {
     cpus_stated: Option<u64>,
     cpu_max: Cpu,
     records: bool,
+    kernel: Option<String>,
     /// The first line that is nothing known, while the form is not known either.
     odd: Option<(u64, String)>,
 }
@@ -53,6 +57,7 @@ impl Survey {
             cpus_stated: None,
             cpu_max: Cpu(0),
             records: false,
+            kernel: None,
             odd: None,
         };
         let mut form = options.form;
@@ -98,6 +103,7 @@ impl Survey {
             domains: seen.domains,
             cpus_stated: seen.cpus_stated,
             cpu_max: seen.cpu_max,
+            kernel: seen.kernel,
         })
     }
 
@@ -117,7 +123,7 @@ impl Survey {
             cpus: self.cpus(options, report)?,
             name: options.name.clone(),
             source: options.source.clone(),
-            kernel: options.kernel.clone(),
+            kernel: options.kernel.clone().or_else(|| self.kernel.clone()),
             ..Header::default()
         })
     }
@@ -262,7 +268,11 @@ impl Seen {
                 self.take_header(overwritten, cpus, options.allow_lost)
             }
             Line::Lost { cpu, count } => refuse_loss(cpu, count, options.allow_lost),
-            Line::Nothing => Ok(()),
+            Line::Kernel(kernel) => {
+                self.kernel.get_or_insert_with(|| kernel.to_owned());
+                Ok(())
+            }
+            Line::Note(_) | Line::Nothing => Ok(()),
             Line::Other => Err(form.not_a_record(excerpt(lines.text()))),
         };
         taken.map_err(|problem| lines.error(problem))

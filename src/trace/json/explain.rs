@@ -9,7 +9,7 @@ use serde::Deserializer;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::trace::error::{Kind, nearest};
+use crate::trace::error::{Error, Kind, nearest};
 use crate::trace::names::Names;
 use crate::units::{Pfn, PfnRange};
 
@@ -18,7 +18,7 @@ use super::flat::Fields;
 use super::object::{Object, Value, found};
 
 /// Reads the fields of a line.
-pub(super) fn read(line: &[u8], fields: &mut Fields, names: &mut Names) -> Result<(), Kind> {
+pub(super) fn read(line: &[u8], fields: &mut Fields, names: &mut Names) -> Result<(), Error> {
     fields.clear();
     let object = Object::read(line, NAMES, "an event")?;
     for field in FIELDS {
@@ -34,7 +34,7 @@ fn set(
     field: Field,
     value: Value<'_>,
     names: &mut Names,
-) -> Result<(), Kind> {
+) -> Result<(), Error> {
     match field.form() {
         Form::Integer(least, most) => fields.set(field, value.integer(least..=most)?),
         Form::Nullable => match value.integer_or_null()? {
@@ -51,19 +51,20 @@ fn set(
 }
 
 /// An op's index, or the nearest right name.
-fn op(value: Value<'_>) -> Result<u64, Kind> {
+fn op(value: Value<'_>) -> Result<u64, Error> {
     let name = value.text()?;
     match OPS.iter().position(|&op| op == name) {
         Some(index) => Ok(index as u64),
         None => Err(Kind::UnknownOp {
             hint: nearest(&name, OPS.iter().copied()),
             found: found(value.raw()),
-        }),
+        }
+        .into()),
     }
 }
 
 /// Ranges, ascending and disjoint, none of which reaches the anchor.
-fn nodes(value: Value<'_>) -> Result<Vec<PfnRange>, Kind> {
+fn nodes(value: Value<'_>) -> Result<Vec<PfnRange>, Error> {
     if !value.raw().starts_with('[') {
         return Err(value.expected(Form::Ranges.phrase()));
     }
@@ -71,7 +72,8 @@ fn nodes(value: Value<'_>) -> Result<Vec<PfnRange>, Kind> {
     let mut json = serde_json::Deserializer::from_str(value.raw());
     let nodes = json.deserialize_seq(Nodes { fault: &mut fault });
     nodes.map_err(|error| {
-        fault.unwrap_or_else(|| value.expected(format!("valid JSON ({error})")))
+        let broken = || value.expected(format!("valid JSON ({error})"));
+        fault.map_or_else(broken, Error::from)
     })
 }
 

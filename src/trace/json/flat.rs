@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::model::{Memory, Snapshot};
 use crate::replay::Path;
-use crate::trace::error::{Kind, list};
+use crate::trace::error::{Error, Kind, list};
 use crate::trace::event::{Event, Got, Op};
 use crate::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
@@ -90,7 +90,7 @@ impl Fields {
         self.present.has(field)
     }
 
-    /// The field is there, as a number within the bounds of its [`Form`].
+    /// The field is there, as a number within the bounds of its form.
     pub(super) fn set(&mut self, field: Field, number: u64) {
         self.present.add(field);
         self.numbers[field as usize] = number;
@@ -115,7 +115,7 @@ impl Fields {
     }
 
     /// The event that they make; `before` is when the event before it was.
-    pub(super) fn event(&mut self, before: Nanos) -> Result<Event, Kind> {
+    pub(super) fn event(&mut self, before: Nanos) -> Result<Event, Error> {
         let op = self.op()?;
         Ok(Event {
             at: Nanos(self.or(Field::T, before.0)),
@@ -126,7 +126,7 @@ impl Fields {
     }
 
     /// The op, all of whose fields are there and none that is not its own.
-    fn op(&self) -> Result<OpName, Kind> {
+    fn op(&self) -> Result<OpName, Error> {
         if !self.has(Field::Op) {
             let expected = list(OPS.iter().copied());
             return Err(missing(Field::Op, "an event", expected));
@@ -145,12 +145,13 @@ impl Fields {
                 field: field.name(),
                 op: OPS[index],
                 expected: list(FieldSet::COMMON.names().chain(own.names())),
-            });
+            }
+            .into());
         }
         Ok(*name)
     }
 
-    fn take_op(&mut self, op: OpName) -> Result<Op, Kind> {
+    fn take_op(&mut self, op: OpName) -> Result<Op, Error> {
         let id = self.number(Field::Id);
         Ok(match op {
             OpName::Alloc => Op::Alloc {
@@ -209,18 +210,15 @@ impl Fields {
         }
     }
 
-    fn range(&self) -> Result<PfnRange, Kind> {
+    fn range(&self) -> Result<PfnRange, Error> {
         let (lo, hi) = (self.number(Field::Lo), self.number(Field::Hi));
         PfnRange::new(Pfn(lo), Pfn(hi)).ok_or_else(|| {
-            Kind::value(
-                "hi",
-                hi.to_string(),
-                format!("an integer from `lo`, {lo}, up"),
-            )
+            let expected = format!("an integer from `lo`, {lo}, up");
+            Kind::value("hi", hi.to_string(), expected).into()
         })
     }
 
-    fn snapshot(&mut self) -> Result<Snapshot, Kind> {
+    fn snapshot(&mut self) -> Result<Snapshot, Error> {
         Ok(Snapshot {
             cached32: self.node(Field::Cached32)?,
             cached: self.node(Field::Cached)?,
@@ -230,7 +228,7 @@ impl Fields {
     }
 
     /// A cached position: the lowest pfn of one of `nodes`.
-    fn node(&self, field: Field) -> Result<Option<Pfn>, Kind> {
+    fn node(&self, field: Field) -> Result<Option<Pfn>, Error> {
         let position = self.nullable(field);
         let is_node = |pfn: Pfn| {
             self.nodes
@@ -242,7 +240,7 @@ impl Fields {
         }
         let found = self.number(field).to_string();
         let expected = "the lowest pfn of one of `nodes`, or null for the anchor";
-        Err(Kind::value(field.name(), found, expected))
+        Err(Kind::value(field.name(), found, expected).into())
     }
 
     fn nullable(&self, field: Field) -> Option<Pfn> {
@@ -263,10 +261,10 @@ impl Fields {
     }
 }
 
-fn missing(field: Field, of: &str, expected: String) -> Kind {
-    Kind::Missing {
+fn missing(field: Field, of: &str, expected: String) -> Error {
+    Error::from(Kind::Missing {
         field: field.name(),
         of: of.to_owned(),
         expected,
-    }
+    })
 }

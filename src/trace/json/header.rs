@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::model::FlushQueue;
-use crate::trace::error::{Kind, excerpt};
+use crate::trace::error::{Error, Kind, excerpt};
 use crate::trace::event::{Header, VERSION};
 use crate::units::{Cpu, Granule, Pfn};
 
@@ -33,7 +33,7 @@ pub(in crate::trace) const FLUSH_QUEUES: [(FlushQueue, &str); 3] = [
 ];
 
 /// Reads the first line of a trace.
-pub(in crate::trace) fn header(line: &[u8]) -> Result<Header, Kind> {
+pub(in crate::trace) fn header(line: &[u8]) -> Result<Header, Error> {
     recognise(line)?;
     let object = Object::read(line, NAMES, OF)?;
     let required = |name, expected: &str| {
@@ -70,7 +70,7 @@ pub(in crate::trace) fn header(line: &[u8]) -> Result<Header, Kind> {
     Ok(header)
 }
 
-fn granule(value: Value<'_>) -> Result<Granule, Kind> {
+fn granule(value: Value<'_>) -> Result<Granule, Error> {
     let bytes = value.integer(0..=u64::MAX).ok();
     bytes
         .and_then(Granule::from_bytes)
@@ -92,11 +92,12 @@ struct Signs<'a> {
 
 /// Refuses what is another kind of file, or a trace of another version, before its fields are
 /// looked at.
-fn recognise(line: &[u8]) -> Result<(), Kind> {
+fn recognise(line: &[u8]) -> Result<(), Error> {
     let not_a_trace = |found: &str| {
         Err(Kind::NotATrace {
             found: found.to_owned(),
-        })
+        }
+        .into())
     };
     let control = |&byte: &u8| byte < b' ' && !byte.is_ascii_whitespace();
     let Ok(text) = std::str::from_utf8(line) else {
@@ -130,7 +131,7 @@ fn recognise(line: &[u8]) -> Result<(), Kind> {
             version: Some(version),
             ..
         }) => match version.get().parse() {
-            Ok(version) if version > VERSION => Err(Kind::Newer { version }),
+            Ok(version) if version > VERSION => Err(Kind::Newer { version }.into()),
             _ => Ok(()),
         },
         Ok(_) | Err(_) => Ok(()),

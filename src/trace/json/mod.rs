@@ -17,11 +17,11 @@ mod tests;
 mod text;
 
 pub(super) use header::{FLUSH_QUEUES, header};
-pub(super) use object::{Object, Value};
+pub(super) use object::{Object, Value, integer};
 pub(super) use text::Text;
 
 use self::flat::Fields;
-use super::error::Kind;
+use super::error::Error;
 use super::event::Event;
 use super::names::Names;
 use crate::units::Nanos;
@@ -37,7 +37,7 @@ pub(super) struct Parser {
 
 impl Parser {
     /// Reads one event.
-    pub(super) fn event(&mut self, line: &[u8]) -> Result<Event, Kind> {
+    pub(super) fn event(&mut self, line: &[u8]) -> Result<Event, Error> {
         if scan::read(line, &mut self.fields, &mut self.names).is_none() {
             explain::read(line, &mut self.fields, &mut self.names)?;
         }

@@ -10,7 +10,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::trace::error::{Kind, excerpt, list, nearest};
+use crate::trace::error::{Error, Kind, excerpt, list, nearest};
 
 /// The values of an object, in the order of the names that it was read with.
 pub(in crate::trace) struct Object<'a, const N: usize> {
@@ -32,14 +32,14 @@ impl<'a, const N: usize> Object<'a, N> {
         line: &'a [u8],
         names: &'static [&'static str; N],
         of: &'static str,
-    ) -> Result<Object<'a, N>, Kind> {
+    ) -> Result<Object<'a, N>, Error> {
         let text = utf8(line)?;
         match text.trim_ascii_start().chars().next() {
-            None => return Err(Kind::Blank),
+            None => return Err(Kind::Blank.into()),
             Some('{') => {}
             Some(_) => {
                 let found = format!("`{}`", excerpt(text.trim_ascii()));
-                return Err(Kind::NotAnObject { found });
+                return Err(Kind::NotAnObject { found }.into());
             }
         }
         let mut fault = None;
@@ -52,7 +52,7 @@ impl<'a, const N: usize> Object<'a, N> {
         let read = json.deserialize_map(visitor);
         match read.and_then(|values| json.end().map(|()| values)) {
             Ok(values) => Ok(Object { names, values }),
-            Err(error) => Err(fault.unwrap_or_else(|| not_json(&error))),
+            Err(error) => Err(fault.map_or_else(|| not_json(&error), Error::from)),
         }
     }
 
@@ -73,7 +73,7 @@ impl<'a, const N: usize> Object<'a, N> {
 
 impl<'a> Value<'a> {
     /// An integer within bounds.
-    pub(in crate::trace) fn integer(self, bounds: RangeInclusive<u64>) -> Result<u64, Kind> {
+    pub(in crate::trace) fn integer(self, bounds: RangeInclusive<u64>) -> Result<u64, Error> {
         match self.raw.parse() {
             Ok(number) if bounds.contains(&number) => Ok(number),
             _ => Err(self.expected(integer(&bounds))),
@@ -81,7 +81,7 @@ impl<'a> Value<'a> {
     }
 
     /// An integer, or null.
-    pub(in crate::trace) fn integer_or_null(self) -> Result<Option<u64>, Kind> {
+    pub(in crate::trace) fn integer_or_null(self) -> Result<Option<u64>, Error> {
         match self.raw {
             "null" => Ok(None),
             raw => match raw.parse() {
@@ -92,7 +92,7 @@ impl<'a> Value<'a> {
     }
 
     /// True or false.
-    pub(in crate::trace) fn boolean(self) -> Result<bool, Kind> {
+    pub(in crate::trace) fn boolean(self) -> Result<bool, Error> {
         match self.raw {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -101,12 +101,12 @@ impl<'a> Value<'a> {
     }
 
     /// Free text.
-    pub(in crate::trace) fn text(self) -> Result<String, Kind> {
+    pub(in crate::trace) fn text(self) -> Result<String, Error> {
         serde_json::from_str(self.raw).map_err(|_| self.expected("a string"))
     }
 
     /// The index of one of several words.
-    pub(in crate::trace) fn choice(self, words: &[&'static str]) -> Result<usize, Kind> {
+    pub(in crate::trace) fn choice(self, words: &[&'static str]) -> Result<usize, Error> {
         let all = || list(words.iter().copied()).replace('`', "\"");
         let text: String = match serde_json::from_str(self.raw) {
             Ok(text) => text,
@@ -124,8 +124,8 @@ impl<'a> Value<'a> {
     }
 
     /// That this value is not what is expected.
-    pub(in crate::trace) fn expected(self, expected: impl Into<String>) -> Kind {
-        Kind::value(self.name, found(self.raw), expected)
+    pub(in crate::trace) fn expected(self, expected: impl Into<String>) -> Error {
+        Kind::value(self.name, found(self.raw), expected).into()
     }
 }
 
@@ -152,19 +152,22 @@ pub(in crate::trace) fn found(raw: &str) -> String {
 }
 
 /// What is wrong with a line as JSON, with its column.
-fn not_json(error: &serde_json::Error) -> Kind {
+fn not_json(error: &serde_json::Error) -> Error {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    Kind::NotJson {
+    Error::from(Kind::NotJson {
         column: error.column(),
         detail: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
-    }
+    })
 }
 
-fn utf8(line: &[u8]) -> Result<&str, Kind> {
-    std::str::from_utf8(line).map_err(|error| Kind::NotUtf8 {
-        byte: line[error.valid_up_to()],
-        column: error.valid_up_to() + 1,
+fn utf8(line: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(line).map_err(|error| {
+        let length = error.valid_up_to();
+        Error::from(Kind::NotUtf8 {
+            byte: line[length],
+            column: length + 1,
+        })
     })
 }
 

@@ -4,21 +4,20 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::trace::arbitrary;
-use crate::trace::error::Error;
 use crate::trace::write::Writer;
 
 /// What is said of a line.
 fn message(line: &[u8]) -> String {
     match Parser::default().event(line) {
         Ok(event) => format!("{event:?}"),
-        Err(kind) => Error::from(kind).to_string(),
+        Err(error) => error.to_string(),
     }
 }
 
 fn header_message(line: &str) -> String {
     match header(line.as_bytes()) {
         Ok(header) => format!("{header:?}"),
-        Err(kind) => Error::from(kind).to_string(),
+        Err(error) => error.to_string(),
     }
 }
 
@@ -120,6 +119,10 @@ fn values_that_are_not_right_are_shown() {
             r#"{"op":"explode"}"#,
             "`op` is \"explode\", expected `alloc`, `free`, `map`, `unmap`, `reserve`, \
              `free_pfn`, `cpu_dead`, `cpu_up`, `restore`, `nomem` or `double_free`",
+        ),
+        (
+            r#"{"op":"double_freq","id":1}"#,
+            "`op` is \"double_freq\"; did you mean `double_free`?",
         ),
         (r#"{"op":7}"#, "`op` is 7, expected a string"),
         (

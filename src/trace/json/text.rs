@@ -68,6 +68,11 @@ impl Text {
         self.0.extend_from_slice(text.as_bytes());
     }
 
+    /// The lines, each with its `\n`.
+    pub(in crate::trace) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// Writes the lines if they are many.
     pub(in crate::trace) fn write_if_many(&mut self, out: &mut impl Write) -> io::Result<()> {
         if self.0.len() < GATHERED {

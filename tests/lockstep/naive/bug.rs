@@ -48,6 +48,10 @@ pub(crate) enum Bug {
     FullRingKeeps,
     /// A PCI device tries 32 bits first again after that failed.
     DeviceForgets,
+    /// Of gaps equally wide the best fit is the last.
+    LastOfEquals,
+    /// The maple tree is asked for a gap that just takes the request.
+    MapleFitsTightly,
     /// A failing allocation of memory is not counted.
     NoMemForEver,
 }

@@ -8,7 +8,8 @@ use iovasim::model::{Change, FlushQueue, Memory, Snapshot};
 
 use super::bug::Bug;
 use super::machine::{Machine, Work};
-use super::tree::{Tree, Tried};
+use super::space::Space;
+use super::tree::Tried;
 
 /// Sizes of 1, 2, 4, 8, 16 and 32 pages are cached.
 const ORDERS: usize = 6;
@@ -35,7 +36,7 @@ pub(crate) struct Domain {
     number: usize,
     config: DomainConfig,
     bug: Option<Bug>,
-    tree: Tree,
+    space: Space,
     /// By CPU and order.
     pairs: Vec<[Pair; ORDERS]>,
     /// By order; the newest magazine is the last.
@@ -84,12 +85,11 @@ impl Domain {
         cpus: usize,
         bug: Option<Bug>,
     ) -> Domain {
-        let dma32 = (1 << 32) / config.granule.bytes();
         Domain {
             number,
             config,
             bug,
-            tree: Tree::new(config.rules, config.start_pfn.0, dma32, bug),
+            space: Space::new(&config, bug),
             pairs: vec![<[Pair; ORDERS]>::default(); cpus],
             depots: Default::default(),
             reclaims_pending: [false; ORDERS],
@@ -122,7 +122,7 @@ impl Domain {
         } else {
             1
         };
-        self.tree.alloc(size, limit_pfn, alignment)
+        self.space.alloc(size, limit_pfn, alignment)
     }
 
     pub(crate) fn alloc_fast(
@@ -146,7 +146,7 @@ impl Domain {
         if tried.result.is_err() && flush {
             self.flush_caches(machine);
             if self.has(Change::ResetOnRetry) {
-                self.tree.reset_max32();
+                self.space.reset_max32();
             }
             let first = tried;
             tried = self.alloc_direct(machine, size, limit_pfn, true);
@@ -183,9 +183,9 @@ impl Domain {
         Some(taken)
     }
 
-    /// Frees the range that contains `pfn` to the tree, and says whether there was one.
-    pub(crate) fn free_direct(&mut self, pfn: u64) -> bool {
-        self.tree.free(pfn)
+    /// Frees the range that contains `pfn` to the tree.
+    pub(crate) fn free_direct(&mut self, pfn: u64) {
+        self.space.free(pfn);
     }
 
     pub(crate) fn free_fast(
@@ -196,7 +196,7 @@ impl Domain {
         pages: u64,
     ) {
         let Some(order) = cache_of(pages) else {
-            self.tree.free(pfn);
+            self.space.free(pfn);
             return;
         };
         let room = self.magazine_room();
@@ -206,7 +206,7 @@ impl Domain {
             if pair.prev.len() < room {
                 std::mem::swap(&mut pair.loaded, &mut pair.prev);
             } else if machine.fails(Memory::Magazine) {
-                self.tree.free(pfn);
+                self.space.free(pfn);
                 return;
             } else {
                 let full = std::mem::take(&mut pair.loaded);
@@ -236,7 +236,7 @@ impl Domain {
             magazine.reverse();
         }
         for pfn in magazine {
-            self.tree.free(pfn);
+            self.space.free(pfn);
         }
     }
 
@@ -358,21 +358,21 @@ impl Domain {
         if lo > highest || hi > highest {
             return;
         }
-        if let Some((lo, hi)) = self.tree.extend_over(lo, hi)
+        if let Some((lo, hi)) = self.space.reserve_over(lo, hi)
             && !machine.fails(Memory::Iova)
         {
-            self.tree.insert_reserved(lo, hi);
+            self.space.insert_reserved(lo, hi);
         }
     }
 
     pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
         self.pairs.fill_with(Default::default);
         self.depots = Default::default();
-        self.tree.restore(snapshot);
+        self.space.restore(snapshot);
     }
 
-    pub(crate) fn tree(&self) -> &Tree {
-        &self.tree
+    pub(crate) fn space(&self) -> &Space {
+        &self.space
     }
 
     /// Order and pfn of all that is in magazines, in no order.

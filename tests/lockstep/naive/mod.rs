@@ -6,20 +6,22 @@
 //! What it gives up is speed, and the red-black tree's shape: where that decides between two
 //! numbers of steps it gives both.
 
+mod best_fit;
 pub(crate) mod bug;
 mod domain;
 mod machine;
+mod maple;
+mod space;
 mod tree;
 
 use std::collections::BTreeMap;
 
-use iovasim::model::Memory;
 use iovasim::model::domain::{DomainConfig, Refusal};
+use iovasim::model::{Change, Memory};
 use iovasim::replay::{Ask, Device, Dom, Finding, Path, Request, Route, Slot};
 
 use bug::Bug;
 use domain::{Domain, round_small};
-use iovasim::model::Change;
 use machine::{Machine, Work};
 pub(crate) use tree::Steps;
 use tree::Tried;
@@ -110,7 +112,7 @@ impl Naive {
     }
 
     fn check_undone(&self) -> Result<(), Finding> {
-        let undone = self.domains.iter().find_map(|it| it.tree().undone());
+        let undone = self.domains.iter().find_map(|it| it.space().undone());
         undone.map_or(Ok(()), Err)
     }
 
@@ -278,9 +280,7 @@ impl Naive {
         match life.route {
             Route::Fast => domain.free_fast(&mut self.machine, cpu, life.pfn, life.pages),
             Route::Mapped => domain.unmap(&mut self.machine, cpu, life.pfn, life.pages),
-            Route::Direct => {
-                domain.free_direct(life.pfn);
-            }
+            Route::Direct => domain.free_direct(life.pfn),
         }
     }
 
@@ -295,7 +295,7 @@ impl Naive {
             find(Finding::AboveLimit);
         }
         let alignment = domain::alignment(&self.config, given.pages);
-        if given.aligned && pfn % alignment != 0 {
+        if given.aligned && !pfn.is_multiple_of(alignment) {
             find(Finding::Misaligned);
         }
         let others = self.lives.values().filter(|life| {

@@ -1,5 +1,6 @@
 //! The ranges of a domain as a sorted list that is walked from one end to the other.
 
+use iovasim::model::allocator::Kind;
 use iovasim::model::domain::Refusal;
 use iovasim::model::{Change, Rules, Snapshot};
 use iovasim::replay::Finding;
@@ -52,8 +53,8 @@ impl Tried {
 
 /// What a search is for.
 #[derive(Clone, Copy)]
-struct Want {
-    size: u64,
+pub(super) struct Want {
+    pub(super) size: u64,
     /// The first pfn that is out of reach.
     limit: u64,
     alignment: u64,
@@ -64,6 +65,13 @@ impl Want {
     fn below(self, high: u64) -> u64 {
         let unaligned = high.wrapping_sub(self.size);
         unaligned - unaligned % self.alignment
+    }
+
+    /// The highest aligned place below the limit in the gap from `begin` up to `end`.
+    pub(super) fn highest_in(self, begin: u64, end: u64) -> Option<u64> {
+        let high = end.min(self.limit);
+        let place = self.below(high);
+        (high >= self.size && place >= begin).then_some(place)
     }
 }
 
@@ -112,8 +120,20 @@ impl Tree {
     /// Allocates from the tree. `alignment` is a power of two.
     pub(crate) fn alloc(&mut self, size: u64, limit_pfn: u64, alignment: u64) -> Tried {
         let limit = limit_pfn.wrapping_add(1);
+        let want = Want {
+            size,
+            limit,
+            alignment,
+        };
         if self.undone.is_some() {
             return Tried::without_search(Err(Refusal::NoPlace));
+        }
+        if self.rules.kind() == Kind::BestFit {
+            let tried = self.search_best_fit(want);
+            if let Ok(lo) = tried.result {
+                self.insert(lo, lo + (size - 1));
+            }
+            return tried;
         }
         let too_large = if self.bug == Some(Bug::ShortcutAboveMax32) {
             size > self.max32
@@ -126,11 +146,7 @@ impl Tree {
             }
             return Tried::without_search(Err(Refusal::Shortcut));
         }
-        let tried = self.search(Want {
-            size,
-            limit,
-            alignment,
-        });
+        let tried = self.search(want);
         match tried.result {
             Ok(lo) => self.insert_found(lo, lo + (size - 1)),
             Err(Refusal::Endless) => self.undone = Some(Finding::EndlessSearch),
@@ -262,21 +278,20 @@ impl Tree {
     fn insert(&mut self, lo: u64, hi: u64) -> u64 {
         self.names += 1;
         let name = self.names;
-        let at = self.ranges.iter().position(|range| range.lo > lo);
-        let at = at.unwrap_or(self.ranges.len() - 1);
+        let at = self.ranges.partition_point(|range| range.lo < lo);
         self.ranges.insert(at, Range { lo, hi, name });
         name
     }
 
-    /// Frees the range that contains `pfn`, and says whether there was one.
-    pub(crate) fn free(&mut self, pfn: u64) -> bool {
+    /// Frees the range that contains `pfn`, if there is one.
+    pub(crate) fn free(&mut self, pfn: u64) {
         let contains = |range: &Range| range.lo <= pfn && pfn <= range.hi;
         let Some(at) = self.ranges.iter().position(contains) else {
-            return false;
+            return;
         };
         let freed = self.ranges[at];
         if freed.name == ANCHOR || self.undone.is_some() {
-            return false;
+            return;
         }
         let successor = self.ranges[at + 1].name;
         let cached32 = self.ranges[self.index_of(self.cached32)];
@@ -308,7 +323,6 @@ impl Tree {
             self.reset_max32();
         }
         self.ranges.remove(at);
-        true
     }
 
     pub(crate) fn reset_max32(&mut self) {
@@ -350,6 +364,14 @@ impl Tree {
         self.cached32 = snapshot.cached32.map_or(ANCHOR, |pfn| name_at(pfn.0));
         self.cached = snapshot.cached.map_or(ANCHOR, |pfn| name_at(pfn.0));
         self.max32 = snapshot.max32.0;
+    }
+
+    pub(super) fn bug(&self) -> Option<Bug> {
+        self.bug
+    }
+
+    pub(super) fn start_pfn(&self) -> u64 {
+        self.start_pfn
     }
 
     fn has(&self, change: Change) -> bool {

@@ -1,0 +1,134 @@
+//! Options that several commands have.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use clap::{Args, ValueEnum};
+use iovasim::model::Allocator;
+use iovasim::report::Page;
+
+use super::files;
+use super::status::Failure;
+
+/// What goes to the terminal, and how hard to work.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Terminal {
+    /// Show no progress
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    color: Color,
+    /// How many threads may work [default: one a core]
+    #[arg(short, long, value_name = "N", global = true)]
+    jobs: Option<NonZeroUsize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Where a report goes, and in which form.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Report {
+    /// The form of the report
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) format: Format,
+    /// Write the report to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// The forms of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// Which allocators.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Allocators {
+    /// The allocators, separated by commas; `iovasim allocators` lists what can be named
+    #[arg(
+        short = 'a',
+        long = "allocator",
+        value_name = "A,B,...",
+        value_delimiter = ',',
+        action = clap::ArgAction::Append
+    )]
+    names: Vec<String>,
+}
+
+impl Allocators {
+    /// The allocators that were named; none if none were.
+    pub(crate) fn named(&self) -> Result<Option<Vec<Allocator>>, Failure> {
+        let mut seen = BTreeSet::new();
+        let mut allocators = Vec::new();
+        for name in &self.names {
+            if !seen.insert(name) {
+                return Err(Failure::bad(format!(
+                    "--allocator: `{name}` is named twice"
+                )));
+            }
+            allocators.push(allocator(name)?);
+        }
+        Ok(Some(allocators).filter(|allocators| !allocators.is_empty()))
+    }
+}
+
+/// The allocator of a name.
+pub(crate) fn allocator(name: &str) -> Result<Allocator, Failure> {
+    name.parse().map_err(Failure::bad)
+}
+
+impl Terminal {
+    /// How many threads may work.
+    pub(crate) fn jobs(self) -> NonZeroUsize {
+        let all = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.jobs.unwrap_or_else(all)
+    }
+
+    /// The page that is set for a file, or for standard output if there is none.
+    pub(crate) fn page(self, output: Option<&Path>) -> Page {
+        let to_stdout = output.is_none_or(files::is_dash);
+        let on_terminal = to_stdout && std::io::stdout().is_terminal();
+        let width = if on_terminal { width() } else { None };
+        Page {
+            width: width.unwrap_or(Page::FILE.width),
+            colour: match self.color {
+                Color::Always => true,
+                Color::Never => false,
+                Color::Auto => on_terminal && wants_colour(),
+            },
+        }
+    }
+
+    /// Whether nothing is to be said but what was asked for.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.quiet
+    }
+
+    /// Whether progress is shown.
+    pub(crate) fn shows_progress(self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+}
+
+fn width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+    Some(usize::from(width.0))
+}
+
+/// What the environment says of colours on a terminal (<https://no-color.org>).
+fn wants_colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|it| it == "dumb");
+    !refused && !dumb
+}

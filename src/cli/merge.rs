@@ -1,0 +1,44 @@
+//! `merge`: shards of a run, put together.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use iovasim::report;
+use iovasim::study::shards::{self, Part};
+
+use super::files;
+use super::results;
+use super::status::{Failure, Verdict};
+
+/// Put the shards of a run together
+///
+/// The result has the bytes that `run` writes without `--shard`. A shard that is missing or
+/// there twice is an error.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Example, which runs in the repository
+  iovasim run scenarios/founding-flush.json --shard 1/2 -o one.json
+  iovasim run scenarios/founding-flush.json --shard 2/2 -o two.json
+  iovasim merge one.json two.json -o result.json")]
+pub(crate) struct Args {
+    /// What `run --shard` wrote, all of it, in any order
+    #[arg(value_name = "SHARD", required = true)]
+    shards: Vec<PathBuf>,
+    /// Write the result to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
+    let parts = args.shards.iter().map(|path| {
+        Ok(Part {
+            file: files::input_name(path),
+            results: results::read(path)?,
+        })
+    });
+    let parts: Vec<Part> = parts.collect::<Result<_, Failure>>()?;
+    let merged = shards::merge(&parts).map_err(Failure::bad)?;
+    files::write_text(args.output.as_deref(), &report::json::results(&merged))?;
+    Ok(Verdict::Done)
+}

@@ -1,0 +1,75 @@
+//! The command line: one file a subcommand. Only here is anything printed, opened or timed.
+//!
+//! Exit status: 0 done; 1 a gate or an expectation failed, or `--check` found a difference; 2 bad usage
+//! or bad input, said in one line on standard error.
+
+mod allocators;
+mod common;
+mod compare;
+mod convert;
+mod files;
+mod generate;
+mod import;
+mod interrupt;
+mod merge;
+mod progress;
+mod record;
+mod replay;
+mod results;
+mod run;
+mod scenario;
+mod status;
+mod traces;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use common::Terminal;
+
+/// Replays DMA-address traces against the Linux kernel's IOVA allocator of any release.
+#[derive(Debug, Parser)]
+#[command(
+    name = "iovasim",
+    version,
+    max_term_width = 100,
+    propagate_version = false
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    terminal: Terminal,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Replay(replay::Args),
+    Compare(compare::Args),
+    Merge(merge::Args),
+    Generate(generate::Args),
+    Import(import::Args),
+    Convert(convert::Args),
+    Record(record::Args),
+    Allocators(allocators::Args),
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    interrupt::remove_unfinished_files();
+    let terminal = cli.terminal;
+    let verdict = match cli.command {
+        Command::Run(args) => run::run(&args, terminal),
+        Command::Replay(args) => replay::run(&args, terminal),
+        Command::Compare(args) => compare::run(&args, terminal),
+        Command::Merge(args) => merge::run(&args),
+        Command::Generate(args) => generate::run(&args, terminal),
+        Command::Import(args) => import::run(&args, terminal),
+        Command::Convert(args) => convert::run(&args, terminal),
+        Command::Record(args) => record::run(&args, terminal),
+        Command::Allocators(args) => allocators::run(&args, terminal),
+    };
+    status::exit(verdict)
+}

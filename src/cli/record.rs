@@ -1,0 +1,50 @@
+//! `record`: a shell script that records a running kernel.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use iovasim::trace::record::Recording;
+
+use super::common::Terminal;
+use super::files;
+use super::status::{Failure, Verdict};
+
+/// Print a shell script that records a kernel's allocator for `import`
+///
+/// The script needs a POSIX shell, tracefs and root, nothing else; it sets up probes on the
+/// allocator's functions, writes what they see to a file, and cleans up after itself, also
+/// when it is interrupted. What it records is exact, limits and failures included.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Example: on the machine that fails, until a request fails or an hour is over
+  iovasim record --until-failure --seconds 3600 > record.sh")]
+pub(crate) struct Args {
+    /// The file that the script writes
+    #[arg(long, value_name = "FILE", default_value = "iova.trace.txt")]
+    file: String,
+    /// Stop after so many seconds [default: when interrupted]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+    /// Stop when a request fails
+    #[arg(long)]
+    until_failure: bool,
+    /// The size of each CPU's buffer in KiB
+    #[arg(long, value_name = "N", default_value_t = Recording::default().buffer_kib,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    buffer_kib: u64,
+    /// Write the script to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, _: Terminal) -> Result<Verdict, Failure> {
+    let recording = Recording {
+        output: args.file.clone(),
+        seconds: args.seconds,
+        until_failure: args.until_failure,
+        buffer_kib: args.buffer_kib,
+    };
+    files::write_text(args.output.as_deref(), &recording.to_string())?;
+    Ok(Verdict::Done)
+}

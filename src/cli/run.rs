@@ -1,0 +1,278 @@
+//! `run`: scenarios under all their allocators with all their seeds.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use clap::Args as ClapArgs;
+use iovasim::report::compare::policy::Policy;
+use iovasim::report::compare::{Comparison, Side, Which};
+use iovasim::report::junit::{self, Suite};
+use iovasim::report::studied::{Expected, Subject};
+use iovasim::report::{self, Page};
+use iovasim::scenario::Scenario;
+use iovasim::study::scenarios::{self, Part};
+use iovasim::study::{ScenarioResult, Studied};
+
+use super::common::{Allocators, Format, Terminal};
+use super::compare;
+use super::files;
+use super::progress;
+use super::results;
+use super::scenario;
+use super::status::{Failure, Verdict, say};
+
+/// Run scenarios: how often do allocations fail, and is the difference real?
+///
+/// Every allocator gets the same requests. The table has the failure rates with their 95 %
+/// intervals, the causes, the cost of the searches and what differs from the first allocator.
+/// What a scenario expects is checked: exit status 1 if something does not hold.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Example, which runs in the repository: the report that the change of 5.18 mends
+  iovasim run scenarios/mediatek-report.json
+A gate: keep a result, and fail when it gets worse
+  iovasim run scenarios/founding-stress.json --update-baseline baseline.json
+  iovasim run scenarios/founding-stress.json --baseline baseline.json")]
+pub(crate) struct Args {
+    /// Scenario files; `-` is standard input
+    #[arg(value_name = "SCENARIO", required = true)]
+    scenarios: Vec<PathBuf>,
+    #[command(flatten)]
+    allocators: Allocators,
+    /// Run seeds 1 to N in place of those of the scenario, whose expectations are then not
+    /// checked
+    #[arg(long, value_name = "N")]
+    seeds: Option<u32>,
+    /// The form of what is printed
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    format: Format,
+    /// Write the result to FILE as well, as JSON
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Compare with the result in FILE, of an earlier run of the same scenarios; exit 1 if
+    /// something changed that the policy forbids
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Which figures may differ from the baseline by how much
+    #[arg(long, value_name = "FILE", requires = "baseline")]
+    policy: Option<PathBuf>,
+    /// Write the result to FILE, as what `--baseline` compares with from then on
+    #[arg(long, value_name = "FILE")]
+    update_baseline: Option<PathBuf>,
+    /// Write what came of each expectation to FILE, as JUnit's XML for CI systems
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Do every N-th unit of scenario, seed and allocator alone, from the K-th on, and print
+    /// the documents that `iovasim merge` puts together. No expectations are checked
+    #[arg(
+        long,
+        value_name = "K/N",
+        value_parser = part,
+        conflicts_with_all = ["baseline", "update_baseline", "format", "junit"]
+    )]
+    shard: Option<Part>,
+}
+
+fn part(text: &str) -> Result<Part, String> {
+    let numbers = text.split_once('/');
+    let numbers = numbers.and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+    let part = numbers.and_then(|(index, of)| Part::new(index, of));
+    part.ok_or_else(|| "expected K/N with K from 1 to N, such as 2/7".to_owned())
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    let mut scenarios = Vec::new();
+    for path in &args.scenarios {
+        scenarios.push(altered(scenario::read(path)?, args)?);
+    }
+    let policy = results::policy(args.policy.as_deref())?;
+    let baseline = args.baseline.as_deref().map(baseline).transpose()?;
+    let part = args.shard.unwrap_or(Part::WHOLE);
+    let counter = AtomicUsize::new(0);
+    let units = scenarios::units(&scenarios, part);
+    let done = || {
+        let done = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        if terminal.shows_progress() {
+            progress::runs(done, units);
+        }
+    };
+    let studied = scenarios::run(&scenarios, part, terminal.jobs(), &done);
+    let studied = studied.map_err(Failure::bad)?;
+    let results: Vec<ScenarioResult> = studied.iter().map(|it| it.result.clone()).collect();
+    if args.shard.is_some() {
+        files::write_text(args.output.as_deref(), &report::json::results(&results))?;
+        return Ok(Verdict::Done);
+    }
+    let expected: Vec<Expected> = studied
+        .iter()
+        .zip(&scenarios)
+        .map(|(studied, scenario)| hold(&studied.result, scenario, args.seeds.is_none()))
+        .collect();
+    print(args, terminal, &studied, &expected)?;
+    write_junit(args, &scenarios, &results)?;
+    let compared = baseline.map(|baseline| compare(&baseline, &results, &policy));
+    let compared = compared.transpose()?;
+    if let Some(comparison) = &compared {
+        print_comparison(args, terminal, comparison)?;
+    }
+    if let Some(path) = &args.update_baseline {
+        files::write_text(Some(path), &report::json::results(&results))?;
+    }
+    let gate = compared.map_or(Verdict::Done, |it| compare::verdict(&it));
+    Ok(verdict(args, &scenarios, &expected).and(gate))
+}
+
+/// An earlier result, and what messages call it.
+struct Baseline {
+    file: String,
+    results: Vec<ScenarioResult>,
+}
+
+fn baseline(path: &Path) -> Result<Baseline, Failure> {
+    let file = files::input_name(path);
+    if !files::is_dash(path) && !path.exists() {
+        return Err(Failure::bad(format!(
+            "{file}: no such file; `--update-baseline {file}` makes it"
+        )));
+    }
+    let results = results::read(path)?;
+    Ok(Baseline { file, results })
+}
+
+fn compare(
+    baseline: &Baseline,
+    results: &[ScenarioResult],
+    policy: &Policy,
+) -> Result<Comparison, Failure> {
+    let base = Side {
+        file: &baseline.file,
+        results: &baseline.results,
+    };
+    let new = Side {
+        file: "this run",
+        results,
+    };
+    report::compare::compare(base, new, &Which::Same, policy).map_err(Failure::bad)
+}
+
+/// Prints the comparison after the pages; where documents are printed, on standard error.
+fn print_comparison(
+    args: &Args,
+    terminal: Terminal,
+    comparison: &Comparison,
+) -> Result<(), Failure> {
+    let documents =
+        args.output.as_deref().is_some_and(files::is_dash) || args.format == Format::Json;
+    if documents {
+        files::write_to_stderr(&report::compare::text::page(comparison, Page::FILE));
+        return Ok(());
+    }
+    let page = report::compare::text::page(comparison, terminal.page(None));
+    files::write_text(None, &format!("\n{page}"))
+}
+
+fn write_junit(
+    args: &Args,
+    scenarios: &[Scenario],
+    results: &[ScenarioResult],
+) -> Result<(), Failure> {
+    let Some(path) = &args.junit else {
+        return Ok(());
+    };
+    let suites = results.iter().zip(scenarios).map(|(result, scenario)| {
+        let expectations = scenario.expectations.iter();
+        let held = expectations.filter(|it| args.seeds.is_none() && result.can_hold(it));
+        Suite::of(result, held)
+    });
+    let suites: Vec<Suite> = suites.collect();
+    files::write_text(Some(path), &junit::document("iovasim run", &suites))
+}
+
+/// The scenario with what the command line says in its place.
+fn altered(mut scenario: Scenario, args: &Args) -> Result<Scenario, Failure> {
+    if let Some(allocators) = args.allocators.named()? {
+        scenario.allocators = allocators;
+    }
+    match args.seeds {
+        None => {}
+        Some(0) => return Err(Failure::bad("--seeds: found 0, expected at least 1")),
+        Some(seeds) if scenario.seeds != [0] => scenario.seeds = (1..=seeds.into()).collect(),
+        Some(_) => {
+            let name = &scenario.name;
+            let message = format!("--seeds: `{name}` is of a recorded trace, which has none");
+            return Err(Failure::bad(message));
+        }
+    }
+    Ok(scenario)
+}
+
+/// Holds a result to what its scenario expects.
+fn hold(result: &ScenarioResult, scenario: &Scenario, check: bool) -> Expected {
+    let all = &scenario.expectations;
+    if !check {
+        return Expected {
+            unchecked: all.len(),
+            ..Expected::default()
+        };
+    }
+    let checked = all.iter().filter(|it| result.can_hold(it)).count();
+    Expected {
+        checked,
+        unchecked: all.len() - checked,
+        misses: result.misses(all),
+    }
+}
+
+fn print(
+    args: &Args,
+    terminal: Terminal,
+    studied: &[Studied],
+    expected: &[Expected],
+) -> Result<(), Failure> {
+    let results: Vec<&ScenarioResult> = studied.iter().map(|it| &it.result).collect();
+    let document = || report::json::results(results.iter().copied());
+    if let Some(path) = &args.output {
+        files::write_text(Some(path), &document())?;
+    }
+    if args.output.as_deref().is_some_and(files::is_dash) {
+        return Ok(());
+    }
+    let text = match args.format {
+        Format::Json => document(),
+        Format::Text => pages(args, terminal.page(None), studied, expected),
+    };
+    files::write_text(None, &text)
+}
+
+fn pages(args: &Args, page: Page, studied: &[Studied], expected: &[Expected]) -> String {
+    let pages = studied.iter().zip(expected).zip(&args.scenarios);
+    let pages = pages.map(|((studied, expected), path)| {
+        let subject = Subject {
+            file: &files::input_name(path),
+            result: &studied.result,
+            differences: &studied.differences,
+            expected,
+        };
+        report::studied::text(&subject, page)
+    });
+    pages.collect::<Vec<_>>().join("\n\n")
+}
+
+/// Says which expectations do not hold, and how to look closer.
+fn verdict(args: &Args, scenarios: &[Scenario], expected: &[Expected]) -> Verdict {
+    let mut verdict = Verdict::Done;
+    for ((path, scenario), expected) in args.scenarios.iter().zip(scenarios).zip(expected) {
+        let file = path.display();
+        let seed = scenario.seeds.first().copied().unwrap_or(0);
+        for miss in &expected.misses {
+            say(&format!(
+                "{file}: {miss}; look closer: iovasim generate {file} --seed {seed} | iovasim \
+                 replay - --allocator {}",
+                miss.allocator
+            ));
+            verdict = Verdict::Failed;
+        }
+    }
+    verdict
+}

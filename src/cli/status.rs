@@ -1,0 +1,66 @@
+//! How a command ends, and what it says then.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// What a command that got to its end found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Done.
+    Done,
+    /// A gate or an expectation failed, or `--check` found a difference.
+    Failed,
+}
+
+impl Verdict {
+    /// Done if both are.
+    pub(crate) fn and(self, other: Verdict) -> Verdict {
+        match (self, other) {
+            (Verdict::Done, Verdict::Done) => Verdict::Done,
+            _ => Verdict::Failed,
+        }
+    }
+}
+
+/// Why a command did not get to its end.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Bad usage or bad input, in one line.
+    Bad(String),
+    /// Whoever reads the output has seen enough.
+    Closed,
+}
+
+impl Failure {
+    /// Bad usage or bad input.
+    pub(crate) fn bad(message: impl Display) -> Failure {
+        Failure::Bad(message.to_string())
+    }
+
+    /// A failure to write to what messages call `name`.
+    pub(crate) fn write(name: impl Display, error: &io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Failure::Closed
+        } else {
+            Failure::Bad(format!("{name}: cannot write: {error}"))
+        }
+    }
+}
+
+/// Says what is to be said, and turns the end of a command into an exit status.
+pub(crate) fn exit(end: Result<Verdict, Failure>) -> ExitCode {
+    match end {
+        Ok(Verdict::Done) | Err(Failure::Closed) => ExitCode::SUCCESS,
+        Ok(Verdict::Failed) => ExitCode::from(1),
+        Err(Failure::Bad(message)) => {
+            say(&message);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// One line on standard error. Where that is closed nobody is there to be told.
+pub(crate) fn say(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "iovasim: {message}");
+}

@@ -1,0 +1,45 @@
+//! A comparison as JUnit's XML: a test case for each figure that the policy holds to
+//! something, of each allocator of each scenario.
+
+use super::{Comparison, Pair, words};
+use crate::report::junit::{Case, Suite, document};
+
+/// The document.
+pub fn text(comparison: &Comparison) -> String {
+    let mut suites: Vec<Suite> = Vec::new();
+    for pair in &comparison.pairs {
+        suite(&mut suites, &pair.scenario).cases.extend(cases(pair));
+    }
+    for place in &comparison.vanished {
+        let class = place.allocator.as_deref().unwrap_or("scenario");
+        suite(&mut suites, &place.scenario).cases.push(Case {
+            class: format!("{}.{class}", place.scenario),
+            name: "is still there".to_owned(),
+            failure: Some(words::vanished(place)),
+        });
+    }
+    document("iovasim compare", &suites)
+}
+
+fn suite<'a>(suites: &'a mut Vec<Suite>, name: &str) -> &'a mut Suite {
+    let found = suites.iter().position(|it| it.name == name);
+    let index = found.unwrap_or_else(|| {
+        suites.push(Suite {
+            name: name.to_owned(),
+            cases: Vec::new(),
+        });
+        suites.len() - 1
+    });
+    &mut suites[index]
+}
+
+fn cases(pair: &Pair) -> impl Iterator<Item = Case> {
+    pair.held.iter().map(|&figure| {
+        let change = pair.forbidden().find(|it| it.figure == figure);
+        Case {
+            class: format!("{}.{}", pair.scenario, words::who(pair)),
+            name: figure.to_owned(),
+            failure: change.map(|it| words::forbidden(pair, it)),
+        }
+    })
+}

@@ -1,0 +1,719 @@
+//! What differs between two results, figure by figure and seed by seed, and whether a policy
+//! allows it.
+//!
+//! The simulator is deterministic, so that a difference is a fact about these requests. The
+//! interval beside it says what other seeds would show: the same requests were replayed on
+//! both sides, so that seeds are compared one by one.
+//!
+//! * [`figure`]: the figures, and which way is worse.
+//! * [`policy`]: which figures may change by how much.
+//! * [`words`], [`text`], [`markdown`], [`json`], [`junit`], [`github`]: how it is told.
+
+pub mod figure;
+pub mod github;
+pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod policy;
+#[cfg(test)]
+mod testing;
+pub mod text;
+mod words;
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Number;
+
+use crate::study::result::{Row, Run, ScenarioResult};
+use crate::study::statistics;
+use figure::{Better, FIGURES, Figure, UNDONE, Values};
+use policy::{Policy, Rule};
+
+/// A file's results, and what messages call the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// The name of its file.
+    pub file: &'a str,
+    /// A result for each scenario.
+    pub results: &'a [ScenarioResult],
+}
+
+/// Which allocators are compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Each with itself.
+    Same,
+    /// One of the base with another of the new results.
+    Between {
+        /// The one of the base.
+        base: String,
+        /// The other.
+        new: String,
+    },
+}
+
+/// What differs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The base's file.
+    pub base: String,
+    /// The new results' file.
+    pub new: String,
+    /// An allocator of a scenario each, in the order of the base.
+    pub pairs: Vec<Pair>,
+    /// What the base has and the new results lack, which is forbidden.
+    pub vanished: Vec<Place>,
+    /// What the new results have and the base lacks.
+    pub added: Vec<Place>,
+    /// Scenarios that lack one of the two allocators that are to be compared.
+    pub skipped: Vec<String>,
+}
+
+/// A scenario, or an allocator of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The scenario.
+    pub scenario: String,
+    /// The allocator; none for all of the scenario.
+    pub allocator: Option<String>,
+}
+
+/// An allocator before and after, or one allocator and another.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Pair {
+    /// The scenario.
+    pub scenario: String,
+    /// The allocator of the base.
+    pub base: String,
+    /// The allocator of the new results.
+    pub new: String,
+    /// How many seeds.
+    pub seeds: u64,
+    /// The figures that differ.
+    pub changes: Vec<Change>,
+    /// Whether the distribution of steps differs, or the place where a replay came to its end,
+    /// with all figures alike.
+    pub differs_otherwise: bool,
+    /// The paths of the figures that the policy holds to something.
+    pub held: Vec<&'static str>,
+}
+
+/// A figure that differs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// Its path in a row.
+    pub figure: &'static str,
+    /// Over all seeds of the base; null where it is unknown.
+    pub before: Option<Number>,
+    /// Over all seeds of the new results.
+    pub after: Option<Number>,
+    /// Better or worse.
+    pub verdict: Verdict,
+    /// Seed by seed; null where the figure of a seed is unknown.
+    pub paired: Option<Paired>,
+    /// What the policy allows, where that is less than this.
+    pub forbidden: Option<String>,
+}
+
+/// Whether a change is for the better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It is.
+    Better,
+    /// It is for the worse.
+    Worse,
+    /// Neither.
+    Neither,
+}
+
+/// A difference over the seeds: new less base.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Paired {
+    /// The mean.
+    pub mean: f64,
+    /// Its 95 % interval; null with a single seed.
+    pub ci95: Option<[f64; 2]>,
+    /// In how many seeds the figure rose.
+    pub seeds_up: u64,
+    /// In how many it fell.
+    pub seeds_down: u64,
+    /// The seed in which it changed the most.
+    pub most: Most,
+}
+
+/// The seed with the largest change.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Most {
+    /// The seed.
+    pub seed: u64,
+    /// The figure of the base.
+    pub before: Number,
+    /// The figure of the new results.
+    pub after: Number,
+}
+
+/// Results that cannot be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incomparable(String);
+
+impl std::error::Error for Incomparable {}
+
+impl fmt::Display for Incomparable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Compares the new results with the base.
+///
+/// # Errors
+///
+/// If a scenario's seeds or requests are others, if a result is only a shard, if no scenario
+/// has the allocators that are to be compared, or if the policy names what neither side has.
+pub fn compare(
+    base: Side<'_>,
+    new: Side<'_>,
+    which: &Which,
+    policy: &Policy,
+) -> Result<Comparison, Incomparable> {
+    for side in [base, new] {
+        are_whole(side)?;
+    }
+    policy
+        .check_names(base.results, new.results)
+        .map_err(Incomparable)?;
+    let mut comparison = Comparison {
+        base: base.file.to_owned(),
+        new: new.file.to_owned(),
+        pairs: Vec::new(),
+        vanished: Vec::new(),
+        added: Vec::new(),
+        skipped: Vec::new(),
+    };
+    for before in base.results {
+        let same = |it: &&ScenarioResult| it.scenario == before.scenario;
+        match new.results.iter().find(same) {
+            None => comparison.vanished.push(Place::scenario(before)),
+            Some(after) => {
+                same_requests(base.file, before, new.file, after)?;
+                comparison.add(before, after, which, policy);
+            }
+        }
+    }
+    for after in new.results {
+        if !base.results.iter().any(|it| it.scenario == after.scenario) {
+            comparison.added.push(Place::scenario(after));
+        }
+    }
+    if let (Which::Between { base: a, new: b }, []) = (which, comparison.pairs.as_slice()) {
+        return Err(Incomparable(format!(
+            "no scenario has {a} in {} and {b} in {}: {}",
+            base.file,
+            new.file,
+            known_allocators(new.results)
+        )));
+    }
+    Ok(comparison)
+}
+
+fn known_allocators(results: &[ScenarioResult]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for row in results.iter().flat_map(|result| &result.rows) {
+        if !names.contains(&row.allocator.as_str()) {
+            names.push(&row.allocator);
+        }
+    }
+    format!("there are {}", names.join(", "))
+}
+
+fn are_whole(side: Side<'_>) -> Result<(), Incomparable> {
+    let shard = side.results.iter().find_map(|it| it.shard.as_ref());
+    match shard {
+        None => Ok(()),
+        Some(shard) => Err(Incomparable(format!(
+            "{}: only shard {} of {}; put the shards together with `iovasim merge`",
+            side.file, shard.index, shard.of
+        ))),
+    }
+}
+
+/// Whether two results are of the same requests.
+fn same_requests(
+    base: &str,
+    before: &ScenarioResult,
+    new: &str,
+    after: &ScenarioResult,
+) -> Result<(), Incomparable> {
+    let refuse = |problem: String| {
+        let scenario = &before.scenario;
+        let hint = "where that is meant, make a new baseline with `iovasim run \
+                    --update-baseline`";
+        Err(Incomparable(format!(
+            "scenario `{scenario}`: {problem}; {hint}"
+        )))
+    };
+    let seeds = |result: &ScenarioResult| {
+        let seeds = result.traces.iter().map(|trace| trace.seed);
+        seeds.collect::<Vec<_>>()
+    };
+    if seeds(before) != seeds(after) {
+        let (one, other) = (words::seeds(&seeds(before)), words::seeds(&seeds(after)));
+        return refuse(format!("{base} has {one}, {new} has {other}"));
+    }
+    let mut pairs = before.traces.iter().zip(&after.traces);
+    if let Some((one, other)) = pairs.find(|(one, other)| one.hash != other.hash) {
+        let (seed, one, other) = (one.seed, &one.hash, &other.hash);
+        return refuse(format!(
+            "other requests in seed {seed} (trace {one} in {base}, {other} in {new}): the \
+             workload has changed, and figures of different requests say nothing of the \
+             allocator"
+        ));
+    }
+    for result in [before, after] {
+        let whole = result.traces.len() as u64;
+        if let Some(row) = result.rows.iter().find(|row| row.seeds != whole) {
+            let (name, count) = (&row.allocator, row.seeds);
+            return refuse(format!("{name} has {count} of {whole} seeds"));
+        }
+    }
+    Ok(())
+}
+
+impl Place {
+    fn scenario(result: &ScenarioResult) -> Place {
+        Place {
+            scenario: result.scenario.clone(),
+            allocator: None,
+        }
+    }
+
+    fn allocator(result: &ScenarioResult, name: &str) -> Place {
+        Place {
+            scenario: result.scenario.clone(),
+            allocator: Some(name.to_owned()),
+        }
+    }
+}
+
+impl Comparison {
+    fn add(
+        &mut self,
+        before: &ScenarioResult,
+        after: &ScenarioResult,
+        which: &Which,
+        policy: &Policy,
+    ) {
+        match which {
+            Which::Same => {
+                for row in &before.rows {
+                    match after.row(&row.allocator) {
+                        None => {
+                            let place = Place::allocator(before, &row.allocator);
+                            self.vanished.push(place);
+                        }
+                        Some(other) => {
+                            let pair = Pair::of((before, row), (after, other), policy);
+                            self.pairs.push(pair);
+                        }
+                    }
+                }
+                let added = after.rows.iter();
+                let added = added.filter(|row| before.row(&row.allocator).is_none());
+                let places = added.map(|row| Place::allocator(after, &row.allocator));
+                self.added.extend(places);
+            }
+            Which::Between { base, new } => match (before.row(base), after.row(new)) {
+                (Some(row), Some(other)) => {
+                    let pair = Pair::of((before, row), (after, other), policy);
+                    self.pairs.push(pair);
+                }
+                _ => self.skipped.push(before.scenario.clone()),
+            },
+        }
+    }
+
+    /// Whether nothing is forbidden.
+    pub fn passes(&self) -> bool {
+        self.forbidden() == 0
+    }
+
+    /// How many things are forbidden.
+    pub fn forbidden(&self) -> usize {
+        let changes = self.pairs.iter().map(|pair| pair.forbidden().count());
+        changes.sum::<usize>() + self.vanished.len()
+    }
+
+    /// Whether nothing differs at all.
+    pub fn is_equal(&self) -> bool {
+        let nothing = self.vanished.is_empty() && self.added.is_empty();
+        nothing && self.pairs.iter().all(Pair::is_equal)
+    }
+}
+
+impl Pair {
+    fn of(
+        (before, row): (&ScenarioResult, &Row),
+        (after, other): (&ScenarioResult, &Row),
+        policy: &Policy,
+    ) -> Pair {
+        let seeds = |result: &ScenarioResult, name: &str| {
+            let rows = result.runs.iter().filter(|it| it.allocator == name);
+            rows.cloned().collect::<Vec<Run>>()
+        };
+        let ours = seeds(before, &row.allocator);
+        let mut theirs = seeds(after, &other.allocator);
+        let place = |seed: u64| ours.iter().position(|it| it.seed == seed);
+        theirs.sort_by_key(|it| place(it.seed));
+        let rows = Rows::of(row, &ours, other, &theirs);
+        let same_name = row.allocator == other.allocator;
+        let rules: Vec<(&Figure, &Rule)> = FIGURES
+            .iter()
+            .filter_map(|figure| {
+                let rule = policy.rule(&before.scenario, &other.allocator, figure.path)?;
+                Some((figure, rule))
+            })
+            .collect();
+        let changes: Vec<Change> = FIGURES
+            .iter()
+            .filter_map(|figure| {
+                let rule = rules.iter().find(|(it, _)| *it == figure);
+                rows.change(figure, rule.map(|(_, rule)| *rule), same_name)
+            })
+            .collect();
+        let alike = ours.iter().zip(&theirs).all(|(ours, theirs)| {
+            ours.step_counts == theirs.step_counts && ours.undone == theirs.undone
+        });
+        Pair {
+            scenario: before.scenario.clone(),
+            base: row.allocator.clone(),
+            new: other.allocator.clone(),
+            seeds: row.seeds,
+            differs_otherwise: changes.is_empty() && !alike,
+            changes,
+            held: rules.iter().map(|(figure, _)| figure.path).collect(),
+        }
+    }
+
+    /// The changes that the policy forbids.
+    pub fn forbidden(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|it| it.forbidden.is_some())
+    }
+
+    /// Whether nothing differs.
+    pub fn is_equal(&self) -> bool {
+        self.changes.is_empty() && !self.differs_otherwise
+    }
+}
+
+/// The rows of a pair.
+struct Rows {
+    totals: [Values; 2],
+    undone: [u64; 2],
+    seeds: Vec<Seed>,
+}
+
+/// The runs of a seed.
+struct Seed {
+    seed: u64,
+    values: [Values; 2],
+    undone: [u64; 2],
+}
+
+impl Rows {
+    fn of(row: &Row, ours: &[Run], other: &Row, theirs: &[Run]) -> Rows {
+        let undone = |rows: &[Run]| {
+            let undone = rows.iter().filter(|it| it.undone.is_some());
+            undone.count() as u64
+        };
+        let both = |ours: &Run, theirs: &Run| Seed {
+            seed: ours.seed,
+            values: [ours, theirs].map(|it| Values::of(&it.figures)),
+            undone: [ours, theirs].map(|it| u64::from(it.undone.is_some())),
+        };
+        let seeds = ours.iter().zip(theirs);
+        Rows {
+            totals: [row, other].map(|it| Values::of(&it.figures)),
+            undone: [undone(ours), undone(theirs)],
+            seeds: seeds.map(|(ours, theirs)| both(ours, theirs)).collect(),
+        }
+    }
+
+    fn change(
+        &self,
+        figure: &'static Figure,
+        rule: Option<&Rule>,
+        same_name: bool,
+    ) -> Option<Change> {
+        let [before, after] = match figure.path {
+            UNDONE => self.undone.map(|count| Some(count.into())),
+            _ => [0, 1].map(|side| self.totals[side].get(figure)),
+        };
+        let get = |it: &Seed| {
+            let [before, after] = match figure.path {
+                UNDONE => it.undone.map(|undone| Some(undone.into())),
+                _ => [0, 1].map(|side| it.values[side].get(figure)),
+            };
+            (it.seed, before, after)
+        };
+        let seeds: Vec<_> = self.seeds.iter().map(get).collect();
+        if before == after && seeds.iter().all(|(_, before, after)| before == after) {
+            return None;
+        }
+        let known: Option<Vec<_>> = seeds
+            .into_iter()
+            .map(|(seed, before, after)| {
+                let (before, after) = (before?, after?);
+                Some(Most {
+                    seed,
+                    before,
+                    after,
+                })
+            })
+            .collect();
+        let forbidden = match (rule, &before, &after) {
+            (None, ..) => None,
+            (Some(rule), Some(before), Some(after)) => rule.forbids(before, after),
+            (Some(_), ..) if same_name => Some("it to stay known".to_owned()),
+            (Some(_), ..) => None,
+        };
+        Some(Change {
+            figure: figure.path,
+            verdict: verdict(figure.better, before.as_ref(), after.as_ref()),
+            before,
+            after,
+            paired: known.and_then(Paired::of),
+            forbidden,
+        })
+    }
+}
+
+fn verdict(better: Better, before: Option<&Number>, after: Option<&Number>) -> Verdict {
+    let (Some(before), Some(after)) = (before, after) else {
+        return Verdict::Neither;
+    };
+    let rise = rise(before, after);
+    match better {
+        Better::Lower if rise > 0.0 => Verdict::Worse,
+        Better::Lower if rise < 0.0 => Verdict::Better,
+        Better::Higher if rise > 0.0 => Verdict::Better,
+        Better::Higher if rise < 0.0 => Verdict::Worse,
+        _ => Verdict::Neither,
+    }
+}
+
+/// By how much a figure rose. Between integers it is exact before it is made a double, so that
+/// a rise of 1 is never lost.
+pub(super) fn rise(before: &Number, after: &Number) -> f64 {
+    match (before.as_u128(), after.as_u128()) {
+        (Some(before), Some(after)) if after >= before => to_f64(after - before),
+        (Some(before), Some(after)) => -to_f64(before - after),
+        _ => real(after) - real(before),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the nearest double is meant")]
+fn to_f64(count: u128) -> f64 {
+    count as f64
+}
+
+/// The nearest double.
+pub(super) fn real(number: &Number) -> f64 {
+    number.as_f64().unwrap_or(f64::NAN)
+}
+
+impl Paired {
+    /// The differences of the seeds; none of no seeds.
+    fn of(seeds: Vec<Most>) -> Option<Paired> {
+        let rises: Vec<f64> = seeds.iter().map(|it| rise(&it.before, &it.after)).collect();
+        let (mean, ci95) = statistics::mean(&rises)?;
+        let up = rises.iter().filter(|&&rise| rise > 0.0).count();
+        let down = rises.iter().filter(|&&rise| rise < 0.0).count();
+        let mut most: Option<(f64, Most)> = None;
+        for (rise, seed) in rises.iter().zip(seeds) {
+            if most
+                .as_ref()
+                .is_none_or(|(largest, _)| rise.abs() > *largest)
+            {
+                most = Some((rise.abs(), seed));
+            }
+        }
+        Some(Paired {
+            mean,
+            ci95,
+            seeds_up: up as u64,
+            seeds_down: down as u64,
+            most: most?.1,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testing::{comparison, result};
+
+    fn refused(base: &ScenarioResult, new: &ScenarioResult) -> String {
+        let [base, new] = [base, new].map(std::slice::from_ref);
+        let side = |file, results| Side { file, results };
+        let (base, new) = (side("base.json", base), side("new.json", new));
+        let policy = Policy::default();
+        let compared = compare(base, new, &Which::Same, &policy);
+        compared.expect_err("not to be compared").to_string()
+    }
+
+    fn between(base: &[ScenarioResult], which: [&str; 2]) -> Result<Comparison, Incomparable> {
+        let side = Side {
+            file: "r.json",
+            results: base,
+        };
+        let [base, new] = which.map(str::to_owned);
+        compare(
+            side,
+            side,
+            &Which::Between { base, new },
+            &Policy::default(),
+        )
+    }
+
+    #[test]
+    fn equal_is_said_as_equal() {
+        let equal = comparison("a", &[1, 2, 3], &[1, 2, 3]);
+        assert!(equal.is_equal() && equal.passes());
+        assert!(words::verdict(&equal).starts_with("equal: nothing differs in 1 comparison"));
+    }
+
+    #[test]
+    fn seeds_that_cancel_each_other_out_differ_but_are_no_rise() {
+        let swapped = comparison("a", &[1, 2], &[2, 1]);
+        assert!(!swapped.is_equal() && swapped.passes());
+        let change = &swapped.pairs[0].changes[0];
+        assert_eq!(
+            (change.figure, change.verdict),
+            ("failures", Verdict::Neither)
+        );
+        let paired = change.paired.as_ref().expect("known");
+        assert_eq!(
+            (paired.mean, paired.seeds_up, paired.seeds_down),
+            (0.0, 1, 1)
+        );
+    }
+
+    #[test]
+    fn differences_are_paired_by_seed_and_have_an_interval() {
+        let worse = comparison("a", &[10, 20, 30], &[11, 22, 33]);
+        let [change] = &worse.pairs[0].changes[..] else {
+            panic!("{worse:?}");
+        };
+        let paired = change.paired.as_ref().expect("known");
+        assert_eq!((paired.mean, paired.most.seed), (2.0, 3));
+        let [lo, hi] = paired.ci95.expect("three seeds");
+        let half = 4.303 / 3.0_f64.sqrt();
+        assert!((lo - 2.0 + half).abs() < 1e-9 && (hi - 2.0 - half).abs() < 1e-9);
+        assert_eq!(change.forbidden.as_deref(), Some("no rise"));
+        assert_eq!((worse.forbidden(), worse.passes()), (1, false));
+        let better = comparison("a", &[11, 22, 33], &[10, 20, 30]);
+        assert_eq!(better.pairs[0].changes[0].verdict, Verdict::Better);
+        assert!(better.passes());
+    }
+
+    #[test]
+    fn one_more_is_never_lost() {
+        let before = u64::MAX - 1;
+        let worse = comparison("a", &[before], &[u64::MAX]);
+        assert!(!worse.passes());
+        assert_eq!(
+            worse.pairs[0].changes[0]
+                .paired
+                .as_ref()
+                .expect("known")
+                .mean,
+            1.0
+        );
+    }
+
+    #[test]
+    fn what_vanished_is_forbidden_and_what_is_new_is_told() {
+        let base = [
+            result("a", &[("old", &[1]), ("new", &[1])]),
+            result("b", &[("old", &[1])]),
+        ];
+        let new = [
+            result("a", &[("old", &[1]), ("maple", &[1])]),
+            result("c", &[("old", &[1])]),
+        ];
+        let side = |file, results| Side { file, results };
+        let policy = Policy::default();
+        let found = compare(
+            side("base.json", &base),
+            side("new.json", &new),
+            &Which::Same,
+            &policy,
+        );
+        let found = found.expect("they can be compared");
+        let place = |scenario: &str, allocator: Option<&str>| Place {
+            scenario: scenario.to_owned(),
+            allocator: allocator.map(str::to_owned),
+        };
+        assert_eq!(found.vanished, [place("a", Some("new")), place("b", None)]);
+        assert_eq!(found.added, [place("a", Some("maple")), place("c", None)]);
+        assert_eq!((found.forbidden(), found.is_equal()), (2, false));
+    }
+
+    #[test]
+    fn other_requests_other_seeds_and_shards_are_refused() {
+        let base = result("a", &[("old", &[1, 2])]);
+        let mut other = base.clone();
+        other.traces[1].hash = "else".to_owned();
+        let said = refused(&base, &other);
+        assert!(
+            said.starts_with("scenario `a`: other requests in seed 2"),
+            "{said}"
+        );
+        assert!(
+            said.contains("trace hash-2 in base.json, else in new.json"),
+            "{said}"
+        );
+        let said = refused(&base, &result("a", &[("old", &[1])]));
+        assert!(
+            said.contains("base.json has 2 seeds (1 to 2), new.json has 1 seed (1)"),
+            "{said}"
+        );
+        let mut shard = base.clone();
+        let (allocators, seeds) = (vec!["old".to_owned()], vec![1, 2]);
+        shard.shard = Some(crate::study::result::Shard {
+            index: 2,
+            of: 7,
+            allocators,
+            seeds,
+        });
+        let said = refused(&base, &shard);
+        assert_eq!(
+            said,
+            "new.json: only shard 2 of 7; put the shards together with `iovasim merge`"
+        );
+    }
+
+    #[test]
+    fn allocators_of_one_result_are_compared() {
+        let results = [
+            result("a", &[("new", &[1, 1]), ("old", &[3, 4])]),
+            result("b", &[("new", &[1])]),
+        ];
+        let found = between(&results, ["new", "old"]).expect("they can be compared");
+        assert_eq!(found.skipped, ["b"]);
+        let pair = &found.pairs[0];
+        assert_eq!((pair.base.as_str(), pair.new.as_str()), ("new", "old"));
+        assert_eq!(found.forbidden(), 1);
+        assert!(
+            between(&results, ["old", "new"])
+                .expect("comparable")
+                .passes()
+        );
+        let said = between(&results, ["new", "odl"])
+            .expect_err("unknown")
+            .to_string();
+        assert!(said.ends_with("there are new, old"), "{said}");
+    }
+}

@@ -1,0 +1,306 @@
+//! A comparison in words: the same sentences in every form of the report.
+
+use serde_json::Number;
+
+use super::figure::{self, Figure};
+use super::{Change, Comparison, Pair, Paired, Place, Verdict, real, rise};
+use crate::model::Change as KernelChange;
+use crate::report::number::{counted, grouped};
+
+/// `20 seeds (1 to 20)`, `3 seeds (1, 5, 9)`.
+pub(super) fn seeds(seeds: &[u64]) -> String {
+    const NAMED: usize = 8;
+    let count = counted(seeds.len() as u64, "seed", "seeds");
+    let in_a_row = seeds
+        .windows(2)
+        .all(|two| two[1].checked_sub(two[0]) == Some(1));
+    match seeds {
+        [] => count,
+        [one] => format!("{count} ({one})"),
+        [first, .., last] if in_a_row => format!("{count} ({first} to {last})"),
+        _ => {
+            let named: Vec<String> = seeds.iter().take(NAMED).map(u64::to_string).collect();
+            let more = if seeds.len() > NAMED { ", …" } else { "" };
+            format!("{count} ({}{more})", named.join(", "))
+        }
+    }
+}
+
+/// What the comparison comes to.
+pub(super) fn verdict(comparison: &Comparison) -> String {
+    let compared = comparison.pairs.len() as u64;
+    let compared = counted(compared, "comparison", "comparisons");
+    let forbidden = comparison.forbidden() as u64;
+    if forbidden > 0 {
+        let changes = counted(forbidden, "forbidden change", "forbidden changes");
+        return format!("fails: {changes} in {compared}");
+    }
+    if comparison.is_equal() {
+        return format!("equal: nothing differs in {compared}, figure by figure, seed by seed");
+    }
+    let differ = comparison.pairs.iter().filter(|pair| !pair.is_equal());
+    match differ.count() as u64 {
+        0 => format!("passes: nothing differs in {compared}"),
+        differ => format!(
+            "passes: {} of {compared} differ, in nothing that the policy forbids",
+            grouped(differ)
+        ),
+    }
+}
+
+/// The scenario and who is compared.
+pub(super) fn heading(pair: &Pair) -> String {
+    let seeds = counted(pair.seeds, "seed", "seeds");
+    format!("{}: {}, {seeds}", pair.scenario, who(pair))
+}
+
+/// Who is compared.
+pub(super) fn who(pair: &Pair) -> String {
+    if pair.base == pair.new {
+        pair.new.clone()
+    } else {
+        format!("{} against {}", pair.new, pair.base)
+    }
+}
+
+/// What the names of the two say that one has and the other lacks, in words of the kernel's
+/// history.
+pub(super) fn explained(pair: &Pair) -> Vec<String> {
+    if pair.base == pair.new {
+        return Vec::new();
+    }
+    [&pair.new, &pair.base]
+        .into_iter()
+        .flat_map(|name| explain(name))
+        .collect()
+}
+
+fn explain(name: &str) -> Vec<String> {
+    let marks: Vec<usize> = name.match_indices(['~', '+']).map(|(at, _)| at).collect();
+    let ends = marks.iter().skip(1).copied().chain([name.len()]);
+    let changes = marks.iter().zip(ends).filter_map(|(&at, end)| {
+        let row = KernelChange::parse(&name[at + 1..end])?.row();
+        let word = if name[at..].starts_with('~') {
+            "without"
+        } else {
+            "with"
+        };
+        let commit = row
+            .commit
+            .map_or(String::new(), |it| format!(" (commit {it})"));
+        let (release, slug, summary) = (&name[..at], row.slug, row.summary);
+        Some(format!(
+            "{name} is {release} {word} {slug}{commit}: {summary}"
+        ))
+    });
+    changes.collect()
+}
+
+/// A change that the policy forbids, in a sentence that needs nothing beside it.
+pub(super) fn forbidden(pair: &Pair, change: &Change) -> String {
+    let allowed = change.forbidden.as_deref().unwrap_or("this");
+    format!("{}; the policy allows {allowed}", sentence(pair, change))
+}
+
+/// A change in a sentence.
+pub(super) fn sentence(pair: &Pair, change: &Change) -> String {
+    let means = figure::find(change.figure).map_or(change.figure, |it| it.means);
+    let (before, after) = (
+        value(change.figure, &change.before),
+        value(change.figure, &change.after),
+    );
+    let paired = change.paired.as_ref().filter(|_| pair.seeds > 1);
+    let paired = paired.map_or(String::new(), |it| {
+        paired_words(change.figure, it, pair.seeds)
+    });
+    format!(
+        "{} ({means}) {} from {before} to {after}{paired}{}",
+        change.figure,
+        moved(change),
+        causes(pair, change)
+    )
+}
+
+fn moved(change: &Change) -> &'static str {
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) => match rise(before, after) {
+            rise if rise > 0.0 => "rose",
+            rise if rise < 0.0 => "fell",
+            _ => "stayed, but not seed by seed,",
+        },
+        _ => "went",
+    }
+}
+
+fn paired_words(figure: &str, paired: &Paired, seeds: u64) -> String {
+    let interval =
+        interval(figure, paired).map_or(String::new(), |it| format!(" (95 %: {it})"));
+    let [up, down] = [("more", paired.seeds_up), ("less", paired.seeds_down)];
+    let sides: Vec<String> = [up, down]
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(word, count)| format!("{word} in {count} of {seeds} seeds"))
+        .collect();
+    let most = &paired.most;
+    let [before, after] = [&most.before, &most.after].map(|it| number(figure, it));
+    format!(
+        ", {} a seed{interval}, {}, the most in seed {} ({before} to {after})",
+        signed(figure, paired.mean),
+        sides.join(" and "),
+        most.seed,
+    )
+}
+
+/// Why requests are refused more often.
+fn causes(pair: &Pair, change: &Change) -> String {
+    let all = |it: &&Change| it.figure.starts_with("causes.");
+    let spurious = |it: &&Change| matches!(it.figure, "causes.shortcut" | "causes.missed");
+    let changes = pair.changes.iter();
+    let causes: Vec<&Change> = match change.figure {
+        "failures" => changes.filter(all).collect(),
+        "spurious" => changes.filter(spurious).collect(),
+        _ => return String::new(),
+    };
+    let risen = causes.iter().filter(|it| it.verdict == Verdict::Worse);
+    let risen: Vec<String> = risen
+        .map(|it| {
+            let means = figure::find(it.figure).map_or("", |it| it.means);
+            let cause = it.figure.trim_start_matches("causes.");
+            let [before, after] = [&it.before, &it.after].map(|side| value(it.figure, side));
+            format!("`{cause}`, {means}: {before} to {after}")
+        })
+        .collect();
+    if risen.is_empty() {
+        return String::new();
+    }
+    format!("; by cause: {}", risen.join(", "))
+}
+
+/// What is no longer there.
+pub(super) fn vanished(place: &Place) -> String {
+    let scenario = &place.scenario;
+    match &place.allocator {
+        None => {
+            format!("{scenario}: the scenario is in the base and gone from the new results")
+        }
+        Some(name) => {
+            format!("{scenario}: {name} is in the base and gone from the new results")
+        }
+    }
+}
+
+/// What was not there before.
+pub(super) fn added(place: &Place) -> String {
+    let scenario = &place.scenario;
+    let name = place
+        .allocator
+        .as_ref()
+        .map_or(String::new(), |it| format!(", {it}"));
+    format!("{scenario}{name}: new, with nothing to compare it with")
+}
+
+/// How to see for oneself.
+pub(super) fn look_closer(pair: &Pair) -> Option<String> {
+    let change = pair.forbidden().find_map(|it| it.paired.as_ref())?;
+    let (scenario, seed) = (&pair.scenario, change.most.seed);
+    let names = if pair.base == pair.new {
+        pair.new.clone()
+    } else {
+        format!("{},{}", pair.base, pair.new)
+    };
+    Some(format!(
+        "iovasim generate {scenario}.json --seed {seed} | iovasim replay -a {names} -"
+    ))
+}
+
+/// The interval of a paired difference.
+pub(super) fn interval(figure: &str, paired: &Paired) -> Option<String> {
+    let [lo, hi] = paired.ci95?;
+    Some(format!("{} to {}", signed(figure, lo), signed(figure, hi)))
+}
+
+/// A figure that may be unknown.
+pub(super) fn value(figure: &str, value: &Option<Number>) -> String {
+    let known = value.as_ref().map(|it| number(figure, it));
+    known.unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn is_share(figure: &str) -> bool {
+    matches!(figure, "failure_rate" | "spurious_share")
+}
+
+/// A figure.
+fn number(figure: &str, number: &Number) -> String {
+    match number.as_u128() {
+        Some(count) => grouped(count),
+        None if is_share(figure) => format!("{:.3} %", real(number) * 100.0),
+        None => decimals(real(number)),
+    }
+}
+
+/// The difference of a change, with its sign.
+pub(super) fn difference(change: &Change) -> Option<String> {
+    let (before, after) = (change.before.as_ref()?, change.after.as_ref()?);
+    let whole = before.as_u128().zip(after.as_u128());
+    Some(match whole {
+        Some((before, after)) if after >= before => format!("+{}", grouped(after - before)),
+        Some((before, after)) => format!("-{}", grouped(before - after)),
+        None => signed(change.figure, rise(before, after)),
+    })
+}
+
+/// A difference with its sign; of shares in percentage points.
+pub(super) fn signed(figure: &str, difference: f64) -> String {
+    let sign = if difference < 0.0 { "-" } else { "+" };
+    if is_share(figure) {
+        return format!("{sign}{:.3} pp", difference.abs() * 100.0);
+    }
+    format!("{sign}{}", decimals(difference.abs()))
+}
+
+/// With digits in groups, and as many decimals as a small number needs.
+fn decimals(number: f64) -> String {
+    let text = match number.abs() {
+        it if it >= 1000.0 => format!("{number:.0}"),
+        it if it >= 0.1 || it == 0.0 => format!("{number:.2}"),
+        _ => format!("{number:.4}"),
+    };
+    match text.parse::<u128>() {
+        Ok(whole) => grouped(whole),
+        Err(_) => text,
+    }
+}
+
+/// The word for a verdict.
+pub(super) fn word(change: &Change) -> &'static str {
+    match (change.forbidden.is_some(), change.verdict) {
+        (true, _) => "forbidden",
+        (false, Verdict::Better) => "better",
+        (false, Verdict::Worse) => "worse",
+        (false, Verdict::Neither) => "-",
+    }
+}
+
+/// The pairs in which nothing differs, a scenario each with its allocators.
+pub(super) fn equal(comparison: &Comparison) -> Vec<String> {
+    let equal: Vec<&Pair> = comparison.pairs.iter().filter(|it| it.is_equal()).collect();
+    let scenarios = equal.chunk_by(|one, next| one.scenario == next.scenario);
+    let scenarios = scenarios.map(|pairs| {
+        let names: Vec<String> = pairs.iter().map(|it| who(it)).collect();
+        format!("{} ({})", pairs[0].scenario, names.join(", "))
+    });
+    scenarios.collect()
+}
+
+/// What else is to be said of a pair.
+pub(super) fn otherwise(pair: &Pair) -> Option<&'static str> {
+    pair.differs_otherwise.then_some(
+        "all figures are alike, but the steps of the requests are spread otherwise, or a replay \
+         ended at another event",
+    )
+}
+
+/// The meaning of a figure.
+pub(super) fn means(change: &Change) -> &'static str {
+    figure::find(change.figure).map_or("", |Figure { means, .. }| means)
+}

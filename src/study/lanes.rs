@@ -1,0 +1,330 @@
+//! Several allocators over one stream of requests, in step: every request is read once and
+//! given to all of them, and what they make of it is compared while it is at hand.
+//!
+//! Requests go in batches. With one job the lanes take turns on each batch; with more they
+//! run on threads, a few batches behind the reader. Either way the answers are compared in
+//! the order of the requests, so that the result does not depend on the number of jobs.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread;
+
+use super::feed::Step;
+use super::outcomes;
+use crate::measure::{Agreement, Decision, Difference, Figures, Summary};
+use crate::model::Allocator;
+use crate::model::domain::DomainConfig;
+use crate::replay::{Replay, Undone};
+use crate::trace::event::Header;
+use crate::trace::outcome;
+
+/// Requests a batch: enough to make handing them over cheap, few enough to stay in a cache.
+const BATCH: usize = 1024;
+
+/// How many batches the reader may be ahead of the slowest lane.
+const AHEAD: usize = 4;
+
+/// An allocator on its way through a stream, and those who watch it. Its outcome stream goes
+/// to a `W`.
+pub struct Lane<W: Write> {
+    allocator: Allocator,
+    replay: Replay,
+    summary: Summary,
+    agreement: Option<Agreement>,
+    outcomes: Option<outcome::Writer<W>>,
+    undone: Option<Undone>,
+}
+
+/// What came of a stream.
+#[derive(Debug)]
+pub struct Replayed {
+    /// Events read, all of which were checked.
+    pub events: u64,
+    /// An allocator each, in the order of the lanes.
+    pub rows: Vec<Row>,
+    /// How each allocator after the first differs from the first.
+    pub differences: Vec<Difference>,
+}
+
+/// What came of one allocator.
+#[derive(Debug)]
+pub struct Row {
+    /// The allocator.
+    pub allocator: Allocator,
+    /// Its figures.
+    pub figures: Figures,
+    /// How its answers compare with recorded ones, where that was asked for.
+    pub agreement: Option<Agreement>,
+}
+
+/// Why a stream was not replayed to its end.
+#[derive(Debug)]
+pub enum Stop<E> {
+    /// The stream has an error.
+    Stream(E),
+    /// An outcome stream could not be written.
+    Outcomes(io::Error),
+}
+
+impl<W: Write> Lane<W> {
+    /// An allocator at the start of a trace with that header.
+    pub fn new(allocator: Allocator, header: &Header) -> Lane<W> {
+        let config = DomainConfig {
+            rules: allocator.rules(),
+            granule: header.granule,
+            start_pfn: header.start_pfn,
+            flush_queue: header.flush_queue,
+            forcedac: header.forcedac,
+        };
+        Lane {
+            replay: Replay::new(config, header.cpus),
+            allocator,
+            summary: Summary::default(),
+            agreement: None,
+            outcomes: None,
+            undone: None,
+        }
+    }
+
+    /// The same lane, which compares its answers with recorded ones. The steps must come with
+    /// their events.
+    #[must_use]
+    pub fn with_agreement(self) -> Lane<W> {
+        let agreement = Some(Agreement::default());
+        Lane { agreement, ..self }
+    }
+
+    /// The same lane, which writes its outcome stream.
+    #[must_use]
+    pub fn with_outcomes(self, out: W) -> Lane<W> {
+        let outcomes = Some(outcome::Writer::new(out));
+        Lane { outcomes, ..self }
+    }
+
+    /// Replays a batch. Fewer decisions than requests come back where the lane ends in it.
+    fn run(&mut self, batch: &[Step]) -> io::Result<Vec<Decision>> {
+        let mut decisions = Vec::with_capacity(batch.len());
+        for step in batch {
+            if self.undone.is_some() {
+                break;
+            }
+            decisions.extend(self.apply(step)?);
+        }
+        Ok(decisions)
+    }
+
+    fn apply(&mut self, step: &Step) -> io::Result<Option<Decision>> {
+        let Step { request, event } = step;
+        let number = self.replay.applied();
+        let answer = match self.replay.apply(request) {
+            Ok(answer) => answer,
+            Err(undone) => {
+                self.undone = Some(undone);
+                if let Some(out) = &mut self.outcomes {
+                    out.undone(undone.event, undone.finding.name())?;
+                }
+                return Ok(None);
+            }
+        };
+        let decision = Decision::of(&self.replay, request, answer);
+        self.summary
+            .observe(&self.replay, request, answer, decision);
+        if let (Some(agreement), Some(event)) = (&mut self.agreement, event) {
+            agreement.observe(number, event, decision);
+        }
+        if let Some(out) = &mut self.outcomes {
+            out.write(&outcomes::line(number, &self.replay, request, answer))?;
+        }
+        Ok(Some(decision))
+    }
+
+    fn finish(self) -> io::Result<(Row, Option<W>)> {
+        let row = Row {
+            figures: self.summary.finish(&self.replay, self.undone),
+            allocator: self.allocator,
+            agreement: self.agreement,
+        };
+        let out = self.outcomes.map(outcome::Writer::finish).transpose()?;
+        Ok((row, out))
+    }
+}
+
+/// Replays a stream in all lanes, on up to `jobs` threads beside the one that reads.
+///
+/// Beside the result the lanes' outcome streams come back, complete.
+///
+/// # Errors
+///
+/// If the stream has an error, or an outcome stream cannot be written. What was written until
+/// then is incomplete.
+pub fn replay<W: Write + Send, E>(
+    mut lanes: Vec<Lane<W>>,
+    steps: impl Iterator<Item = Result<Step, E>>,
+    jobs: NonZeroUsize,
+) -> Result<(Replayed, Vec<Option<W>>), Stop<E>> {
+    let mut comparison = Comparison::new(lanes.len());
+    if jobs.get() == 1 {
+        for_each_batch(steps, |batch| {
+            let decisions: io::Result<Vec<_>> =
+                lanes.iter_mut().map(|lane| lane.run(&batch)).collect();
+            comparison.add(&batch, &decisions?);
+            Ok(())
+        })?;
+    } else {
+        lanes = on_threads(lanes, steps, jobs, &mut comparison)?;
+    }
+    let finished: io::Result<Vec<_>> = lanes.into_iter().map(Lane::finish).collect();
+    let (rows, outcomes) = finished.map_err(Stop::Outcomes)?.into_iter().unzip();
+    let replayed = Replayed {
+        events: comparison.events,
+        rows,
+        differences: comparison.differences,
+    };
+    Ok((replayed, outcomes))
+}
+
+fn for_each_batch<E>(
+    mut steps: impl Iterator<Item = Result<Step, E>>,
+    mut take: impl FnMut(Vec<Step>) -> io::Result<()>,
+) -> Result<(), Stop<E>> {
+    loop {
+        let batch: Result<Vec<Step>, E> = steps.by_ref().take(BATCH).collect();
+        let batch = batch.map_err(Stop::Stream)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        take(batch).map_err(Stop::Outcomes)?;
+    }
+}
+
+/// Answers of all lanes side by side.
+struct Comparison {
+    events: u64,
+    differences: Vec<Difference>,
+}
+
+impl Comparison {
+    fn new(lanes: usize) -> Comparison {
+        Comparison {
+            events: 0,
+            differences: vec![Difference::default(); lanes.saturating_sub(1)],
+        }
+    }
+
+    /// Adds a batch and what each lane made of it.
+    fn add(&mut self, batch: &[Step], decisions: &[Vec<Decision>]) {
+        if let Some((first, others)) = decisions.split_first() {
+            for (difference, other) in self.differences.iter_mut().zip(others) {
+                let pairs = first.iter().zip(other).zip(batch);
+                for (number, ((&first, &other), step)) in (self.events..).zip(pairs) {
+                    difference.observe(number, &step.request, first, other);
+                }
+            }
+        }
+        self.events += batch.len() as u64;
+    }
+}
+
+type Batch = Arc<Vec<Step>>;
+/// What each lane of a worker made of a batch.
+type Made = io::Result<Vec<Vec<Decision>>>;
+
+/// A thread with some of the lanes.
+struct Worker<'scope, W: Write> {
+    batches: SyncSender<Batch>,
+    made: Receiver<Made>,
+    thread: thread::ScopedJoinHandle<'scope, Vec<Lane<W>>>,
+}
+
+fn on_threads<W: Write + Send, E>(
+    lanes: Vec<Lane<W>>,
+    steps: impl Iterator<Item = Result<Step, E>>,
+    jobs: NonZeroUsize,
+    comparison: &mut Comparison,
+) -> Result<Vec<Lane<W>>, Stop<E>> {
+    let share = lanes.len().div_ceil(jobs.get()).max(1);
+    thread::scope(|scope| {
+        let mut lanes = lanes.into_iter();
+        let mut workers = Vec::new();
+        loop {
+            let some: Vec<Lane<W>> = lanes.by_ref().take(share).collect();
+            if some.is_empty() {
+                break;
+            }
+            workers.push(spawn(scope, some));
+        }
+        let mut pending = VecDeque::new();
+        for_each_batch(steps, |batch| {
+            let batch = Arc::new(batch);
+            for worker in &workers {
+                // A worker that is gone has said why in its last answer.
+                let _ = worker.batches.send(Arc::clone(&batch));
+            }
+            pending.push_back(batch);
+            if pending.len() > AHEAD {
+                collect(&workers, &mut pending, comparison)?;
+            }
+            Ok(())
+        })?;
+        while !pending.is_empty() {
+            collect(&workers, &mut pending, comparison).map_err(Stop::Outcomes)?;
+        }
+        let lanes = workers.into_iter().flat_map(|worker| {
+            drop(worker.batches);
+            join(worker.thread)
+        });
+        Ok(lanes.collect())
+    })
+}
+
+fn spawn<'scope, W: Write + Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    mut lanes: Vec<Lane<W>>,
+) -> Worker<'scope, W> {
+    let (batches, to_do) = sync_channel::<Batch>(AHEAD);
+    let (done, made) = channel();
+    let thread = scope.spawn(move || {
+        for batch in to_do {
+            let result: Made = lanes.iter_mut().map(|lane| lane.run(&batch)).collect();
+            let failed = result.is_err();
+            if done.send(result).is_err() || failed {
+                break;
+            }
+        }
+        lanes
+    });
+    Worker {
+        batches,
+        made,
+        thread,
+    }
+}
+
+/// Takes what all workers made of the oldest batch.
+fn collect<W: Write>(
+    workers: &[Worker<'_, W>],
+    pending: &mut VecDeque<Batch>,
+    comparison: &mut Comparison,
+) -> io::Result<()> {
+    let Some(batch) = pending.pop_front() else {
+        return Ok(());
+    };
+    let mut decisions = Vec::new();
+    for worker in workers {
+        // A worker without an answer has panicked, which the end of the scope passes on.
+        let made = worker.made.recv().map_err(io::Error::other)?;
+        decisions.extend(made?);
+    }
+    comparison.add(&batch, &decisions);
+    Ok(())
+}
+
+fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
+        Ok(lanes) => lanes,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}

@@ -1,0 +1,24 @@
+//! Studies: streams of events against several allocators, and many of them in parallel.
+//!
+//! * [`feed`]: events checked, hashed and made requests.
+//! * [`lanes`]: several allocators over one stream, in step.
+//! * [`scenarios`]: every seed of a scenario under every allocator.
+//! * [`statistics`]: how sure a failure rate is, and a difference between two.
+//! * [`result`], [`wire`]: what came of it, as documents hold it.
+//! * [`stored`]: reading such documents.
+//! * [`shards`]: parts of a run put together.
+
+pub mod feed;
+pub mod lanes;
+mod outcomes;
+pub mod result;
+pub mod scenarios;
+pub mod shards;
+pub mod statistics;
+pub mod stored;
+pub mod wire;
+
+pub use feed::{Feed, Step};
+pub use lanes::{Lane, Replayed, Row, Stop, replay};
+pub use result::ScenarioResult;
+pub use scenarios::Studied;

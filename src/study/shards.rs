@@ -1,0 +1,230 @@
+//! Shards put together: the bytes of a run that was not sharded.
+//!
+//! The rows over all seeds are made anew of the runs, in the one way in which they always are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::result::{self, Run, ScenarioResult, Shard, WireSeed};
+
+/// The results of a shard, and what messages call it.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The name of its file.
+    pub file: String,
+    /// A result for each scenario of the run.
+    pub results: Vec<ScenarioResult>,
+}
+
+/// Parts that do not make a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(String);
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Puts the shards of a run together, in whatever order they come.
+///
+/// # Errors
+///
+/// If they are no shards of one run, if one is missing or there twice.
+pub fn merge(parts: &[Part]) -> Result<Vec<ScenarioResult>, Error> {
+    let Some(first) = parts.first() else {
+        return Err(Error("no shards".to_owned()));
+    };
+    complete(parts)?;
+    for part in parts {
+        let scenarios = |part: &Part| {
+            let names = part.results.iter().map(|it| it.scenario.clone());
+            names.collect::<Vec<_>>()
+        };
+        if scenarios(part) != scenarios(first) {
+            return Err(Error(format!(
+                "{} has the scenarios {}, {} has {}: they are not of one run",
+                first.file,
+                scenarios(first).join(", "),
+                part.file,
+                scenarios(part).join(", "),
+            )));
+        }
+    }
+    let merged = (0..first.results.len()).map(|index| {
+        let pieces = parts.iter().map(|part| Piece {
+            file: &part.file,
+            result: &part.results[index],
+        });
+        scenario(&pieces.collect::<Vec<_>>())
+    });
+    merged.collect()
+}
+
+/// The shard that a file is, which all its documents agree on.
+fn shard_of(part: &Part) -> Result<(u64, u64), Error> {
+    let file = &part.file;
+    let mut found = None;
+    for result in &part.results {
+        let scenario = &result.scenario;
+        let Some(Shard { index, of, .. }) = result.shard else {
+            let problem = format!("{file}: scenario `{scenario}` is whole, expected a shard");
+            return Err(Error(problem));
+        };
+        if index == 0 || index > of {
+            let problem = format!("{file}: scenario `{scenario}` is shard {index} of {of}");
+            return Err(Error(problem));
+        }
+        if *found.get_or_insert((index, of)) != (index, of) {
+            return Err(Error(format!("{file}: holds pieces of several shards")));
+        }
+    }
+    found.ok_or_else(|| Error(format!("{file}: empty, expected a shard")))
+}
+
+/// Whether every shard is there, once.
+fn complete(parts: &[Part]) -> Result<(), Error> {
+    let mut files: BTreeMap<u64, &str> = BTreeMap::new();
+    let mut all: Option<(u64, &str)> = None;
+    for part in parts {
+        let (index, of) = shard_of(part)?;
+        let file = part.file.as_str();
+        let (count, other) = *all.get_or_insert((of, file));
+        if count != of {
+            return Err(Error(format!(
+                "{other} is a shard of {count} and {file} a shard of {of}: they are not of one run"
+            )));
+        }
+        if let Some(other) = files.insert(index, file) {
+            return Err(Error(format!(
+                "{other} and {file} are both shard {index} of {of}"
+            )));
+        }
+    }
+    let Some((of, _)) = all else {
+        return Ok(());
+    };
+    let missing = of - files.len() as u64;
+    if missing == 0 {
+        return Ok(());
+    }
+    const NAMED: usize = 10;
+    let named = (1..=of).filter(|index| !files.contains_key(index));
+    let named: Vec<String> = named.take(NAMED).map(|it| it.to_string()).collect();
+    let more = if missing > NAMED as u64 { ", …" } else { "" };
+    let (shards, are) = if missing == 1 {
+        ("shard", "is")
+    } else {
+        ("shards", "are")
+    };
+    let list = named.join(", ");
+    Err(Error(format!(
+        "{shards} {list}{more} of {of} {are} missing"
+    )))
+}
+
+/// What a shard has of a scenario.
+struct Piece<'a> {
+    file: &'a str,
+    result: &'a ScenarioResult,
+}
+
+impl Piece<'_> {
+    fn error(&self, problem: impl fmt::Display) -> Error {
+        Error(format!(
+            "{}: scenario `{}`: {problem}",
+            self.file, self.result.scenario
+        ))
+    }
+}
+
+/// Puts a scenario together.
+fn scenario(pieces: &[Piece<'_>]) -> Result<ScenarioResult, Error> {
+    let first = &pieces[0];
+    for piece in pieces {
+        same_run(first, piece)?;
+    }
+    let plan = plan(first);
+    let runs = runs(pieces, plan)?;
+    Ok(ScenarioResult {
+        shard: None,
+        traces: traces(pieces, plan)?,
+        rows: result::rows(&runs),
+        runs,
+        ..first.result.clone()
+    })
+}
+
+fn plan<'a>(piece: &Piece<'a>) -> &'a Shard {
+    let shard = piece.result.shard.as_ref();
+    shard.expect("what is whole was refused")
+}
+
+fn same_run(first: &Piece<'_>, piece: &Piece<'_>) -> Result<(), Error> {
+    let (one, other) = (first.result, piece.result);
+    let same = [
+        ("domain", one.domain == other.domain),
+        ("program", one.program == other.program),
+        ("version", one.version == other.version),
+        ("shows", one.shows == other.shows),
+        (
+            "allocators",
+            plan(first).allocators == plan(piece).allocators,
+        ),
+        ("seeds", plan(first).seeds == plan(piece).seeds),
+    ];
+    match same.iter().find(|(_, same)| !same) {
+        None => Ok(()),
+        Some((field, _)) => {
+            let file = first.file;
+            let problem = format!("has another `{field}` than in {file}: not of one run");
+            Err(piece.error(problem))
+        }
+    }
+}
+
+fn traces(pieces: &[Piece<'_>], plan: &Shard) -> Result<Vec<WireSeed>, Error> {
+    let mut traces: BTreeMap<u64, (&WireSeed, &str)> = BTreeMap::new();
+    for piece in pieces {
+        for trace in &piece.result.traces {
+            let (other, file) = *traces.entry(trace.seed).or_insert((trace, piece.file));
+            if other != trace {
+                let seed = trace.seed;
+                let problem = format!("seed {seed} makes other requests than in {file}");
+                return Err(piece.error(problem));
+            }
+        }
+    }
+    let traces = plan.seeds.iter().map(|seed| match traces.get(seed) {
+        Some((trace, _)) => Ok((*trace).clone()),
+        None => Err(pieces[0].error(format!("no shard has seed {seed}"))),
+    });
+    traces.collect()
+}
+
+fn runs(pieces: &[Piece<'_>], plan: &Shard) -> Result<Vec<Run>, Error> {
+    let mut rows: BTreeMap<(&str, u64), (&Run, &str)> = BTreeMap::new();
+    let planned: BTreeSet<u64> = plan.seeds.iter().copied().collect();
+    for piece in pieces {
+        for row in &piece.result.runs {
+            let (name, seed) = (row.allocator.as_str(), row.seed);
+            if !plan.allocators.contains(&row.allocator) || !planned.contains(&seed) {
+                return Err(piece.error(format!("seed {seed} of {name} is not of this run")));
+            }
+            if let Some((_, file)) = rows.insert((name, seed), (row, piece.file)) {
+                return Err(piece.error(format!("seed {seed} of {name} is in {file} too")));
+            }
+        }
+    }
+    let units = plan
+        .allocators
+        .iter()
+        .flat_map(|name| plan.seeds.iter().map(move |&seed| (name.as_str(), seed)));
+    let found = units.map(|(name, seed)| match rows.get(&(name, seed)) {
+        Some((row, _)) => Ok((*row).clone()),
+        None => Err(pieces[0].error(format!("no shard has seed {seed} of {name}"))),
+    });
+    found.collect()
+}

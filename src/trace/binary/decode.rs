@@ -1,0 +1,346 @@
+//! Reads the compact form.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::bytes::Bytes;
+use super::column::Column;
+use super::frame::{self, FrameKind};
+use super::{BLOCK_EVENTS, VERSION, corrupt, flag, op};
+use crate::model::{Memory, Snapshot};
+use crate::replay::Path;
+use crate::trace::compress;
+use crate::trace::error::{Error, Kind};
+use crate::trace::event::{Event, Got, Header, Op};
+use crate::trace::json;
+use crate::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
+
+/// Reads the events of a trace in the compact form.
+pub(in crate::trace) struct Decoder {
+    input: compress::Decoder,
+    /// The content of the frame that is being read.
+    frame: Vec<u8>,
+    block: Block,
+    names: Vec<Arc<str>>,
+    /// How many events were asked for.
+    asked: u64,
+    ended: bool,
+}
+
+impl Decoder {
+    /// Reads the magic and the header.
+    pub(in crate::trace) fn new(
+        mut input: compress::Decoder,
+    ) -> Result<(Decoder, Header), Error> {
+        let mut frame = Vec::new();
+        frame::read_magic(&mut input)?;
+        if frame::read(&mut input, &mut frame)? != FrameKind::Header {
+            return Err(corrupt("it does not begin with a header"));
+        }
+        let mut content = Bytes(&frame);
+        match content.varint()? {
+            VERSION => {}
+            version => return Err(Kind::NewerBinary { version }.into()),
+        }
+        let header = json::header(content.0)?;
+        let decoder = Decoder {
+            input,
+            frame,
+            block: Block::default(),
+            names: Vec::new(),
+            asked: 0,
+            ended: false,
+        };
+        Ok((decoder, header))
+    }
+
+    /// The number of the event that was asked for last, from 0.
+    pub(in crate::trace) fn number(&self) -> u64 {
+        self.asked.saturating_sub(1)
+    }
+
+    /// The next event; none after the last.
+    pub(in crate::trace) fn next(&mut self) -> Result<Option<Event>, Error> {
+        self.asked += 1;
+        if self.block.left == 0 {
+            self.read_frame()?;
+            if self.ended {
+                return Ok(None);
+            }
+        }
+        self.block.next(&self.frame, &self.names).map(Some)
+    }
+
+    /// Reads the next block, or the end.
+    fn read_frame(&mut self) -> Result<(), Error> {
+        self.block.check_used_up()?;
+        let kind = frame::read(&mut self.input, &mut self.frame)?;
+        let mut content = Bytes(&self.frame);
+        match kind {
+            FrameKind::Header => Err(corrupt("it has a second header")),
+            FrameKind::Block => {
+                if content.u64()? != self.number() {
+                    return Err(corrupt("a block is missing or in another's place"));
+                }
+                self.block.read(content, &mut self.names)
+            }
+            FrameKind::End => {
+                if content.varint()? != self.number() || !content.0.is_empty() {
+                    return Err(corrupt("the end counts other events than there are"));
+                }
+                self.ended = true;
+                frame::read_nothing(&mut self.input)
+            }
+        }
+    }
+}
+
+/// A block's columns, and how far they were read.
+#[derive(Debug, Default)]
+struct Block {
+    /// How many events are to come.
+    left: usize,
+    time: u64,
+    begun: u64,
+    ended: u64,
+    tags: Column,
+    times: Column,
+    cpus: Column,
+    doms: Column,
+    ids: Column,
+    sizes: Column,
+    limits: Column,
+    devs: Column,
+    gots: Column,
+    /// How many bytes of the frame, from its end, are left of `rest`.
+    rest: usize,
+}
+
+impl Block {
+    /// Reads what follows the first event's number, and the new names.
+    fn read(&mut self, mut content: Bytes<'_>, names: &mut Vec<Arc<str>>) -> Result<(), Error> {
+        let starts = [content.u64()?, content.u64()?, content.u64()?];
+        if starts != [self.time, self.begun, self.ended] {
+            return Err(corrupt("a block does not begin where the one before ends"));
+        }
+        let names_count = content.count(1)?;
+        if names_count > BLOCK_EVENTS {
+            return Err(corrupt("a block has more names than events"));
+        }
+        for _ in 0..names_count {
+            let length = content.count(1)?;
+            let name = std::str::from_utf8(content.take(length)?);
+            names.push(name.map_err(|_| corrupt("a name is not UTF-8"))?.into());
+        }
+        for column in self.columns() {
+            column.read(&mut content, BLOCK_EVENTS)?;
+        }
+        self.left = self.tags.len();
+        self.rest = content.0.len();
+        if self.left == 0 {
+            return Err(corrupt("a block has no events"));
+        }
+        Ok(())
+    }
+
+    fn columns(&mut self) -> [&mut Column; 9] {
+        [
+            &mut self.tags,
+            &mut self.times,
+            &mut self.cpus,
+            &mut self.doms,
+            &mut self.ids,
+            &mut self.sizes,
+            &mut self.limits,
+            &mut self.devs,
+            &mut self.gots,
+        ]
+    }
+
+    /// That a block whose events were all read has nothing left over.
+    fn check_used_up(&mut self) -> Result<(), Error> {
+        if self.rest == 0 && self.columns().iter().all(|column| column.is_used_up()) {
+            return Ok(());
+        }
+        Err(corrupt("a block holds more than its events need"))
+    }
+
+    /// The next event of a block in a frame.
+    fn next(&mut self, frame: &[u8], names: &[Arc<str>]) -> Result<Event, Error> {
+        self.left -= 1;
+        let tag = self.tags.next()?;
+        self.time = self.time.wrapping_add(self.times.next()?);
+        let cpu = self.cpus.next()?;
+        Ok(Event {
+            at: Nanos(self.time),
+            cpu: Cpu(u16::try_from(cpu).map_err(|_| bounds("cpu", cpu, 0..=u16::MAX.into()))?),
+            dom: self.doms.next()?,
+            op: match u8::try_from(tag) {
+                Ok(tag) => self.op(tag, frame, names)?,
+                Err(_) => return Err(unknown_tag()),
+            },
+        })
+    }
+
+    fn op(&mut self, tag: u8, frame: &[u8], names: &[Arc<str>]) -> Result<Op, Error> {
+        let (op, flags) = (tag & 0x0f, tag & 0xf0);
+        Ok(match op {
+            op::ALLOC => Op::Alloc {
+                id: self.begun_id()?,
+                pages: Pages(positive("pages", self.sizes.next()?)?),
+                limit: Pfn(self.limits.next()?),
+                path: path(flags),
+                got: self.got(flags)?,
+            },
+            op::FREE if flags == 0 => Op::Free {
+                id: self.ended_id()?,
+            },
+            op::MAP if flags & flag::OFF == 0 => Op::Map {
+                id: self.begun_id()?,
+                bytes: positive("bytes", self.sizes.next()?)?,
+                mask: self.limits.next()?,
+                pci: flags & flag::PCI != 0,
+                dev: self.dev(names)?,
+                got: self.got(flags)?,
+            },
+            op::UNMAP if flags == 0 => Op::Unmap {
+                id: self.ended_id()?,
+            },
+            op::DOUBLE_FREE if flags == 0 => Op::DoubleFree {
+                id: self.ended_id()?,
+            },
+            op::CPU_DEAD if flags == 0 => Op::CpuDead,
+            op::CPU_UP if flags == 0 => Op::CpuUp,
+            _ => {
+                let mut rest = Bytes(&frame[frame.len() - self.rest..]);
+                let op = rare_op(op, flags, &mut rest)?;
+                self.rest = rest.0.len();
+                op
+            }
+        })
+    }
+
+    fn begun_id(&mut self) -> Result<u64, Error> {
+        self.begun = self.begun.wrapping_add(unzigzag(self.ids.next()?));
+        Ok(self.begun)
+    }
+
+    fn ended_id(&mut self) -> Result<u64, Error> {
+        self.ended = self.ended.wrapping_add(unzigzag(self.ids.next()?));
+        Ok(self.ended)
+    }
+
+    fn dev(&mut self, names: &[Arc<str>]) -> Result<Option<Arc<str>>, Error> {
+        let Some(index) = self.devs.next()?.checked_sub(1) else {
+            return Ok(None);
+        };
+        let name = usize::try_from(index)
+            .ok()
+            .and_then(|index| names.get(index));
+        let name = name.ok_or_else(|| corrupt("a device has a name that was not given"))?;
+        Ok(Some(Arc::clone(name)))
+    }
+
+    fn got(&mut self, flags: u8) -> Result<Got, Error> {
+        match flags & (flag::GOT_NULL | flag::GOT_PFN) {
+            0 => Ok(Got::Unrecorded),
+            flag::GOT_NULL => Ok(Got::Failed),
+            flag::GOT_PFN => Ok(Got::Pfn(Pfn(self.gots.next()?))),
+            _ => Err(unknown_tag()),
+        }
+    }
+}
+
+/// An op whose fields are not in columns.
+fn rare_op(op: u8, flags: u8, rest: &mut Bytes<'_>) -> Result<Op, Error> {
+    Ok(match op {
+        op::RESERVE if flags == 0 => Op::Reserve {
+            range: range(rest.varint()?, rest.varint()?)?,
+        },
+        op::FREE_PFN if flags == 0 => {
+            let pfn = rest.varint()?;
+            let most = Pfn::ANCHOR.0 - 1;
+            if pfn > most {
+                return Err(bounds("pfn", pfn, 0..=most));
+            }
+            Op::FreePfn { pfn: Pfn(pfn) }
+        }
+        op::RESTORE if flags == 0 => Op::Restore(Box::new(snapshot(rest)?)),
+        op::NOMEM if flags & !flag::MAGAZINE == 0 => Op::NoMem {
+            what: match flags {
+                0 => Memory::Iova,
+                _ => Memory::Magazine,
+            },
+            count: rest.varint()?,
+        },
+        _ => return Err(unknown_tag()),
+    })
+}
+
+fn snapshot(rest: &mut Bytes<'_>) -> Result<Snapshot, Error> {
+    let max32 = Pages(rest.varint()?);
+    let count = rest.count(2)?;
+    let cached = [rest.varint()?, rest.varint()?];
+    let mut nodes = Vec::with_capacity(count);
+    let mut free = 0_u64;
+    for _ in 0..count {
+        let lo = free.checked_add(rest.varint()?).ok_or_else(beyond)?;
+        let node = range(lo, rest.varint()?)?;
+        free = node.hi().0.checked_add(1).ok_or_else(beyond)?;
+        nodes.push(node);
+    }
+    let position = |number: u64| match number.checked_sub(1) {
+        None => Ok(None),
+        Some(index) => {
+            let node = usize::try_from(index)
+                .ok()
+                .and_then(|index| nodes.get(index));
+            let node = node.ok_or_else(|| corrupt("a cached position is none of the nodes"));
+            node.map(|node| Some(node.lo()))
+        }
+    };
+    Ok(Snapshot {
+        cached32: position(cached[0])?,
+        cached: position(cached[1])?,
+        max32,
+        nodes,
+    })
+}
+
+/// The range of `more` pfns beside `lo`.
+fn range(lo: u64, more: u64) -> Result<PfnRange, Error> {
+    let hi = lo.checked_add(more).ok_or_else(beyond)?;
+    PfnRange::new(Pfn(lo), Pfn(hi)).ok_or_else(beyond)
+}
+
+fn path(flags: u8) -> Path {
+    let on = flags & flag::OFF == 0;
+    if flags & flag::DIRECT == 0 {
+        Path::Fast { flush: on }
+    } else {
+        Path::Direct { align: on }
+    }
+}
+
+fn unzigzag(number: u64) -> u64 {
+    (number >> 1) ^ (number & 1).wrapping_neg()
+}
+
+fn positive(field: &str, number: u64) -> Result<u64, Error> {
+    if number == 0 {
+        return Err(bounds(field, number, 1..=u64::MAX));
+    }
+    Ok(number)
+}
+
+fn bounds(field: &str, found: u64, expected: RangeInclusive<u64>) -> Error {
+    Kind::value(field, found.to_string(), json::integer(&expected)).into()
+}
+
+fn beyond() -> Error {
+    corrupt("a range goes beyond the highest pfn")
+}
+
+fn unknown_tag() -> Error {
+    corrupt("an event has an unknown op or flag")
+}

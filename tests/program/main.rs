@@ -1,0 +1,7 @@
+//! The program as a user runs it: what it prints, what it leaves behind, how it ends.
+
+mod bad_input;
+mod examples;
+mod replay;
+mod run;
+mod support;

@@ -1,0 +1,268 @@
+//! `replay` as a user runs it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::support::{Folder, command, root, run, run_with_input};
+use serde_json::Value;
+
+const FOUNDING: &str = "traces/mediatek-report.trace.jsonl.gz";
+const SMALL: &str = r#"{"iovasim":"trace","version":1}
+{"op":"alloc","id":1,"pages":4,"limit":1048575,"got":1048572}
+{"op":"alloc","id":2,"pages":1,"limit":1048575,"got":1048571}
+{"op":"free","id":1}
+{"op":"alloc","id":3,"pages":4,"limit":1048575,"got":1048572}
+"#;
+
+fn json(arguments: &[&str]) -> Value {
+    let run = run(arguments);
+    assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{arguments:?}");
+    serde_json::from_str(&run.stdout).expect("a document")
+}
+
+#[test]
+fn the_founding_report_is_one_sentence() {
+    let page = run(&["replay", FOUNDING]).stdout;
+    let sentence = "old refused 3 requests that new granted; the first: event 312, 29,471 pages \
+                    (115.1 MiB) at or below pfn 0xfffff, refused by the short cut (max32 29,471) \
+                    though an aligned gap was free";
+    let words: Vec<&str> = page.split_whitespace().collect();
+    assert!(words.join(" ").contains(sentence), "{page}");
+}
+
+#[test]
+fn the_document_has_a_row_for_each_allocator() {
+    let document = json(&[
+        "replay",
+        FOUNDING,
+        "--format",
+        "json",
+        "-a",
+        "new,old",
+        "-a",
+        "maple-2026",
+    ]);
+    assert_eq!(document["iovasim"], "replay");
+    assert_eq!(document["version"], 1);
+    let rows = document["rows"].as_array().expect("rows");
+    let figures = |figure: &str| {
+        rows.iter()
+            .map(|row| row[figure].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(figures("allocator"), ["new", "old", "maple-2026"]);
+    assert_eq!(figures("failures")[..2], [5, 8]);
+    assert_eq!(rows[1]["causes"]["shortcut"], 5);
+    assert_eq!(rows[2]["steps"], Value::Null);
+}
+
+#[test]
+fn the_report_does_not_depend_on_the_number_of_jobs() {
+    let folder = Folder::new();
+    let report = |jobs: &str| {
+        let pattern = folder.path(&format!("{jobs}-{{allocator}}"));
+        let arguments = [
+            "replay",
+            "tests/vectors/24-edge-limits.trace.jsonl.gz",
+            "tests/vectors/14-reserve.trace.jsonl.gz",
+            "--jobs",
+            jobs,
+            "--outcomes",
+            &format!("{}-{{trace}}", pattern.display()),
+            "--allocator",
+            "linux-4.15,linux-5.1,old,new,linux-7.2,best-fit,maple-2026",
+        ];
+        let text = run(&arguments).stdout;
+        let document = run(&[&arguments[..], &["--format", "json"]].concat()).stdout;
+        (text, document)
+    };
+    let alone = report("1");
+    assert_eq!(alone, report("3"));
+    assert_eq!(alone, report("64"));
+    let names = folder.names();
+    assert_eq!(names.len(), 3 * 14);
+    for name in names.iter().filter_map(|name| name.strip_prefix("1-")) {
+        let outcomes =
+            |jobs| fs::read(folder.path(&format!("{jobs}-{name}"))).expect("outcomes");
+        assert_eq!(outcomes("1"), outcomes("64"), "{name}");
+        assert!(!outcomes("1").is_empty());
+    }
+}
+
+#[test]
+fn a_trace_may_come_from_a_pipe() {
+    let run = run_with_input(
+        &["replay", "-", "-a", "new", "--format", "json"],
+        SMALL.as_bytes(),
+    );
+    let document: Value = serde_json::from_str(&run.stdout).expect("a document");
+    assert_eq!(document["traces"][0]["file"], "<stdin>");
+    assert_eq!(document["rows"][0]["allocs"], 3);
+}
+
+#[test]
+fn outcomes_on_standard_output_are_alone_there() {
+    let arguments = ["replay", "-", "-a", "new", "--outcomes", "-"];
+    let run = run_with_input(&arguments, SMALL.as_bytes());
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 4);
+    let first =
+        r#"{"i":0,"pfn":1048572,"steps":1,"max32":1048576,"c32":1048572,"c64":null,"n":1}"#;
+    assert_eq!(lines[0], first);
+}
+
+#[test]
+fn outcomes_are_compressed_as_their_name_says() {
+    let folder = Folder::new();
+    for name in ["o.jsonl.gz", "o.jsonl.zst"] {
+        let path = folder.path(name);
+        let path = path.to_str().expect("UTF-8");
+        let run = run(&["replay", FOUNDING, "-a", "old", "--outcomes", path]);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+    }
+    let expected = root().join("tests/vectors/00-mediatek-report.k6.1.out.jsonl.gz");
+    assert!(expected.exists());
+    let gzip = fs::read(folder.path("o.jsonl.gz")).expect("a file");
+    let zstd = fs::read(folder.path("o.jsonl.zst")).expect("a file");
+    assert_eq!(
+        (&gzip[..2], &zstd[..4]),
+        (&[0x1f, 0x8b][..], &[0x28, 0xb5, 0x2f, 0xfd][..])
+    );
+}
+
+#[test]
+fn check_says_how_many_answers_agree() {
+    let folder = Folder::new();
+    let trace = folder.file("a.trace.jsonl", SMALL);
+    let agreeing = run(&["replay", &trace, "-a", "new", "--check"]);
+    assert_eq!(agreeing.status, 0, "{}", agreeing.stderr);
+    assert!(
+        agreeing
+            .stdout
+            .contains("check: new: agrees with all of 3 recorded answers")
+    );
+}
+
+#[test]
+fn check_shows_the_first_difference_with_what_is_around_it() {
+    let folder = Folder::new();
+    let wrong = SMALL.replace("\"got\":1048571", "\"got\":null");
+    let trace = folder.file("a.trace.jsonl", wrong);
+    let run = run(&["replay", &trace, "-a", "new", "--check"]);
+    assert_eq!(run.status, 1);
+    let expected = "\
+check: new: agrees with 2 of 3 recorded answers; the first that differs is event
+  1: recorded a failure, replayed pfn 0xffffb
+    0  {\"op\":\"alloc\",\"id\":1,\"pages\":4,\"limit\":1048575,\"got\":1048572}  -> 1048572 (0xffffc)
+  > 1  {\"op\":\"alloc\",\"id\":2,\"pages\":1,\"limit\":1048575,\"got\":null}  -> 1048571 (0xffffb)
+    2  {\"op\":\"free\",\"id\":1}
+    3  {\"op\":\"alloc\",\"id\":3,\"pages\":4,\"limit\":1048575,\"got\":1048572}  -> 1048572 (0xffffc)
+";
+    assert!(run.stdout.ends_with(expected), "{}", run.stdout);
+    assert_eq!(
+        run.stderr,
+        format!("iovasim: {trace}: new answers event 1 otherwise than the recorded kernel\n")
+    );
+}
+
+#[test]
+fn check_replays_the_release_that_recorded() {
+    let folder = Folder::new();
+    let header = r#"{"iovasim":"trace","version":1,"kernel":"Linux 6.1.0-49-amd64"}"#;
+    let recorded = SMALL.replacen(r#"{"iovasim":"trace","version":1}"#, header, 1);
+    let trace = folder.file("a.trace.jsonl", recorded);
+    let document = json(&["replay", &trace, "--check", "--format", "json"]);
+    assert_eq!(document["rows"][0]["allocator"], "linux-6.1");
+    assert_eq!(document["rows"][0]["check"]["agreeing"], 3);
+}
+
+#[test]
+fn a_check_of_nothing_is_no_success() {
+    let run = run(&["replay", FOUNDING, "-a", "new", "--check"]);
+    assert_eq!(run.status, 2);
+    assert!(
+        run.stderr
+            .contains("no event says what the recorded kernel answered")
+    );
+}
+
+#[test]
+fn an_allocator_that_is_undone_ends_alone() {
+    let trace = "tests/vectors/history/07-uaf.trace.jsonl.gz";
+    let run = run(&["replay", trace, "-a", "linux-5.1,linux-5.3"]);
+    assert_eq!(run.status, 0);
+    let words: Vec<&str> = run.stdout.split_whitespace().collect();
+    let text = words.join(" ");
+    assert!(
+        text.contains("linux-5.1: use-after-free at event 15, where its replay ends"),
+        "{text}"
+    );
+    assert!(
+        text.contains("before event 15, where a replay ended"),
+        "{text}"
+    );
+    assert!(text.contains("830 events"), "{text}");
+}
+
+#[test]
+fn the_flush_queue_may_be_replaced() {
+    let trace = "tests/vectors/dma/02-bursts.trace.jsonl.gz";
+    let flushes = |queue: &str| {
+        let document = json(&[
+            "replay",
+            trace,
+            "-a",
+            "linux-7.2",
+            "--flush-queue",
+            queue,
+            "--format",
+            "json",
+        ]);
+        let queue = &document["rows"][0]["flush_queue"];
+        (queue["fullest"].as_u64(), queue["flushes_full"].as_u64())
+    };
+    assert_eq!(flushes("none"), (Some(0), Some(0)));
+    assert_eq!(flushes("per-cpu").0, Some(255));
+    assert!(flushes("single").0 > Some(255));
+}
+
+#[test]
+fn a_release_without_the_single_queue_says_what_brings_it() {
+    let trace = "tests/vectors/dma/02-bursts.trace.jsonl.gz";
+    let run = run(&[
+        "replay",
+        trace,
+        "-a",
+        "linux-6.6",
+        "--flush-queue",
+        "single",
+    ]);
+    assert_eq!(run.status, 2);
+    assert_eq!(
+        run.stderr,
+        "iovasim: allocator `linux-6.6`: has no single flush queue, which came with \
+         `single-flush-queue` (32d5bc8b09da); apply that change (+single-flush-queue) or choose \
+         --flush-queue per-cpu\n"
+    );
+}
+
+#[test]
+fn who_has_seen_enough_is_not_told_anything() {
+    let trace = "tests/vectors/06-single-32767.trace.jsonl.gz";
+    let trace = trace.replace("vectors/", "vectors/corners/");
+    let mut command = command(&["replay", &trace, "-a", "linux-7.2", "--outcomes", "-"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut first = String::new();
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+    lines.read_line(&mut first).expect("a line");
+    drop(lines);
+    let output = child.wait_with_output().expect("the program ends");
+    assert!(first.starts_with("{\"i\":0,"), "{first}");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
