@@ -2,6 +2,9 @@
 
 use std::num::NonZeroU64;
 
+use serde::{Deserialize, Serialize};
+
+use super::record::Window;
 use crate::model::domain::DomainConfig;
 use crate::replay::{Dom, Replay, Request};
 use crate::units::{Nanos, Pfn};
@@ -18,7 +21,8 @@ pub struct Sampling {
 }
 
 /// What lies between two samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Every {
     /// So many events.
     Events(NonZeroU64),
@@ -34,6 +38,18 @@ impl Sampling {
             every: Every::Events(NonZeroU64::MIN),
             dom: Dom(0),
             limit: Pfn(config.granule.dma32().0 - 1),
+        }
+    }
+}
+
+impl Sampling {
+    /// The window that is looked at.
+    pub(super) fn window(&self, config: &DomainConfig) -> Window {
+        Window {
+            domain: self.dom.0,
+            granule: config.granule.bytes(),
+            start_pfn: config.start_pfn.0,
+            limit_pfn: self.limit.0,
         }
     }
 }
