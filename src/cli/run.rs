@@ -34,7 +34,8 @@ A gate: keep a result, and fail when it gets worse
   iovasim run scenarios/founding-stress.json --update-baseline baseline.json
   iovasim run scenarios/founding-stress.json --baseline baseline.json")]
 pub(crate) struct Args {
-    /// Scenario files; `-` is standard input
+    /// Scenario files; `-` is standard input; `schema.json`, which `*.json` matches too, is
+    /// left out
     #[arg(value_name = "SCENARIO", required = true)]
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
@@ -83,8 +84,11 @@ fn part(text: &str) -> Result<Part, String> {
 /// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let mut scenarios = Vec::new();
-    for path in &args.scenarios {
+    for path in files_of(args) {
         scenarios.push(altered(scenario::read(path)?, args)?);
+    }
+    if scenarios.is_empty() {
+        return Err(Failure::bad("no scenario given but the schema"));
     }
     let policy = results::policy(args.policy.as_deref())?;
     let baseline = args.baseline.as_deref().map(baseline).transpose()?;
@@ -189,6 +193,12 @@ fn write_junit(
     files::write_text(Some(path), &junit::document("iovasim run", &suites))
 }
 
+/// The scenario files, without the schema that lies beside them.
+fn files_of(args: &Args) -> impl Iterator<Item = &PathBuf> {
+    let is_schema = |path: &PathBuf| path.file_name().is_some_and(|name| name == "schema.json");
+    args.scenarios.iter().filter(move |path| !is_schema(path))
+}
+
 /// The scenario with what the command line says in its place.
 fn altered(mut scenario: Scenario, args: &Args) -> Result<Scenario, Failure> {
     if let Some(allocators) = args.allocators.named()? {
@@ -246,7 +256,7 @@ fn print(
 }
 
 fn pages(args: &Args, page: Page, studied: &[Studied], expected: &[Expected]) -> String {
-    let pages = studied.iter().zip(expected).zip(&args.scenarios);
+    let pages = studied.iter().zip(expected).zip(files_of(args));
     let pages = pages.map(|((studied, expected), path)| {
         let subject = Subject {
             file: &files::input_name(path),
@@ -262,7 +272,7 @@ fn pages(args: &Args, page: Page, studied: &[Studied], expected: &[Expected]) ->
 /// Says which expectations do not hold, and how to look closer.
 fn verdict(args: &Args, scenarios: &[Scenario], expected: &[Expected]) -> Verdict {
     let mut verdict = Verdict::Done;
-    for ((path, scenario), expected) in args.scenarios.iter().zip(scenarios).zip(expected) {
+    for ((path, scenario), expected) in files_of(args).zip(scenarios).zip(expected) {
         let file = path.display();
         let seed = scenario.seeds.first().copied().unwrap_or(0);
         for miss in &expected.misses {
