@@ -14,6 +14,8 @@ mod file;
 mod named;
 mod phases;
 mod quantity;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod examples;
+mod readme;
+mod gate;
 mod replay;
 mod run;
 mod support;

@@ -609,7 +609,7 @@ mod tests {
         let paired = change.paired.as_ref().expect("known");
         assert_eq!((paired.mean, paired.most.seed), (2.0, 3));
         let [lo, hi] = paired.ci95.expect("three seeds");
-        let half = 4.303 / 3.0_f64.sqrt();
+        let half = 4.302_652_73 / 3.0_f64.sqrt();
         assert!((lo - 2.0 + half).abs() < 1e-9 && (hi - 2.0 - half).abs() < 1e-9);
         assert_eq!(change.forbidden.as_deref(), Some("no rise"));
         assert_eq!((worse.forbidden(), worse.passes()), (1, false));
