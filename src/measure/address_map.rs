@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Asked, Cause};
+use super::cause::Asked;
+use super::decision::Decision;
 use super::held_back;
 use super::record::{self, MapRecord, Moments};
 use super::sampling::{Allowance, Moment, Sampling};
@@ -126,9 +127,9 @@ impl Grid {
 }
 
 impl AddressMap {
-    /// An observer of `replay`, which has not begun.
-    pub fn new(sampling: Sampling, replay: &Replay) -> AddressMap {
-        let grid = Grid::new(replay.config().start_pfn, sampling.limit);
+    /// An observer of a replay of such domains, which has not begun.
+    pub fn new(sampling: Sampling, config: &DomainConfig) -> AddressMap {
+        let grid = Grid::new(config.start_pfn, sampling.limit(config));
         AddressMap {
             series: Series::new(sampling.every.width(), COLUMNS),
             sampling,
@@ -140,13 +141,13 @@ impl AddressMap {
         }
     }
 
-    /// Takes in a request that `replay` has just answered, with the cause if it was refused.
+    /// Takes in a request that `replay` has just answered.
     pub fn observe(
         &mut self,
         replay: &Replay,
         request: &Request,
         answer: Option<Answer>,
-        cause: Option<Cause>,
+        decision: Decision,
     ) {
         let moment = Moment::of(replay, request);
         self.ended = moment;
@@ -159,7 +160,7 @@ impl AddressMap {
         if begins {
             column.begun = moment;
         }
-        if let Some(cause) = cause {
+        if let Some(cause) = decision.cause() {
             column.refused_with_room += u64::from(cause.is_spurious());
             column.refused_without += u64::from(!cause.is_spurious());
         }
@@ -324,7 +325,6 @@ impl Merge for Column {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::cause;
     use crate::measure::testing::{Script, fresh};
     use crate::model::Snapshot;
     use proptest::prelude::*;
@@ -333,11 +333,11 @@ mod tests {
 
     fn mapped(allocator: &str, script: &Script) -> MapRecord {
         let mut replay = fresh(allocator);
-        let mut map = AddressMap::new(Sampling::of(replay.config()), &replay);
+        let mut map = AddressMap::new(Sampling::default(), replay.config());
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing undoes this");
-            let cause = cause::of(&replay, request, answer);
-            map.observe(&replay, request, answer, cause);
+            let decision = Decision::of(&replay, request, answer);
+            map.observe(&replay, request, answer, decision);
         }
         map.finish(replay.config())
     }

@@ -6,10 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::domain::{self, Answer, Domain, DomainConfig, Refusal};
+use crate::model::domain::{self, Domain, DomainConfig, Refusal};
 use crate::model::ranges::{NodeId, Ranges};
 use crate::model::{AddressSpace, Change};
-use crate::replay::{Ask, Path, Replay, Request};
+use crate::replay::{Ask, Path, Request};
 use crate::units::{Pages, Pfn, PfnRange};
 
 /// The one cause of a failure.
@@ -114,14 +114,6 @@ impl Asked {
             _ => None,
         }
     }
-}
-
-/// Why the request was refused that `replay` has just answered; none if it was not.
-pub fn of(replay: &Replay, request: &Request, answer: Option<Answer>) -> Option<Cause> {
-    let refusal = answer?.result.err()?;
-    let asked = Asked::of(replay.config(), request)?;
-    let domain = &replay.domains()[request.dom.0 as usize];
-    Some(judge(replay.config(), domain, asked, refusal))
 }
 
 /// Why a domain that is still as the failure left it refused what was asked.

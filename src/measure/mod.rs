@@ -8,11 +8,12 @@
 //! * [`cause`]: why a request failed.
 //! * [`fragmentation`]: what the address space looks like.
 //! * [`decision`]: what an allocator made of one request.
-//! * [`timeline`]: all that as time goes by.
-//! * [`address_map`]: who has which part of the address space, as time goes by.
+//! * [`sampler`]: all that as time goes by, by way of
+//!   * [`timeline`]: figures of a window,
+//!   * [`address_map`]: who has which part of it;
+//!   * [`sampling`] says how often and where they look, [`series`] keeps the samples few, and
+//!     [`record`] is what results carry of them.
 //! * [`traffic`]: what callers ask for, whatever an allocator answers.
-//! * [`sampler`]: both of these. [`sampling`]: how often they look, and where; [`series`] keeps their samples few,
-//!   and [`record`] is what results carry of them.
 //! * [`difference`]: where two allocators answer one request differently.
 //! * [`agreement`]: whether a replay answers as the recorded kernel did.
 

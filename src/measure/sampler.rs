@@ -1,11 +1,11 @@
 //! All that is sampled of one allocator in a replay.
 
 use super::address_map::AddressMap;
-use super::cause::Cause;
+use super::decision::Decision;
 use super::record::SampledRecord;
 use super::sampling::Sampling;
 use super::timeline::Timeline;
-use crate::model::domain::Answer;
+use crate::model::domain::{Answer, DomainConfig};
 use crate::replay::{Replay, Request};
 
 /// Samples a replay.
@@ -16,24 +16,24 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// An observer of `replay`, which has not begun.
-    pub fn new(sampling: Sampling, replay: &Replay) -> Sampler {
+    /// An observer of a replay of such domains, which has not begun.
+    pub fn new(sampling: Sampling, config: &DomainConfig) -> Sampler {
         Sampler {
             timeline: Timeline::new(sampling),
-            map: AddressMap::new(sampling, replay),
+            map: AddressMap::new(sampling, config),
         }
     }
 
-    /// Takes in a request that `replay` has just answered, with the cause if it was refused.
+    /// Takes in a request that `replay` has just answered.
     pub fn observe(
         &mut self,
         replay: &Replay,
         request: &Request,
         answer: Option<Answer>,
-        cause: Option<Cause>,
+        decision: Decision,
     ) {
-        self.timeline.observe(replay, request, answer, cause);
-        self.map.observe(replay, request, answer, cause);
+        self.timeline.observe(replay, request, answer, decision);
+        self.map.observe(replay, request, answer, decision);
     }
 
     /// What came of it: `replay` is at its end.

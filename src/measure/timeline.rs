@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Asked, Cause};
+use super::decision::Decision;
 use super::fragmentation::{self, Shape};
 use super::record::{Bounds, Column, Moments, StepColumns, TimelineRecord};
 use super::sampling::{Allowance, Moment, Sampling};
@@ -147,15 +148,16 @@ impl Timeline {
         }
     }
 
-    /// Takes in a request that `replay` has just answered, with the cause if it was refused.
+    /// Takes in a request that `replay` has just answered.
     pub fn observe(
         &mut self,
         replay: &Replay,
         request: &Request,
         answer: Option<Answer>,
-        cause: Option<Cause>,
+        decision: Decision,
     ) {
         let moment = Moment::of(replay, request);
+        let cause = decision.cause();
         self.ended = moment;
         if request.dom != self.sampling.dom {
             self.elsewhere += u64::from(answer.is_some());
@@ -171,7 +173,8 @@ impl Timeline {
             sample.count(answer);
         }
         if (begins || first_failure) && self.allowance.allows(moment.event) {
-            let Sampling { dom, limit, .. } = self.sampling;
+            let Sampling { dom, .. } = self.sampling;
+            let limit = self.sampling.limit(replay.config());
             let (shape, ranges) = fragmentation::look_quickly(replay, dom, limit);
             self.allowance.pay(ranges);
             sample.see(&shape);
@@ -186,7 +189,8 @@ impl Timeline {
         if self.allowance.allows(self.ended.event)
             && let Some(sample) = self.series.newest()
         {
-            let Sampling { dom, limit, .. } = self.sampling;
+            let Sampling { dom, .. } = self.sampling;
+            let limit = self.sampling.limit(replay.config());
             let (shape, _) = fragmentation::look_quickly(replay, dom, limit);
             sample.see(&shape);
         }
@@ -252,7 +256,7 @@ impl Sample {
         self.failures[cause as usize] += 1;
         let space = replay.domains()[request.dom.0 as usize].space();
         let max32 = space.state().max32.map(|max32| max32.0);
-        let largest = space.largest(sampling.limit).aligned.0;
+        let largest = space.largest(sampling.limit(replay.config())).aligned.0;
         self.figures[Figure::Max32 as usize].see(max32);
         self.figures[Figure::LargestRequest as usize].see(Some(largest));
         self.believe(max32, largest);
@@ -303,7 +307,6 @@ impl Merge for Track {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::cause;
     use crate::measure::testing::{Script, fresh};
     use crate::replay::Dom;
 
@@ -311,11 +314,11 @@ mod tests {
 
     fn watched(allocator: &str, script: &Script) -> TimelineRecord {
         let mut replay = fresh(allocator);
-        let mut timeline = Timeline::new(Sampling::of(replay.config()));
+        let mut timeline = Timeline::new(Sampling::default());
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing undoes this");
-            let cause = cause::of(&replay, request, answer);
-            timeline.observe(&replay, request, answer, cause);
+            let decision = Decision::of(&replay, request, answer);
+            timeline.observe(&replay, request, answer, decision);
         }
         timeline.finish(&replay)
     }
@@ -411,7 +414,7 @@ mod tests {
     #[test]
     fn requests_of_other_domains_are_told_and_not_sampled() {
         let mut replay = fresh("linux-7.2");
-        let mut timeline = Timeline::new(Sampling::of(replay.config()));
+        let mut timeline = Timeline::new(Sampling::default());
         let mut script = Script::default();
         script.alloc(0, 1, LIMIT).alloc(1, 7, LIMIT);
         for (request, dom) in script.requests().iter().zip([0, 1]) {
@@ -420,7 +423,7 @@ mod tests {
                 ..request.clone()
             };
             let answer = replay.apply(&request).expect("nothing undoes this");
-            timeline.observe(&replay, &request, answer, None);
+            timeline.observe(&replay, &request, answer, Decision::NotAsked);
         }
         let record = timeline.finish(&replay);
         assert_eq!((record.requests, record.requests_elsewhere), (vec![1], 1));
@@ -430,13 +433,13 @@ mod tests {
     #[test]
     fn a_window_that_cannot_be_looked_at_any_more_is_unknown_and_not_empty() {
         let mut replay = fresh("linux-7.2");
-        let mut timeline = Timeline::new(Sampling::of(replay.config()));
+        let mut timeline = Timeline::new(Sampling::default());
         timeline.allowance.pay(u64::MAX);
         let mut script = Script::default();
         script.alloc(0, 1, LIMIT);
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing undoes this");
-            timeline.observe(&replay, request, answer, None);
+            timeline.observe(&replay, request, answer, Decision::NotAsked);
         }
         let record = timeline.finish(&replay);
         assert_eq!(record.figures[&Figure::Used].last, [None]);

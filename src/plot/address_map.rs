@@ -16,6 +16,9 @@ use crate::measure::Cause;
 use crate::measure::address_map::Holder;
 use crate::measure::record::{self, MapRecord};
 
+/// The question that the chart answers.
+pub const TITLE: &str = "Who has which addresses, and when do allocations fail?";
+
 /// The most maps of a picture.
 const MAPS: usize = 12;
 /// Cells are not drawn smaller than so many pixels.
@@ -25,7 +28,6 @@ const STRIP: f64 = 7.0;
 
 /// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<&MapRecord>], look: &Look) -> Scene {
-    let title = "Who has which addresses, and when do allocations fail?";
     let mut about = about.to_vec();
     if entries.len() > MAPS {
         about.push(format!("the first {MAPS} of {} allocators", entries.len()));
@@ -37,11 +39,11 @@ pub fn draw(about: &[String], entries: &[Entry<&MapRecord>], look: &Look) -> Sce
         entries.len().clamp(1, 2)
     };
     if entries.iter().all(|it| it.what.moments.event.is_empty()) {
-        return Sheet::blank(look, title, &about, "no event was sampled");
+        return Sheet::blank(look, TITLE, &about, "no event was sampled");
     }
     let rows = entries.len().div_ceil(columns);
     let height = 190.0 + small(rows) * if rows > 1 { 290.0 } else { 470.0 };
-    let mut sheet = Sheet::new(look, height, title, &about);
+    let mut sheet = Sheet::new(look, height, TITLE, &about);
     let keys = keys(&sheet, entries);
     sheet.legend(&keys);
     let clock = Clock::of(entries.iter().map(|it| &it.what.moments));

@@ -13,12 +13,14 @@ use crate::measure::Cause;
 use crate::measure::record::TimelineRecord;
 use crate::measure::timeline::Figure;
 
+/// The question that the chart answers.
+pub const TITLE: &str = "Does the allocator refuse what it could grant?";
+
 /// The most panels of a picture.
 const PANELS: usize = 12;
 
 /// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -> Scene {
-    let title = "Does the allocator refuse what it could grant?";
     let mut about = about.to_vec();
     if entries.len() > PANELS {
         about.push(format!(
@@ -29,11 +31,11 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
     let entries = &entries[..entries.len().min(PANELS)];
     let columns = if entries.len() > 3 { 3 } else { 1 };
     if entries.iter().all(|it| it.what.moments.event.is_empty()) {
-        return Sheet::blank(look, title, &about, "no event was sampled");
+        return Sheet::blank(look, TITLE, &about, "no event was sampled");
     }
     let rows = entries.len().div_ceil(columns);
     let height = 210.0 + small(rows) * if columns > 1 { 255.0 } else { 300.0 };
-    let mut sheet = Sheet::new(look, height, title, &about);
+    let mut sheet = Sheet::new(look, height, TITLE, &about);
     let keys = keys(&sheet);
     sheet.legend(&keys);
     let clock = Clock::of(entries.iter().map(|it| &it.what.moments));

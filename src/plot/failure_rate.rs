@@ -12,6 +12,9 @@ use super::scene::{Anchor, Rect, Scene};
 use super::sheet::{Key, LABEL, Look, Sample, Sheet, small};
 use crate::measure::Cause;
 
+/// The question that the chart answers.
+pub const TITLE: &str = "How often does an allocation fail, and was there room?";
+
 /// The failures of an allocator.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Failures {
@@ -45,12 +48,11 @@ const ROW_MIN: f64 = 21.0;
 
 /// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<Failures>], look: &Look) -> Scene {
-    let title = "How often does an allocation fail, and was there room?";
     if entries.iter().all(|it| it.what.requests == 0) {
-        return Sheet::blank(look, title, about, "there are no requests for addresses");
+        return Sheet::blank(look, TITLE, about, "there are no requests for addresses");
     }
     let height = 240.0 + ROW * small(entries.len());
-    let mut sheet = Sheet::new(look, height, title, about);
+    let mut sheet = Sheet::new(look, height, TITLE, about);
     sheet.legend(&causes_seen(&sheet, entries.iter().map(|it| &it.what)));
     let shown = rows_that_fit(sheet.body().height() - 6.0 * TICK, entries.len());
     table(&mut sheet, &entries[..shown]);

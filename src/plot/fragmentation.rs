@@ -14,6 +14,9 @@ use super::stretch::Stretches;
 use crate::measure::record::{Column, TimelineRecord};
 use crate::measure::timeline::Figure;
 
+/// The question that the chart answers.
+pub const TITLE: &str = "Is the free space in one piece, and who holds the rest?";
+
 /// How many allocators are drawn over each other at most.
 const OVERLAID: usize = 6;
 
@@ -37,7 +40,6 @@ const PANELS: [(Figure, &str, bool); 6] = [
 
 /// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -> Scene {
-    let title = "Is the free space in one piece, and who holds the rest?";
     let mut about = about.to_vec();
     if entries.len() > OVERLAID {
         about.push(format!(
@@ -47,9 +49,9 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
     }
     let entries = &entries[..entries.len().min(OVERLAID)];
     if entries.iter().all(|it| it.what.moments.event.is_empty()) {
-        return Sheet::blank(look, title, &about, "no event was sampled");
+        return Sheet::blank(look, TITLE, &about, "no event was sampled");
     }
-    let mut sheet = Sheet::new(look, 860.0, title, &about);
+    let mut sheet = Sheet::new(look, 860.0, TITLE, &about);
     let keys: Vec<Key> = entries
         .iter()
         .map(|entry| Key {

@@ -11,11 +11,13 @@
 //! * [`releases`]: which change of the kernel's history made a difference.
 //! * [`workload`]: what the callers ask for.
 //!
-//! All share the [`theme`]. The same data gives the same bytes, on any machine.
+//! [`chart`] lists them by name and finds what they need in a [`subject`]: a result, a replay's
+//! document, or a replay. All share the [`theme`]. The same data gives the same bytes, on any machine.
 
 pub mod address_map;
 mod axis;
 pub mod belief;
+pub mod chart;
 mod clock;
 pub mod failure_rate;
 mod font;
@@ -28,13 +30,16 @@ pub mod scene;
 pub mod search_cost;
 mod sheet;
 mod stretch;
+pub mod subject;
 mod svg;
 pub mod theme;
 pub mod workload;
 
+pub use chart::Chart;
 pub use render::{png, svg};
 pub use scene::Scene;
 pub use sheet::Look;
+pub use subject::Subject;
 pub use theme::Tone;
 
 /// What there is of an allocator.

@@ -1,6 +1,8 @@
 //! Which change of the kernel's history made a difference: a row for each run of releases that
 //! answer alike, with the changes that it came with.
 
+use std::collections::BTreeMap;
+
 use super::axis::{Axis, TICK};
 use super::failure_rate::{Failures, bars, causes_seen};
 use super::font;
@@ -8,7 +10,13 @@ use super::number::{self, plain, real};
 use super::panel::{Frame, Panel};
 use super::scene::{Anchor, Rect, Scene};
 use super::sheet::{DOT, LABEL, Look, Sheet, small};
+use super::subject::{Subjected, Walked};
 use super::theme::Rgb;
+use crate::model::changes::{Row, TABLE};
+use crate::model::{Allocator, Release, Rules};
+
+/// The question that the chart answers.
+pub const TITLE: &str = "Which release made the difference?";
 
 /// Releases that answer alike.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +35,55 @@ pub struct Era {
 const ROW: f64 = 44.0;
 const GAP: f64 = 24.0;
 
+/// What an era is known by: the first release that has its rules.
+fn era_of(rules: Rules) -> Option<Release> {
+    Release::all().find(|&release| Rules::of(release) == rules)
+}
+
+/// A release of each era, as allocators are named.
+pub(super) fn one_of_each() -> Vec<String> {
+    let firsts = Release::all().filter(|&release| era_of(Rules::of(release)) == Some(release));
+    firsts.map(|release| format!("linux-{release}")).collect()
+}
+
+/// The eras that have an allocator among these, the oldest first. Of several allocators of one
+/// era, which answer alike, the first counts.
+pub fn eras(allocators: &[Subjected]) -> Vec<Era> {
+    let mut of_release: BTreeMap<Release, &Subjected> = BTreeMap::new();
+    for allocator in allocators {
+        let parsed = allocator.allocator.parse::<Allocator>();
+        if let Some(release) = parsed.ok().and_then(|it| era_of(it.rules())) {
+            of_release.entry(release).or_insert(allocator);
+        }
+    }
+    let mut before: Option<Rules> = None;
+    let eras = of_release.into_iter().map(|(first, of)| {
+        let rules = Rules::of(first);
+        let came =
+            |row: &&Row| before.is_some_and(|it| !it.has(row.change)) && rules.has(row.change);
+        let changes = TABLE
+            .iter()
+            .filter(came)
+            .map(|row| row.slug.to_owned())
+            .collect();
+        before = Some(rules);
+        let last = Release::all()
+            .filter(|&release| Rules::of(release) == rules)
+            .last();
+        let last = last.filter(|last| *last != first);
+        Era {
+            releases: last.map_or(first.to_string(), |last| format!("{first} – {last}")),
+            changes,
+            failures: of.failures.clone(),
+            steps_p99: match &of.walked {
+                Some(Walked::Steps(steps)) => steps.quantile(990),
+                _ => None,
+            },
+        }
+    });
+    eras.collect()
+}
+
 impl Era {
     /// Whether it shows another figure than the one before.
     fn differs(&self, before: &Era) -> bool {
@@ -43,13 +100,12 @@ impl Era {
 
 /// Draws the chart, the oldest era first. Changes without an effect are faint.
 pub fn draw(about: &[String], eras: &[Era], look: &Look) -> Scene {
-    let title = "Which release made the difference?";
     if eras.is_empty() {
         let why = "there are no releases among the allocators";
-        return Sheet::blank(look, title, about, why);
+        return Sheet::blank(look, TITLE, about, why);
     }
     let height = 230.0 + ROW * small(eras.len());
-    let mut sheet = Sheet::new(look, height, title, about);
+    let mut sheet = Sheet::new(look, height, TITLE, about);
     sheet.legend(&causes_seen(&sheet, eras.iter().map(|it| &it.failures)));
     let body = sheet.body();
     let widest = |texts: &mut dyn Iterator<Item = &str>| {

@@ -11,6 +11,9 @@ use super::sheet::{DOT, Key, LABEL, Look, Sample, Sheet, small};
 use super::stretch::Stretches;
 use crate::measure::record::TimelineRecord;
 
+/// The question that the chart answers.
+pub const TITLE: &str = "How many ranges does a search walk over?";
+
 /// The search cost of an allocator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Steps<'a> {
@@ -42,7 +45,6 @@ impl Steps<'_> {
 
 /// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<Steps<'_>>], look: &Look) -> Scene {
-    let title = "How many ranges does a search walk over?";
     let why = if entries.iter().all(|it| it.what.counts.is_none()) {
         Some("none of these allocators walks from range to range")
     } else if entries.iter().all(|it| it.what.requests() == 0) {
@@ -53,10 +55,10 @@ pub fn draw(about: &[String], entries: &[Entry<Steps<'_>>], look: &Look) -> Scen
         None
     };
     if let Some(why) = why {
-        return Sheet::blank(look, title, about, why);
+        return Sheet::blank(look, TITLE, about, why);
     }
     let height = 820.0 + LABEL * 1.5 * small(entries.len());
-    let mut sheet = Sheet::new(look, height, title, about);
+    let mut sheet = Sheet::new(look, height, TITLE, about);
     let keys: Vec<Key> = entries
         .iter()
         .map(|entry| Key {

@@ -10,13 +10,15 @@ use super::stretch::Stretches;
 use crate::measure::record::TrafficRecord;
 use crate::model::caches;
 
+/// The question that the chart answers.
+pub const TITLE: &str = "What do the callers ask for?";
+
 /// Draws the chart.
 pub fn draw(about: &[String], traffic: &TrafficRecord, look: &Look) -> Scene {
-    let title = "What do the callers ask for?";
     if traffic.sizes.is_empty() {
-        return Sheet::blank(look, title, about, "there are no requests for addresses");
+        return Sheet::blank(look, TITLE, about, "there are no requests for addresses");
     }
-    let mut sheet = Sheet::new(look, 820.0, title, about);
+    let mut sheet = Sheet::new(look, 820.0, TITLE, about);
     let [requests, pages] = [sheet.theme.requests(), sheet.theme.bytes()];
     let keys = [
         (Sample::Area(requests.into()), "share of the requests"),
