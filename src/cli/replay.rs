@@ -186,7 +186,11 @@ fn release_in(kernel: &str) -> Option<Release> {
     versions.next()
 }
 
-fn check_flush_queue(allocators: &[Allocator], queue: FlushQueue) -> Result<(), Failure> {
+/// That every allocator has a flush queue of that kind.
+pub(crate) fn check_flush_queue(
+    allocators: &[Allocator],
+    queue: FlushQueue,
+) -> Result<(), Failure> {
     let change = Change::SingleFlushQueue;
     let lacking = allocators.iter().find(|it| !it.rules().has(change));
     match lacking {

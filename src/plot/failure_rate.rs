@@ -96,8 +96,7 @@ fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
             title_paint: sheet.theme.ink,
             above: 0.0,
             x: Axis::shares(highest, 6),
-            x_name: "share of all requests that were refused; whiskers: 95 % interval"
-                .to_owned(),
+            x_name: x_name(entries),
             y: Axis::linear(0.0, 1.0, Vec::new()),
             y_labels: names,
         },
@@ -121,6 +120,16 @@ fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
             sheet.write(at, text, LABEL, sheet.theme.ink, Anchor::End);
         }
     }
+}
+
+fn x_name(entries: &[Entry<Failures>]) -> String {
+    let known = entries.iter().any(|it| it.what.interval.is_some());
+    let whiskers = if known {
+        "; whiskers: 95 % interval"
+    } else {
+        ""
+    };
+    format!("share of all requests that were refused{whiskers}")
 }
 
 /// A legend of the causes that there are.
