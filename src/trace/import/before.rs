@@ -45,10 +45,9 @@ impl Gatherer {
                 from,
                 ..
             } => {
-                if seen.known.insert(pfn) && from == From::Caches {
-                    seen.cached
-                        .extend(range(pfn, pages).map(|range| (call.cpu, range)));
-                }
+                let first = seen.known.insert(pfn);
+                let range = range(pfn, pages).filter(|_| first && from == From::Caches);
+                seen.cached.extend(range.map(|range| (call.cpu, range)));
             }
             What::Alloc {
                 got: Answer::Pfn(pfn),
