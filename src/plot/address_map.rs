@@ -145,13 +145,15 @@ fn map(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &MapRecord) {
                 Some((same, rect)) if *same == rgb => rect.right = cell.right,
                 _ => {
                     let done = run.replace((rgb, cell));
-                    done.into_iter()
-                        .for_each(|(rgb, rect)| by_colour.entry(rgb).or_default().push(rect));
+                    if let Some((rgb, rect)) = done {
+                        by_colour.entry(rgb).or_default().push(rect);
+                    }
                 }
             }
         }
-        run.into_iter()
-            .for_each(|(rgb, rect)| by_colour.entry(rgb).or_default().push(rect));
+        if let Some((rgb, rect)) = run {
+            by_colour.entry(rgb).or_default().push(rect);
+        }
     }
     by_colour.remove(&sheet.theme.background);
     for (rgb, rects) in by_colour {
@@ -211,11 +213,10 @@ impl Grid {
             .map(|(holder, held)| (theme.holder(*holder), share(held)))
             .collect();
         let all: f64 = shares.iter().map(|(_, share)| share).sum();
-        theme.mixture(
-            shares
-                .iter()
-                .map(|&(rgb, share)| (rgb, share / all.max(1.0))),
-        )
+        let shares = shares
+            .iter()
+            .map(|&(rgb, share)| (rgb, share / all.max(1.0)));
+        theme.mixture(&shares)
     }
 }
 
@@ -242,7 +243,7 @@ fn failures(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &MapRecord
         for rect in rects {
             match merged.last_mut() {
                 Some(before) if before.right >= rect.left => {
-                    before.right = before.right.max(rect.right)
+                    before.right = before.right.max(rect.right);
                 }
                 _ => merged.push(rect),
             }

@@ -53,7 +53,7 @@ pub fn draw(about: &[String], entries: &[Entry<Failures>], look: &Look) -> Scene
     }
     let height = 240.0 + ROW * small(entries.len());
     let mut sheet = Sheet::new(look, height, TITLE, about);
-    sheet.legend(&causes_seen(&sheet, entries.iter().map(|it| &it.what)));
+    sheet.legend(&causes_seen(&sheet, &entries.iter().map(|it| &it.what)));
     let shown = rows_that_fit(sheet.body().height() - 6.0 * TICK, entries.len());
     table(&mut sheet, &entries[..shown]);
     if shown < entries.len() {
@@ -72,8 +72,11 @@ fn rows_that_fit(height: f64, rows: usize) -> usize {
     (1..=rows).rev().find(fits).unwrap_or(1).min(rows)
 }
 
+/// A heading, and the causes that count for it.
+type Figure = (&'static str, fn(Cause) -> bool);
+
 /// The figures beside the bars.
-const FIGURES: [(&str, fn(Cause) -> bool); 2] =
+const FIGURES: [Figure; 2] =
     [("refused", |_| true), ("with room", Cause::is_spurious)];
 
 /// Draws a row an allocator: its name, its bar, its figures.
@@ -135,7 +138,7 @@ fn x_name(entries: &[Entry<Failures>]) -> String {
 /// A legend of the causes that there are.
 pub(super) fn causes_seen<'a>(
     sheet: &Sheet,
-    failures: impl Iterator<Item = &'a Failures> + Clone,
+    failures: &(impl Iterator<Item = &'a Failures> + Clone),
 ) -> Vec<Key> {
     let seen = Cause::ALL.into_iter().filter(|cause| {
         failures

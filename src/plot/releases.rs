@@ -106,7 +106,7 @@ pub fn draw(about: &[String], eras: &[Era], look: &Look) -> Scene {
     }
     let height = 230.0 + ROW * small(eras.len());
     let mut sheet = Sheet::new(look, height, TITLE, about);
-    sheet.legend(&causes_seen(&sheet, eras.iter().map(|it| &it.failures)));
+    sheet.legend(&causes_seen(&sheet, &eras.iter().map(|it| &it.failures)));
     let body = sheet.body();
     let widest = |texts: &mut dyn Iterator<Item = &str>| {
         texts

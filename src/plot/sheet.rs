@@ -72,7 +72,7 @@ impl Sheet {
             top: MARGIN - 6.0,
         };
         let title = look.title.as_deref().unwrap_or(title);
-        sheet.scene.title = title.to_owned();
+        title.clone_into(&mut sheet.scene.title);
         sheet.paragraph(title, TITLE, theme.ink);
         for line in about {
             sheet.paragraph(line, TICK, theme.faint);

@@ -97,9 +97,9 @@ impl Subject {
                 samples.seed
             ));
         }
-        let mut samples: BTreeMap<String, SampledRecord> = BTreeMap::new();
+        let mut seen_of: BTreeMap<String, SampledRecord> = BTreeMap::new();
         for one in result.samples.into_iter().flatten() {
-            samples.insert(one.allocator, one.seen);
+            seen_of.insert(one.allocator, one.seen);
         }
         let mut walked: BTreeMap<&str, Option<Steps>> = BTreeMap::new();
         for run in &result.runs {
@@ -116,7 +116,7 @@ impl Subject {
             walked: walked
                 .remove(row.allocator.as_str())
                 .map(|steps| steps.map_or(Walked::Nowhere, Walked::Steps)),
-            sampled: samples.remove(&row.allocator),
+            sampled: seen_of.remove(&row.allocator),
             allocator: row.allocator.clone(),
         });
         Subject {

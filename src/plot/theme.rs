@@ -185,7 +185,7 @@ impl Theme {
     }
 
     /// The mixture of colours, by their shares, over the background.
-    pub fn mixture(&self, shares: impl IntoIterator<Item = (Rgb, f64)> + Clone) -> Rgb {
+    pub fn mixture(&self, shares: &(impl IntoIterator<Item = (Rgb, f64)> + Clone)) -> Rgb {
         let channel = |of: fn(Rgb) -> u8| {
             let background = f64::from(of(self.background));
             let parts = shares.clone().into_iter();
@@ -255,7 +255,7 @@ mod tests {
     fn a_mixture_of_nothing_is_the_background_and_of_all_its_colour() {
         let theme = Theme::of(Tone::Light);
         let blue = Rgb(0, 0, 200);
-        assert_eq!(theme.mixture([(blue, 0.0)]), theme.background);
-        assert_eq!(theme.mixture([(blue, 1.0)]), blue);
+        assert_eq!(theme.mixture(&[(blue, 0.0)]), theme.background);
+        assert_eq!(theme.mixture(&[(blue, 1.0)]), blue);
     }
 }

@@ -144,7 +144,9 @@ mod tests {
 
     fn digest(events: &[Event]) -> String {
         let mut digest = Digest::new(&Header::default());
-        events.iter().for_each(|event| digest.add(event));
+        for event in events {
+            digest.add(event);
+        }
         digest.to_string()
     }
 
