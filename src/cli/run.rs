@@ -84,8 +84,9 @@ fn part(text: &str) -> Result<Part, String> {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    let paths = scenario::without_schema(&args.scenarios, terminal);
     let mut scenarios = Vec::new();
-    for path in &args.scenarios {
+    for path in &paths {
         scenarios.push(altered(scenario::read(path)?, args)?);
     }
     if args.sampled.sampling().is_some() && !makes_document(args) {
@@ -115,7 +116,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         .zip(&scenarios)
         .map(|(studied, scenario)| hold(&studied.result, scenario, args.seeds.is_none()))
         .collect();
-    print(args, terminal, &studied, &expected)?;
+    print(args, &paths, terminal, &studied, &expected)?;
     write_junit(args, &scenarios, &results)?;
     let compared = baseline.map(|baseline| compare(&baseline, &results, &policy));
     let compared = compared.transpose()?;
@@ -126,7 +127,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         files::write_text(Some(path), &report::json::results(&results))?;
     }
     let gate = compared.map_or(Verdict::Done, |it| compare::verdict(&it));
-    Ok(verdict(args, &scenarios, &expected).and(gate))
+    Ok(verdict(&paths, &scenarios, &expected).and(gate))
 }
 
 /// Whether a document is written or printed.
@@ -238,6 +239,7 @@ fn hold(result: &ScenarioResult, scenario: &Scenario, check: bool) -> Expected {
 
 fn print(
     args: &Args,
+    paths: &[PathBuf],
     terminal: Terminal,
     studied: &[Studied],
     expected: &[Expected],
@@ -252,13 +254,13 @@ fn print(
     }
     let text = match args.format {
         Format::Json => document(),
-        Format::Text => pages(args, terminal.page(None), studied, expected),
+        Format::Text => pages(paths, terminal.page(None), studied, expected),
     };
     files::write_text(None, &text)
 }
 
-fn pages(args: &Args, page: Page, studied: &[Studied], expected: &[Expected]) -> String {
-    let pages = studied.iter().zip(expected).zip(&args.scenarios);
+fn pages(paths: &[PathBuf], page: Page, studied: &[Studied], expected: &[Expected]) -> String {
+    let pages = studied.iter().zip(expected).zip(paths);
     let pages = pages.map(|((studied, expected), path)| {
         let subject = Subject {
             file: &files::input_name(path),
@@ -272,9 +274,9 @@ fn pages(args: &Args, page: Page, studied: &[Studied], expected: &[Expected]) ->
 }
 
 /// Says which expectations do not hold, and how to look closer.
-fn verdict(args: &Args, scenarios: &[Scenario], expected: &[Expected]) -> Verdict {
+fn verdict(paths: &[PathBuf], scenarios: &[Scenario], expected: &[Expected]) -> Verdict {
     let mut verdict = Verdict::Done;
-    for ((path, scenario), expected) in args.scenarios.iter().zip(scenarios).zip(expected) {
+    for ((path, scenario), expected) in paths.iter().zip(scenarios).zip(expected) {
         let file = path.display();
         let seed = scenario.seeds.first().copied().unwrap_or(0);
         for miss in &expected.misses {

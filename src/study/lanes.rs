@@ -362,3 +362,98 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::testing::Script;
+
+    /// A disk that is full after so many bytes.
+    #[derive(Debug)]
+    struct Disk(usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self
+                .0
+                .checked_sub(bytes.len())
+                .ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const JOBS: [usize; 3] = [1, 2, 9];
+
+    fn lanes<W: Write>(out: impl Fn() -> W) -> Vec<Lane<W>> {
+        let lane = |name: &str| {
+            let allocator = name.parse().expect("an allocator");
+            Lane::new(allocator, &Header::default()).with_outcomes(out())
+        };
+        ["old", "new", "maple-2026"].map(lane).into()
+    }
+
+    fn jobs(jobs: usize) -> NonZeroUsize {
+        NonZeroUsize::new(jobs).expect("at least one")
+    }
+
+    /// Many more requests than batches may wait.
+    fn steps() -> Vec<Step> {
+        let mut script = Script::default();
+        for slot in 0..10_000 {
+            script.alloc(slot, u64::from(slot % 40) + 1, 0xf_ffff);
+        }
+        let step = |request: &crate::replay::Request| Step {
+            request: request.clone(),
+            event: None,
+        };
+        script.requests().iter().map(step).collect()
+    }
+
+    #[test]
+    fn every_lane_sees_every_request_in_order() {
+        let run = |count| {
+            let steps = steps().into_iter().map(Ok::<_, ()>);
+            let (replayed, outcomes) =
+                replay(lanes(Vec::new), steps, jobs(count)).expect("runs");
+            let allocs: Vec<u64> = replayed.rows.iter().map(|row| row.figures.allocs).collect();
+            assert_eq!((replayed.events, allocs), (10_000, vec![10_000; 3]));
+            let compared = replayed.differences.iter().map(|it| it.compared);
+            assert_eq!(compared.collect::<Vec<_>>(), [10_000; 2]);
+            outcomes
+        };
+        let alone = run(1);
+        assert!(JOBS.iter().all(|&count| run(count) == alone));
+        assert!(
+            alone
+                .iter()
+                .flatten()
+                .all(|out| out.iter().filter(|&&it| it == b'\n').count() == 10_000)
+        );
+    }
+
+    #[test]
+    fn an_error_in_the_stream_ends_all_lanes() {
+        for count in JOBS {
+            let steps = steps().into_iter().map(Ok).chain([Err("cut short")]);
+            let stop = replay(lanes(Vec::new), steps, jobs(count)).expect_err("an error");
+            assert!(matches!(stop, Stop::Stream("cut short")));
+        }
+    }
+
+    #[test]
+    fn a_full_disk_ends_all_lanes() {
+        for count in JOBS {
+            let steps = steps().into_iter().map(Ok::<_, ()>);
+            let stop =
+                replay(lanes(|| Disk(300_000)), steps, jobs(count)).expect_err("an error");
+            let Stop::Outcomes(error) = stop else {
+                panic!("{stop:?}");
+            };
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        }
+    }
+}

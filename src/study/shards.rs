@@ -84,6 +84,9 @@ fn shard_of(part: &Part) -> Result<(u64, u64), Error> {
     found.ok_or_else(|| Error(format!("{file}: empty, expected a shard")))
 }
 
+/// How many missing shards are named.
+const NAMED: usize = 10;
+
 /// Whether every shard is there, once.
 fn complete(parts: &[Part]) -> Result<(), Error> {
     let mut files: BTreeMap<u64, &str> = BTreeMap::new();
@@ -110,7 +113,6 @@ fn complete(parts: &[Part]) -> Result<(), Error> {
     if missing == 0 {
         return Ok(());
     }
-    const NAMED: usize = 10;
     let named = (1..=of).filter(|index| !files.contains_key(index));
     let named: Vec<String> = named.take(NAMED).map(|it| it.to_string()).collect();
     let more = if missing > NAMED as u64 { ", …" } else { "" };

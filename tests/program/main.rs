@@ -2,8 +2,8 @@
 
 mod bad_input;
 mod examples;
-mod readme;
 mod gate;
+mod readme;
 mod replay;
 mod run;
 mod support;
