@@ -255,6 +255,7 @@ fn replay(
         Some(named) => named,
         None => vec![common::allocator("old")?, common::allocator("new")?],
     };
+    super::replay::check_flush_queue(&allocators, header.flush_queue)?;
     let lane =
         |allocator| Lane::<Vec<u8>>::new(allocator, &header).with_sampling(Sampling::default());
     let lanes = allocators.into_iter().map(lane).collect();

@@ -186,3 +186,119 @@ fn steps(of: &Subjected) -> Option<search_cost::Steps<'_>> {
         timeline,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Sampling;
+    use crate::model::Allocator;
+    use crate::plot::{sheet, svg};
+    use crate::replay::Path;
+    use crate::study::{Feed, Lane, replay};
+    use crate::trace::Place;
+    use crate::trace::event::{Event, Got, Header, Op};
+    use crate::units::{Cpu, Nanos, Pages, Pfn};
+    use std::num::NonZeroUsize;
+
+    /// Requests of many sizes, of which every third is freed.
+    fn events(count: u64) -> Vec<Event> {
+        let event = |at, op| Event {
+            at: Nanos(at * 1000),
+            cpu: Cpu(0),
+            dom: 0,
+            op,
+        };
+        let mut events = Vec::new();
+        for id in 0..count {
+            let alloc = Op::Alloc {
+                id,
+                pages: Pages(1 + (id * 7919) % 40_000),
+                limit: Pfn(0xf_ffff),
+                path: Path::Fast { flush: true },
+                got: Got::Unrecorded,
+            };
+            events.push(event(id, alloc));
+            if id % 3 == 2 {
+                events.push(event(id, Op::Free { id: id - 1 }));
+            }
+        }
+        events
+    }
+
+    fn subject(allocators: &[&str], count: u64) -> Subject {
+        let header = Header::default();
+        let lane = |name: &&str| {
+            let allocator: Allocator = name.parse().expect("an allocator");
+            Lane::<Vec<u8>>::new(allocator, &header).with_sampling(Sampling::default())
+        };
+        let events = (0..).map(Place::Event).zip(events(count)).map(Ok);
+        let mut feed = Feed::new("a trace", &header, events);
+        let lanes = allocators.iter().map(lane).collect();
+        let replayed = replay(lanes, &mut feed, NonZeroUsize::MIN).map_err(|_| "a stop");
+        Subject::of_replay("a.trace", &header, &replayed.expect("a trace").0)
+    }
+
+    const TWELVE: [&str; 12] = [
+        "linux-4.15",
+        "linux-4.20",
+        "linux-5.10",
+        "old",
+        "new",
+        "linux-6.1",
+        "linux-7.2",
+        "best-fit",
+        "maple-2026",
+        "linux-7.2~free-space-estimate+reset-on-retry",
+        "linux-7.2+align-cap-4",
+        "linux-7.2+align-cap-9",
+    ];
+
+    #[test]
+    fn no_text_overlaps_or_is_cut_off() {
+        for (allocators, count) in [
+            (&TWELVE[..], 600),
+            (&TWELVE[3..5], 600),
+            (&TWELVE[4..5], 10),
+            (&TWELVE[..2], 0),
+        ] {
+            let subject = subject(allocators, count);
+            for chart in Chart::ALL {
+                let Ok(scene) = chart.draw(&subject, &BTreeMap::new(), &Look::default()) else {
+                    assert!(
+                        chart == Chart::Releases && allocators.len() < 3,
+                        "{chart:?}"
+                    );
+                    continue;
+                };
+                let faults = sheet::faults(&scene);
+                assert!(
+                    faults.is_empty(),
+                    "{chart:?} of {}: {faults:?}",
+                    allocators.len()
+                );
+                assert_eq!(svg(&scene), svg(&scene));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_chart_lacks_comes_with_the_option_that_records_it() {
+        let mut subject = subject(&["new"], 10);
+        subject.traffic = None;
+        subject.allocators[0].sampled = None;
+        let lacking = |chart: Chart| {
+            let drawn = chart.draw(&subject, &BTreeMap::new(), &Look::default());
+            drawn.expect_err("it lacks something").to_string()
+        };
+        for chart in [
+            Chart::Belief,
+            Chart::Fragmentation,
+            Chart::AddressMap,
+            Chart::Workload,
+        ] {
+            assert!(lacking(chart).contains("--sample"), "{}", lacking(chart));
+        }
+        let releases = "linux-4.15,linux-4.20,linux-5.1,linux-5.3,linux-5.11";
+        assert!(lacking(Chart::Releases).contains(releases));
+    }
+}
