@@ -76,8 +76,7 @@ fn rows_that_fit(height: f64, rows: usize) -> usize {
 type Figure = (&'static str, fn(Cause) -> bool);
 
 /// The figures beside the bars.
-const FIGURES: [Figure; 2] =
-    [("refused", |_| true), ("with room", Cause::is_spurious)];
+const FIGURES: [Figure; 2] = [("refused", |_| true), ("with room", Cause::is_spurious)];
 
 /// Draws a row an allocator: its name, its bar, its figures.
 fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {

@@ -150,7 +150,10 @@ fn unknown_names_come_with_the_nearest_known() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of values and what is said of them")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of values and what is said of them"
+)]
 fn values_that_cannot_be_are_refused_where_they_are() {
     let pool = "/workload/phases/0/start/pool/does/pool";
     let in_pool = |field: &str, value: Value| with(&format!("{pool}/{field}"), value);

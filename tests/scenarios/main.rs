@@ -135,17 +135,17 @@ fn damaged() -> impl Strategy<Value = String> {
 
 /// Splits a text into words, numbers and single other characters.
 fn tokens(text: &str) -> Vec<String> {
-    let mut tokens: Vec<String> = Vec::new();
-    let mut in_word = false;
+    let mut found: Vec<String> = Vec::new();
+    let mut follows = false;
     for c in text.chars() {
         let is_word = c.is_ascii_alphanumeric() || c == '_';
-        match tokens.last_mut() {
-            Some(word) if is_word && in_word => word.push(c),
-            _ => tokens.push(c.to_string()),
+        match found.last_mut() {
+            Some(word) if is_word && follows => word.push(c),
+            _ => found.push(c.to_string()),
         }
-        in_word = is_word;
+        follows = is_word;
     }
-    tokens
+    found
 }
 
 proptest! {
