@@ -15,6 +15,7 @@
 pub mod fault;
 pub mod measure;
 pub mod model;
+pub mod plot;
 pub mod replay;
 pub mod report;
 pub mod scenario;

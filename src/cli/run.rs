@@ -13,7 +13,7 @@ use iovasim::scenario::Scenario;
 use iovasim::study::scenarios::{self, Part};
 use iovasim::study::{ScenarioResult, Studied};
 
-use super::common::{Allocators, Format, Terminal};
+use super::common::{Allocators, Format, Sampled, Terminal};
 use super::compare;
 use super::files;
 use super::progress;
@@ -39,6 +39,8 @@ pub(crate) struct Args {
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
     allocators: Allocators,
+    #[command(flatten)]
+    sampled: Sampled,
     /// Run seeds 1 to N in place of those of the scenario, whose expectations are then not
     /// checked
     #[arg(long, value_name = "N")]
@@ -87,6 +89,10 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     for path in &paths {
         scenarios.push(altered(scenario::read(path)?, args)?);
     }
+    if args.sampled.sampling().is_some() && !makes_document(args) {
+        let problem = "--sample records into the result: add -o FILE, or --format json";
+        return Err(Failure::bad(problem));
+    }
     let policy = results::policy(args.policy.as_deref())?;
     let baseline = args.baseline.as_deref().map(baseline).transpose()?;
     let part = args.shard.unwrap_or(Part::WHOLE);
@@ -122,6 +128,11 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     }
     let gate = compared.map_or(Verdict::Done, |it| compare::verdict(&it));
     Ok(verdict(&paths, &scenarios, &expected).and(gate))
+}
+
+/// Whether a document is written or printed.
+fn makes_document(args: &Args) -> bool {
+    args.output.is_some() || args.shard.is_some() || args.format == Format::Json
 }
 
 /// An earlier result, and what messages call it.
@@ -195,6 +206,7 @@ fn altered(mut scenario: Scenario, args: &Args) -> Result<Scenario, Failure> {
     if let Some(allocators) = args.allocators.named()? {
         scenario.allocators = allocators;
     }
+    scenario.sampling = args.sampled.sampling().or(scenario.sampling);
     match args.seeds {
         None => {}
         Some(0) => return Err(Failure::bad("--seeds: found 0, expected at least 1")),

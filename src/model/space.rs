@@ -7,7 +7,7 @@
 use super::allocator::Rules;
 use super::changes::Change;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{Largest, Need, NodeId, Ranges};
+use super::ranges::{Maxima, Need, NodeId, Ranges};
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
@@ -370,7 +370,7 @@ impl AddressSpace for Space {
             .highest_place(size, limit, aligned, self.start_pfn)
     }
 
-    fn largest(&self, limit_pfn: Pfn) -> Largest {
+    fn largest(&self, limit_pfn: Pfn) -> Maxima {
         let limit = Pfn(limit_pfn.0.saturating_add(1));
         self.ranges.largest_between(self.start_pfn, limit)
     }

@@ -20,7 +20,7 @@ pub struct Suite {
 /// A check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// What it is about; CI systems group by it, and cut it at its last dot.
+    /// What it is about, by which CI systems group.
     pub class: String,
     /// What is checked.
     pub name: String,
@@ -44,8 +44,13 @@ impl Suite {
             let conditions = expectation.conditions().iter();
             let conditions: Vec<String> = conditions.map(in_words).collect();
             Case {
-                class: format!("{}.{}", result.scenario, expectation.allocator()),
-                name: format!("{} {}", expectation.figure(), conditions.join(", ")),
+                class: result.scenario.clone(),
+                name: format!(
+                    "{}: {} {}",
+                    expectation.allocator(),
+                    expectation.figure(),
+                    conditions.join(", ")
+                ),
                 failure: misses,
             }
         });

@@ -14,7 +14,9 @@ use std::thread;
 
 use super::feed::Step;
 use super::outcomes;
-use crate::measure::{Agreement, Decision, Difference, Figures, Summary};
+use crate::measure::record::{SampledRecord, TrafficRecord};
+use crate::measure::traffic::Traffic;
+use crate::measure::{Agreement, Decision, Difference, Figures, Sampler, Sampling, Summary};
 use crate::model::Allocator;
 use crate::model::domain::DomainConfig;
 use crate::replay::{Replay, Undone};
@@ -34,6 +36,7 @@ pub struct Lane<W: Write> {
     replay: Replay,
     summary: Summary,
     agreement: Option<Agreement>,
+    sampler: Option<(Sampling, Sampler)>,
     outcomes: Option<outcome::Writer<W>>,
     undone: Option<Undone>,
 }
@@ -47,6 +50,8 @@ pub struct Replayed {
     pub rows: Vec<Row>,
     /// How each allocator after the first differs from the first.
     pub differences: Vec<Difference>,
+    /// What was asked for, where a lane was sampled.
+    pub traffic: Option<TrafficRecord>,
 }
 
 /// What came of one allocator.
@@ -58,6 +63,8 @@ pub struct Row {
     pub figures: Figures,
     /// How its answers compare with recorded ones, where that was asked for.
     pub agreement: Option<Agreement>,
+    /// What was seen as time went by, where that was asked for.
+    pub sampled: Option<SampledRecord>,
 }
 
 /// Why a stream was not replayed to its end.
@@ -84,6 +91,7 @@ impl<W: Write> Lane<W> {
             allocator,
             summary: Summary::default(),
             agreement: None,
+            sampler: None,
             outcomes: None,
             undone: None,
         }
@@ -95,6 +103,16 @@ impl<W: Write> Lane<W> {
     pub fn with_agreement(self) -> Lane<W> {
         let agreement = Some(Agreement::default());
         Lane { agreement, ..self }
+    }
+
+    /// The same lane, which samples its replay.
+    #[must_use]
+    pub fn with_sampling(self, sampling: Sampling) -> Lane<W> {
+        let sampler = Sampler::new(sampling, self.replay.config());
+        Lane {
+            sampler: Some((sampling, sampler)),
+            ..self
+        }
     }
 
     /// The same lane, which writes its outcome stream.
@@ -132,6 +150,9 @@ impl<W: Write> Lane<W> {
         let decision = Decision::of(&self.replay, request, answer);
         self.summary
             .observe(&self.replay, request, answer, decision);
+        if let Some((_, sampler)) = &mut self.sampler {
+            sampler.observe(&self.replay, request, answer, decision);
+        }
         if let (Some(agreement), Some(event)) = (&mut self.agreement, event) {
             agreement.observe(number, event, decision);
         }
@@ -146,6 +167,9 @@ impl<W: Write> Lane<W> {
             figures: self.summary.finish(&self.replay, self.undone),
             allocator: self.allocator,
             agreement: self.agreement,
+            sampled: self
+                .sampler
+                .map(|(_, sampler)| sampler.finish(&self.replay)),
         };
         let out = self.outcomes.map(outcome::Writer::finish).transpose()?;
         Ok((row, out))
@@ -165,7 +189,7 @@ pub fn replay<W: Write + Send, E>(
     steps: impl Iterator<Item = Result<Step, E>>,
     jobs: NonZeroUsize,
 ) -> Result<(Replayed, Vec<Option<W>>), Stop<E>> {
-    let mut comparison = Comparison::new(lanes.len());
+    let mut comparison = Comparison::new(&lanes);
     if jobs.get() == 1 {
         for_each_batch(steps, |batch| {
             let decisions: io::Result<Vec<_>> =
@@ -182,6 +206,7 @@ pub fn replay<W: Write + Send, E>(
         events: comparison.events,
         rows,
         differences: comparison.differences,
+        traffic: comparison.traffic.map(Traffic::finish),
     };
     Ok((replayed, outcomes))
 }
@@ -202,17 +227,23 @@ fn for_each_batch<E>(
     }
 }
 
-/// Answers of all lanes side by side.
+/// Answers of all lanes side by side, and what they answer.
 struct Comparison {
     events: u64,
     differences: Vec<Difference>,
+    traffic: Option<Traffic>,
 }
 
 impl Comparison {
-    fn new(lanes: usize) -> Comparison {
+    fn new<W: Write>(lanes: &[Lane<W>]) -> Comparison {
+        let traffic = lanes.iter().find_map(|lane| {
+            let (sampling, _) = lane.sampler.as_ref()?;
+            Some(Traffic::new(lane.replay.config().granule, sampling.every))
+        });
         Comparison {
             events: 0,
-            differences: vec![Difference::default(); lanes.saturating_sub(1)],
+            differences: vec![Difference::default(); lanes.len().saturating_sub(1)],
+            traffic,
         }
     }
 
@@ -225,6 +256,9 @@ impl Comparison {
                     difference.observe(number, &step.request, first, other);
                 }
             }
+        }
+        if let Some(traffic) = &mut self.traffic {
+            batch.iter().for_each(|step| traffic.observe(&step.request));
         }
         self.events += batch.len() as u64;
     }

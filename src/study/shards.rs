@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::result::{self, Run, ScenarioResult, Shard, WireSeed};
+use super::result::{self, Run, Samples, ScenarioResult, Shard, WireSeed};
 
 /// The results of a shard, and what messages call it.
 #[derive(Clone, Debug)]
@@ -84,6 +84,9 @@ fn shard_of(part: &Part) -> Result<(u64, u64), Error> {
     found.ok_or_else(|| Error(format!("{file}: empty, expected a shard")))
 }
 
+/// How many missing shards are named.
+const NAMED: usize = 10;
+
 /// Whether every shard is there, once.
 fn complete(parts: &[Part]) -> Result<(), Error> {
     let mut files: BTreeMap<u64, &str> = BTreeMap::new();
@@ -110,7 +113,6 @@ fn complete(parts: &[Part]) -> Result<(), Error> {
     if missing == 0 {
         return Ok(());
     }
-    const NAMED: usize = 10;
     let named = (1..=of).filter(|index| !files.contains_key(index));
     let named: Vec<String> = named.take(NAMED).map(|it| it.to_string()).collect();
     let more = if missing > NAMED as u64 { ", …" } else { "" };
@@ -153,8 +155,27 @@ fn scenario(pieces: &[Piece<'_>]) -> Result<ScenarioResult, Error> {
         traces: traces(pieces, plan)?,
         rows: result::rows(&runs),
         runs,
+        traffic: pieces.iter().find_map(|piece| piece.result.traffic.clone()),
+        samples: samples(pieces, plan),
         ..first.result.clone()
     })
+}
+
+/// What was sampled, in the order of the allocators.
+fn samples(pieces: &[Piece<'_>], plan: &Shard) -> Option<Vec<Samples>> {
+    let sampled = || {
+        pieces
+            .iter()
+            .filter_map(|piece| piece.result.samples.as_ref())
+    };
+    let of = |name: &String| {
+        sampled()
+            .flatten()
+            .find(|it| it.allocator == *name)
+            .cloned()
+    };
+    sampled().next()?;
+    Some(plan.allocators.iter().filter_map(of).collect())
 }
 
 fn plan<'a>(piece: &Piece<'a>) -> &'a Shard {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod examples;
+mod gate;
 mod readme;
 mod replay;
 mod run;

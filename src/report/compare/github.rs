@@ -19,10 +19,12 @@ pub fn text(comparison: &Comparison) -> String {
             let title = format!("iovasim: {scenario}: {} of {who}", change.figure);
             let mut message = words::forbidden(pair, change);
             for sentence in words::explained(pair) {
-                message += &format!("\n{sentence}");
+                message.push('\n');
+                message.push_str(&sentence);
             }
             if let Some(command) = words::look_closer(pair) {
-                message += &format!("\nlook closer: {command}");
+                message.push_str("\nlook closer: ");
+                message.push_str(&command);
             }
             lines.push(command("error", &title, &message));
         }

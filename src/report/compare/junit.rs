@@ -11,10 +11,10 @@ pub fn text(comparison: &Comparison) -> String {
         suite(&mut suites, &pair.scenario).cases.extend(cases(pair));
     }
     for place in &comparison.vanished {
-        let class = place.allocator.as_deref().unwrap_or("scenario");
+        let of = place.allocator.as_deref().unwrap_or("the scenario");
         suite(&mut suites, &place.scenario).cases.push(Case {
-            class: format!("{}.{class}", place.scenario),
-            name: "is still there".to_owned(),
+            class: place.scenario.clone(),
+            name: format!("{of}: is still there"),
             failure: Some(words::vanished(place)),
         });
     }
@@ -37,8 +37,8 @@ fn cases(pair: &Pair) -> impl Iterator<Item = Case> {
     pair.held.iter().map(|&figure| {
         let change = pair.forbidden().find(|it| it.figure == figure);
         Case {
-            class: format!("{}.{}", pair.scenario, words::who(pair)),
-            name: figure.to_owned(),
+            class: pair.scenario.clone(),
+            name: format!("{}: {figure}", words::who(pair)),
             failure: change.map(|it| words::forbidden(pair, it)),
         }
     })

@@ -1,5 +1,5 @@
-//! A comparison for a pull request: the verdict first, then what is forbidden, then a short
-//! table; everything else is folded.
+//! A comparison for a pull request: the verdict first, then what vanished, then a short table
+//! of what is forbidden; everything else is folded.
 
 use std::fmt::Write;
 
@@ -23,15 +23,19 @@ pub fn text(comparison: &Comparison) -> String {
             escaped(&words::vanished(place))
         );
     }
-    for pair in &comparison.pairs {
-        for change in pair.forbidden() {
-            let sentence = escaped(&words::forbidden(pair, change));
-            let (scenario, who) = (escaped(&pair.scenario), escaped(&words::who(pair)));
-            let _ = writeln!(text, "* **{scenario}**, {who}: {sentence}");
-        }
-    }
-    if !comparison.passes() {
+    if !comparison.vanished.is_empty() {
         text.push('\n');
+    }
+    let mut explained: Vec<String> = Vec::new();
+    let failing = comparison
+        .pairs
+        .iter()
+        .filter(|it| it.forbidden().next().is_some());
+    for sentence in failing.flat_map(words::explained) {
+        if !explained.contains(&sentence) {
+            let _ = writeln!(text, "{}\n", escaped(&sentence));
+            explained.push(sentence);
+        }
     }
     text += &summary(comparison);
     for pair in comparison.pairs.iter().filter(|it| !it.is_equal()) {
@@ -41,8 +45,8 @@ pub fn text(comparison: &Comparison) -> String {
     text
 }
 
-/// The forbidden changes, or, where there are none, those of the guarded figures and
-/// everything that is worse.
+/// The forbidden changes, or, where there are none, those of the figures that the policy holds
+/// to something.
 fn summary(comparison: &Comparison) -> String {
     let any_forbidden = comparison
         .pairs
@@ -52,9 +56,12 @@ fn summary(comparison: &Comparison) -> String {
         .pairs
         .iter()
         .flat_map(|pair| pair.changes.iter().map(move |change| (pair, change)))
-        .filter(|(pair, change)| match any_forbidden {
-            true => change.forbidden.is_some(),
-            false => pair.held.contains(&change.figure),
+        .filter(|(pair, change)| {
+            if any_forbidden {
+                change.forbidden.is_some()
+            } else {
+                pair.held.contains(&change.figure)
+            }
         })
         .collect();
     if rows.is_empty() {
@@ -67,9 +74,9 @@ fn summary(comparison: &Comparison) -> String {
         let cells = [
             escaped(&pair.scenario),
             escaped(&words::who(pair)),
-            format!("`{}`", change.figure),
-            words::value(change.figure, &change.before),
-            words::value(change.figure, &change.after),
+            format!("`{}`: {}", change.figure, escaped(words::means(change))),
+            words::value(change.figure, change.before.as_ref()),
+            words::value(change.figure, change.after.as_ref()),
             interval(change),
             words::word(change).to_owned(),
         ];
@@ -95,8 +102,12 @@ fn details(pair: &Pair) -> String {
         text,
         "<details><summary>{heading}: {figures} figures differ</summary>\n"
     );
-    for sentence in words::explained(pair) {
-        let _ = writeln!(text, "{}\n", escaped(&sentence));
+    for change in pair.forbidden() {
+        let sentence = escaped(&words::forbidden(pair, change));
+        let _ = writeln!(text, "* **forbidden:** {sentence}");
+    }
+    if pair.forbidden().next().is_some() {
+        text.push('\n');
     }
     if let Some(sentence) = words::otherwise(pair) {
         let _ = writeln!(text, "{sentence}\n");
@@ -110,8 +121,8 @@ fn details(pair: &Pair) -> String {
         let cells = [
             format!("`{}`", change.figure),
             words::means(change).to_owned(),
-            words::value(change.figure, &change.before),
-            words::value(change.figure, &change.after),
+            words::value(change.figure, change.before.as_ref()),
+            words::value(change.figure, change.after.as_ref()),
             dash(words::difference(change)),
             interval(change),
             dash(paired.map(|it| it.seeds_up.to_string())),
@@ -141,9 +152,9 @@ fn rest(comparison: &Comparison) -> String {
         return String::new();
     }
     let count = lines.len();
-    let lines: String = lines.iter().map(|line| format!("* {line}\n")).collect();
+    let lines = lines.join("\n* ");
     let title = format!("What is equal, new or not compared ({count})");
-    format!("<details><summary>{title}</summary>\n\n{lines}\n</details>\n")
+    format!("<details><summary>{title}</summary>\n\n* {lines}\n\n</details>\n")
 }
 
 /// Text in which nothing is markup: names may hold what Markdown takes for it. `~` would be
@@ -189,7 +200,7 @@ mod tests {
             "### ❌ iovasim fails: 1 forbidden change in 1 comparison"
         );
         assert!(
-            text.contains("| a\\|b | old | `failures` | 3 | 5 | "),
+            text.contains("| a\\|b | old | `failures`: requests refused | 3 | 5 | "),
             "{text}"
         );
         assert!(

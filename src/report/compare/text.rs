@@ -59,7 +59,9 @@ fn pair(pair: &Pair, page: Page) -> String {
     text.push('\n');
     text += &table(pair).render(page);
     if let Some(command) = words::look_closer(pair) {
-        text += &format!("\nlook closer:\n  {command}\n");
+        text += "\nlook closer:\n  ";
+        text += &command;
+        text.push('\n');
     }
     text
 }
@@ -78,8 +80,8 @@ fn table(pair: &Pair) -> Table {
     for change in &pair.changes {
         let paired = change.paired.as_ref();
         let cells = [
-            words::value(change.figure, &change.before),
-            words::value(change.figure, &change.after),
+            words::value(change.figure, change.before.as_ref()),
+            words::value(change.figure, change.after.as_ref()),
             dash(words::difference(change)),
             dash(paired.and_then(|it| words::interval(change.figure, it))),
             dash(paired.map(|it| it.seeds_up.to_string())),

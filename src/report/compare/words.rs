@@ -90,7 +90,7 @@ fn explain(name: &str) -> Vec<String> {
             .map_or(String::new(), |it| format!(" (commit {it})"));
         let (release, slug, summary) = (&name[..at], row.slug, row.summary);
         Some(format!(
-            "{name} is {release} {word} {slug}{commit}: {summary}"
+            "{name} is {release} {word} {slug}{commit}, by which {summary}"
         ))
     });
     changes.collect()
@@ -106,8 +106,8 @@ pub(super) fn forbidden(pair: &Pair, change: &Change) -> String {
 pub(super) fn sentence(pair: &Pair, change: &Change) -> String {
     let means = figure::find(change.figure).map_or(change.figure, |it| it.means);
     let (before, after) = (
-        value(change.figure, &change.before),
-        value(change.figure, &change.after),
+        value(change.figure, change.before.as_ref()),
+        value(change.figure, change.after.as_ref()),
     );
     let paired = change.paired.as_ref().filter(|_| pair.seeds > 1);
     let paired = paired.map_or(String::new(), |it| {
@@ -166,7 +166,8 @@ fn causes(pair: &Pair, change: &Change) -> String {
         .map(|it| {
             let means = figure::find(it.figure).map_or("", |it| it.means);
             let cause = it.figure.trim_start_matches("causes.");
-            let [before, after] = [&it.before, &it.after].map(|side| value(it.figure, side));
+            let [before, after] =
+                [&it.before, &it.after].map(|side| value(it.figure, side.as_ref()));
             format!("`{cause}`, {means}: {before} to {after}")
         })
         .collect();
@@ -220,8 +221,8 @@ pub(super) fn interval(figure: &str, paired: &Paired) -> Option<String> {
 }
 
 /// A figure that may be unknown.
-pub(super) fn value(figure: &str, value: &Option<Number>) -> String {
-    let known = value.as_ref().map(|it| number(figure, it));
+pub(super) fn value(figure: &str, value: Option<&Number>) -> String {
+    let known = value.map(|it| number(figure, it));
     known.unwrap_or_else(|| "unknown".to_owned())
 }
 

@@ -1,0 +1,188 @@
+//! The charts by name: what each needs of a subject, and how that is recorded.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::subject::{Subject, Subjected, Walked};
+use super::{Entry, Look, Scene};
+use super::{
+    address_map, belief, failure_rate, fragmentation, releases, search_cost, workload,
+};
+use crate::measure::record::SampledRecord;
+
+/// A chart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each has a module that says what it is")]
+pub enum Chart {
+    FailureRate,
+    Fragmentation,
+    Belief,
+    AddressMap,
+    SearchCost,
+    Releases,
+    Workload,
+}
+
+/// What a chart needs and a subject does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacking {
+    /// Samples of the window as time goes by.
+    Samples,
+    /// How many requests took how many steps.
+    StepCounts,
+    /// Two releases that answer differently.
+    Releases,
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lacking::Samples => {
+                f.write_str("samples, which `run --sample` or `replay --sample` records")
+            }
+            Lacking::StepCounts => f.write_str(
+                "the steps of each request, which `run`, or `replay --sample`, records",
+            ),
+            Lacking::Releases => write!(
+                f,
+                "two releases that differ; `run` or `replay` all that do with --allocator {}",
+                releases::one_of_each().join(",")
+            ),
+        }
+    }
+}
+
+impl Chart {
+    /// All charts.
+    pub const ALL: [Chart; 7] = [
+        Chart::FailureRate,
+        Chart::Fragmentation,
+        Chart::Belief,
+        Chart::AddressMap,
+        Chart::SearchCost,
+        Chart::Releases,
+        Chart::Workload,
+    ];
+
+    /// Its name on the command line and in file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Chart::FailureRate => "failure-rate",
+            Chart::Fragmentation => "fragmentation",
+            Chart::Belief => "belief",
+            Chart::AddressMap => "address-map",
+            Chart::SearchCost => "search-cost",
+            Chart::Releases => "releases",
+            Chart::Workload => "workload",
+        }
+    }
+
+    /// The question that it answers.
+    pub fn question(self) -> &'static str {
+        match self {
+            Chart::FailureRate => failure_rate::TITLE,
+            Chart::Fragmentation => fragmentation::TITLE,
+            Chart::Belief => belief::TITLE,
+            Chart::AddressMap => address_map::TITLE,
+            Chart::SearchCost => search_cost::TITLE,
+            Chart::Releases => releases::TITLE,
+            Chart::Workload => workload::TITLE,
+        }
+    }
+
+    /// Draws a subject; `places` has each allocator's place among all, by name.
+    ///
+    /// # Errors
+    ///
+    /// Where the subject lacks what the chart needs.
+    pub fn draw(
+        self,
+        subject: &Subject,
+        places: &BTreeMap<String, usize>,
+        look: &Look,
+    ) -> Result<Scene, Lacking> {
+        let about = &subject.about;
+        match self {
+            Chart::FailureRate => {
+                let entries = entries(subject, places, |it| Some(it.failures.clone()));
+                Ok(failure_rate::draw(about, &entries, look))
+            }
+            Chart::Fragmentation => {
+                let entries = sampled(subject, places, |it| &it.timeline)?;
+                Ok(fragmentation::draw(about, &entries, look))
+            }
+            Chart::Belief => {
+                let entries = sampled(subject, places, |it| &it.timeline)?;
+                Ok(belief::draw(about, &entries, look))
+            }
+            Chart::AddressMap => {
+                let entries = sampled(subject, places, |it| &it.map)?;
+                Ok(address_map::draw(about, &entries, look))
+            }
+            Chart::SearchCost => {
+                let entries = entries(subject, places, steps);
+                if entries.is_empty() {
+                    return Err(Lacking::StepCounts);
+                }
+                Ok(search_cost::draw(about, &entries, look))
+            }
+            Chart::Releases => {
+                let eras = releases::eras(&subject.allocators);
+                if eras.len() < 2 {
+                    return Err(Lacking::Releases);
+                }
+                Ok(releases::draw(about, &eras, look))
+            }
+            Chart::Workload => {
+                let traffic = subject.traffic.as_ref().ok_or(Lacking::Samples)?;
+                Ok(workload::draw(about, traffic, look))
+            }
+        }
+    }
+}
+
+/// An entry for each allocator that has something.
+fn entries<'a, T>(
+    subject: &'a Subject,
+    places: &BTreeMap<String, usize>,
+    of: impl Fn(&'a Subjected) -> Option<T>,
+) -> Vec<Entry<T>> {
+    let entry = |it: &'a Subjected| {
+        Some(Entry {
+            place: places.get(&it.allocator).copied().unwrap_or(0),
+            allocator: it.allocator.clone(),
+            what: of(it)?,
+        })
+    };
+    subject.allocators.iter().filter_map(entry).collect()
+}
+
+fn sampled<'a, T>(
+    subject: &'a Subject,
+    places: &BTreeMap<String, usize>,
+    of: impl Fn(&'a SampledRecord) -> &'a T,
+) -> Result<Vec<Entry<&'a T>>, Lacking> {
+    let entries = entries(subject, places, |it| it.sampled.as_ref().map(&of));
+    if entries.is_empty() {
+        Err(Lacking::Samples)
+    } else {
+        Ok(entries)
+    }
+}
+
+fn steps(of: &Subjected) -> Option<search_cost::Steps<'_>> {
+    let timeline = of.sampled.as_ref().map(|sampled| &sampled.timeline);
+    let (counts, quantiles) = match of.walked.as_ref()? {
+        Walked::Nowhere => (None, Vec::new()),
+        Walked::Steps(steps) => {
+            let quantiles = [500, 990, 999].into_iter();
+            let quantiles = quantiles.filter_map(|at| Some((at, steps.quantile(at)?)));
+            (Some(steps.counts().collect()), quantiles.collect())
+        }
+    };
+    Some(search_cost::Steps {
+        counts,
+        quantiles,
+        timeline,
+    })
+}
