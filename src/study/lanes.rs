@@ -216,8 +216,10 @@ fn for_each_batch<E>(
     mut take: impl FnMut(Vec<Step>) -> io::Result<()>,
 ) -> Result<(), Stop<E>> {
     loop {
-        let batch: Result<Vec<Step>, E> = steps.by_ref().take(BATCH).collect();
-        let batch = batch.map_err(Stop::Stream)?;
+        let mut batch = Vec::with_capacity(BATCH);
+        for step in steps.by_ref().take(BATCH) {
+            batch.push(step.map_err(Stop::Stream)?);
+        }
         if batch.is_empty() {
             return Ok(());
         }
