@@ -12,10 +12,16 @@ done
 folder=$(mktemp -d /tmp/slurm.XXXXXX)
 host=$(hostname -s)
 cleanup() {
+    local daemon pids=()
     for daemon in slurmctld slurmd munged; do
-        [ -s "$folder/$daemon.pid" ] && kill "$(cat "$folder/$daemon.pid")" 2>/dev/null || true
+        [ -s "$folder/$daemon.pid" ] && pids+=("$(cat "$folder/$daemon.pid")")
     done
-    sleep 1
+    # shellcheck disable=SC2015 # daemons that are gone are what is wanted
+    [ ${#pids[@]} -gt 0 ] && kill "${pids[@]}" 2>/dev/null || true
+    for _ in $(seq 100); do
+        kill -0 "${pids[@]}" 2>/dev/null || break
+        sleep 0.1
+    done
     rm -rf "$folder"
 }
 trap cleanup EXIT
