@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::root;
+use crate::support::{Folder, root};
 
 /// A fenced block of the README.
 struct Block<'a> {
@@ -22,7 +22,7 @@ fn blocks(readme: &str) -> Vec<Block<'_>> {
 
 /// What a block prints. The program that was built for this test stands for the one that
 /// cargo would build, and the tests do not run themselves.
-fn output(script: &str) -> String {
+fn output(folder: &Folder, script: &str) -> String {
     let program = env!("CARGO_BIN_EXE_iovasim");
     let prelude = format!(
         "set -eo pipefail
@@ -38,7 +38,7 @@ fn output(script: &str) -> String {
     );
     let output = Command::new("bash")
         .args(["-c", &format!("{prelude}{script}")])
-        .current_dir(root())
+        .current_dir(folder.path(""))
         .output()
         .expect("bash runs");
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -50,12 +50,13 @@ fn output(script: &str) -> String {
 fn every_command_prints_what_the_readme_says() {
     let readme = fs::read_to_string(root().join("README.md")).expect("a README");
     let blocks = blocks(&readme);
+    let folder = Folder::like_the_project();
     let mut compared = 0;
     for (index, block) in blocks.iter().enumerate() {
         if block.language != "sh" {
             continue;
         }
-        let found = output(block.text);
+        let found = output(&folder, block.text);
         if index == 0 {
             assert_eq!(found, blocks[1].text, "what {} prints", block.text);
             compared += 1;

@@ -65,6 +65,17 @@ impl Folder {
         Folder(tempfile::tempdir().expect("a folder"))
     }
 
+    /// A folder with everything that the project's has, where commands may leave files.
+    pub(crate) fn like_the_project() -> Folder {
+        let folder = Folder::new();
+        for entry in fs::read_dir(root()).expect("the project") {
+            let entry = entry.expect("an entry");
+            let link = folder.0.path().join(entry.file_name());
+            std::os::unix::fs::symlink(entry.path(), link).expect("a link");
+        }
+        folder
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
