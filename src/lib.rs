@@ -10,11 +10,12 @@
 //! * [`workload`], [`fault`]: synthetic clients; what goes wrong and when.
 //! * [`scenario`]: scenario files.
 //! * [`study`]: many replays at once.
-//! * [`report`]: what came of them, as text and as JSON.
+//! * [`report`]: what came of them, as text and as JSON; [`plot`], as charts.
 
 pub mod fault;
 pub mod measure;
 pub mod model;
+pub mod plot;
 pub mod replay;
 pub mod report;
 pub mod scenario;

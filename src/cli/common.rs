@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::{Args, ValueEnum};
+use iovasim::measure::Sampling;
+use iovasim::measure::sampling::Every;
 use iovasim::model::Allocator;
 use iovasim::report::Page;
+use iovasim::units::Pfn;
 
 use super::files;
 use super::status::Failure;
@@ -50,6 +53,45 @@ pub(crate) struct Report {
 pub(crate) enum Format {
     Text,
     Json,
+}
+
+/// What is recorded as time goes by.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Sampled {
+    /// Record what the address space looks like as time goes by, for `plot`: every EVERY
+    /// events, or after a time such as 10ms, in a long replay less often; every event if EVERY
+    /// is left out
+    #[arg(
+        long = "sample",
+        value_name = "EVERY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1"
+    )]
+    every: Option<Every>,
+    /// Sample the window up to PFN [default: the highest 32-bit pfn]
+    #[arg(long = "sample-limit", value_name = "PFN", requires = "every", value_parser = pfn)]
+    limit: Option<Pfn>,
+}
+
+impl Sampled {
+    /// How to sample; none if nothing is to be sampled.
+    pub(crate) fn sampling(self) -> Option<Sampling> {
+        self.every.map(|every| Sampling {
+            every,
+            limit: self.limit,
+            ..Sampling::default()
+        })
+    }
+}
+
+fn pfn(text: &str) -> Result<Pfn, String> {
+    let pfn = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    pfn.map(Pfn)
+        .ok_or_else(|| "expected a pfn such as 0xfffff".to_owned())
 }
 
 /// Which allocators.

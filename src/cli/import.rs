@@ -69,9 +69,10 @@ pub(crate) struct Args {
     /// Import what is left although the tracer lost events
     #[arg(long)]
     allow_lost: bool,
-    /// Begin with a `restore` of the ranges that were live before the recording
+    /// Begin domains that were in use before the recording with what it shows to have been live
+    /// and cached then
     #[arg(long)]
-    restore_live_before: bool,
+    state_before: bool,
     /// `max32_alloc_size` of a `restore`, in pages
     #[arg(long, value_name = "PAGES", value_parser = number)]
     max32: Option<u64>,
@@ -130,7 +131,7 @@ fn options(args: &Args) -> Options {
         reserved: args.reserved.clone(),
         cpus: args.cpus,
         allow_lost: args.allow_lost,
-        restore_live_before: args.restore_live_before,
+        state_before: args.state_before,
         max32: args.max32.map(Pages),
         cached32: args.cached32.map(Pfn),
         cached: args.cached.map(Pfn),

@@ -12,6 +12,7 @@ mod generate;
 mod import;
 mod interrupt;
 mod merge;
+mod plot;
 mod progress;
 mod record;
 mod replay;
@@ -47,6 +48,7 @@ enum Command {
     Run(run::Args),
     Replay(replay::Args),
     Compare(compare::Args),
+    Plot(plot::Args),
     Merge(merge::Args),
     Generate(generate::Args),
     Import(import::Args),
@@ -64,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
         Command::Compare(args) => compare::run(&args, terminal),
+        Command::Plot(args) => plot::run(&args, terminal),
         Command::Merge(args) => merge::run(&args),
         Command::Generate(args) => generate::run(&args, terminal),
         Command::Import(args) => import::run(&args, terminal),

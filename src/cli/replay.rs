@@ -11,7 +11,7 @@ use iovasim::trace::compress::{Compression, Encoder};
 use iovasim::trace::event::Header;
 use iovasim::trace::read::Reader;
 
-use super::common::{self, Allocators, Format, Report, Terminal};
+use super::common::{self, Allocators, Format, Report, Sampled, Terminal};
 use super::files::{self, Output};
 use super::progress::Progress;
 use super::status::{Failure, Verdict, say};
@@ -31,6 +31,8 @@ pub(crate) struct Args {
     traces: Vec<PathBuf>,
     #[command(flatten)]
     allocators: Allocators,
+    #[command(flatten)]
+    sampled: Sampled,
     /// Write each event's outcome to FILE as JSON lines; `-` is standard output, which then has
     /// no report. With several allocators or traces FILE must contain {allocator} or {trace}
     #[arg(long, value_name = "FILE")]
@@ -77,6 +79,11 @@ struct Done {
 /// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let named = args.allocators.named()?;
+    if args.sampled.sampling().is_some() && args.report.format != Format::Json {
+        return Err(Failure::bad(
+            "--sample records into the document: add --format json",
+        ));
+    }
     if args.traces.len() > 1 {
         need_placeholder(args.outcomes.as_deref(), TRACE, "traces")?;
     }
@@ -125,7 +132,7 @@ fn replay(
     };
     check_flush_queue(&allocators, header.flush_queue)?;
     let mut outputs = begin_outcomes(args.outcomes.as_deref(), trace, &allocators)?;
-    let lanes = lanes(allocators, &header, args.check, &outputs)?;
+    let lanes = lanes(allocators, &header, args, &outputs)?;
     let mut feed = Feed::new(&file, &recorded, reader);
     if args.check {
         feed = feed.with_events();
@@ -179,7 +186,11 @@ fn release_in(kernel: &str) -> Option<Release> {
     versions.next()
 }
 
-fn check_flush_queue(allocators: &[Allocator], queue: FlushQueue) -> Result<(), Failure> {
+/// That every allocator has a flush queue of that kind.
+pub(crate) fn check_flush_queue(
+    allocators: &[Allocator],
+    queue: FlushQueue,
+) -> Result<(), Failure> {
     let change = Change::SingleFlushQueue;
     let lacking = allocators.iter().find(|it| !it.rules().has(change));
     match lacking {
@@ -253,14 +264,17 @@ type Encoded = Encoder<Box<dyn Write + Send>>;
 fn lanes(
     allocators: Vec<Allocator>,
     header: &Header,
-    check: bool,
+    args: &Args,
     outputs: &[Output],
 ) -> Result<Vec<Lane<Encoded>>, Failure> {
     let mut outputs = outputs.iter();
     let lane = |allocator| {
         let mut lane = Lane::new(allocator, header);
-        if check {
+        if args.check {
             lane = lane.with_agreement();
+        }
+        if let Some(sampling) = args.sampled.sampling() {
+            lane = lane.with_sampling(sampling);
         }
         let Some(output) = outputs.next() else {
             return Ok(lane);
@@ -283,6 +297,7 @@ fn set(done: &[Done], format: Format, page: Page) -> String {
             events: one.replayed.events,
             rows: &one.replayed.rows,
             differences: &one.replayed.differences,
+            traffic: one.replayed.traffic.as_ref(),
         })
         .collect();
     match format {

@@ -28,9 +28,13 @@ pub(crate) fn policy(path: Option<&Path>) -> Result<Policy, Failure> {
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
-    let name = files::input_name(path);
+    text_of(&files::input_name(path), files::open(path)?)
+}
+
+/// The text of an open input, which errors call `name`.
+pub(crate) fn text_of(name: &str, input: files::Input) -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    let mut input = files::open(path)?.bytes.take(SIZE_MAX + 1);
+    let mut input = input.bytes.take(SIZE_MAX + 1);
     let unreadable = |error| Failure::bad(format!("{name}: cannot read: {error}"));
     input.read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > SIZE_MAX {

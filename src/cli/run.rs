@@ -13,7 +13,7 @@ use iovasim::scenario::Scenario;
 use iovasim::study::scenarios::{self, Part};
 use iovasim::study::{ScenarioResult, Studied};
 
-use super::common::{Allocators, Format, Terminal};
+use super::common::{Allocators, Format, Sampled, Terminal};
 use super::compare;
 use super::files;
 use super::progress;
@@ -39,6 +39,8 @@ pub(crate) struct Args {
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
     allocators: Allocators,
+    #[command(flatten)]
+    sampled: Sampled,
     /// Run seeds 1 to N in place of those of the scenario, whose expectations are then not
     /// checked
     #[arg(long, value_name = "N")]
@@ -82,9 +84,14 @@ fn part(text: &str) -> Result<Part, String> {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    let paths = scenario::without_schema(&args.scenarios, terminal);
     let mut scenarios = Vec::new();
-    for path in &args.scenarios {
+    for path in &paths {
         scenarios.push(altered(scenario::read(path)?, args)?);
+    }
+    if args.sampled.sampling().is_some() && !makes_document(args) {
+        let problem = "--sample records into the result: add -o FILE, or --format json";
+        return Err(Failure::bad(problem));
     }
     let policy = results::policy(args.policy.as_deref())?;
     let baseline = args.baseline.as_deref().map(baseline).transpose()?;
@@ -109,7 +116,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         .zip(&scenarios)
         .map(|(studied, scenario)| hold(&studied.result, scenario, args.seeds.is_none()))
         .collect();
-    print(args, terminal, &studied, &expected)?;
+    print(args, &paths, terminal, &studied, &expected)?;
     write_junit(args, &scenarios, &results)?;
     let compared = baseline.map(|baseline| compare(&baseline, &results, &policy));
     let compared = compared.transpose()?;
@@ -120,7 +127,12 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         files::write_text(Some(path), &report::json::results(&results))?;
     }
     let gate = compared.map_or(Verdict::Done, |it| compare::verdict(&it));
-    Ok(verdict(args, &scenarios, &expected).and(gate))
+    Ok(verdict(&paths, &scenarios, &expected).and(gate))
+}
+
+/// Whether a document is written or printed.
+fn makes_document(args: &Args) -> bool {
+    args.output.is_some() || args.shard.is_some() || args.format == Format::Json
 }
 
 /// An earlier result, and what messages call it.
@@ -194,6 +206,7 @@ fn altered(mut scenario: Scenario, args: &Args) -> Result<Scenario, Failure> {
     if let Some(allocators) = args.allocators.named()? {
         scenario.allocators = allocators;
     }
+    scenario.sampling = args.sampled.sampling().or(scenario.sampling);
     match args.seeds {
         None => {}
         Some(0) => return Err(Failure::bad("--seeds: found 0, expected at least 1")),
@@ -226,6 +239,7 @@ fn hold(result: &ScenarioResult, scenario: &Scenario, check: bool) -> Expected {
 
 fn print(
     args: &Args,
+    paths: &[PathBuf],
     terminal: Terminal,
     studied: &[Studied],
     expected: &[Expected],
@@ -240,13 +254,13 @@ fn print(
     }
     let text = match args.format {
         Format::Json => document(),
-        Format::Text => pages(args, terminal.page(None), studied, expected),
+        Format::Text => pages(paths, terminal.page(None), studied, expected),
     };
     files::write_text(None, &text)
 }
 
-fn pages(args: &Args, page: Page, studied: &[Studied], expected: &[Expected]) -> String {
-    let pages = studied.iter().zip(expected).zip(&args.scenarios);
+fn pages(paths: &[PathBuf], page: Page, studied: &[Studied], expected: &[Expected]) -> String {
+    let pages = studied.iter().zip(expected).zip(paths);
     let pages = pages.map(|((studied, expected), path)| {
         let subject = Subject {
             file: &files::input_name(path),
@@ -260,9 +274,9 @@ fn pages(args: &Args, page: Page, studied: &[Studied], expected: &[Expected]) ->
 }
 
 /// Says which expectations do not hold, and how to look closer.
-fn verdict(args: &Args, scenarios: &[Scenario], expected: &[Expected]) -> Verdict {
+fn verdict(paths: &[PathBuf], scenarios: &[Scenario], expected: &[Expected]) -> Verdict {
     let mut verdict = Verdict::Done;
-    for ((path, scenario), expected) in args.scenarios.iter().zip(scenarios).zip(expected) {
+    for ((path, scenario), expected) in paths.iter().zip(scenarios).zip(expected) {
         let file = path.display();
         let seed = scenario.seeds.first().copied().unwrap_or(0);
         for miss in &expected.misses {

@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use iovasim::scenario::{Scenario, Trace};
+use iovasim::scenario::{Scenario, Trace, schema};
 use iovasim::trace::check::Checker;
 use iovasim::trace::read::Reader;
 
+use super::common::Terminal;
 use super::files;
-use super::status::Failure;
+use super::status::{Failure, say};
 
 /// How long a scenario file may be, in bytes.
 const LENGTH_MAX: u64 = 16 << 20;
@@ -29,6 +30,29 @@ pub(crate) fn read(path: &Path) -> Result<Scenario, Failure> {
         return Err(Failure::bad(message));
     }
     Scenario::parse(&text, Path::new(&name), &mut load).map_err(Failure::bad)
+}
+
+/// Of several files those that are scenarios: their JSON Schema may stand in the same folder.
+pub(crate) fn without_schema(paths: &[PathBuf], terminal: Terminal) -> Vec<PathBuf> {
+    let mut paths = paths.to_vec();
+    if paths.len() > 1 {
+        paths.retain(|path| {
+            let is_schema = is_schema(path);
+            if is_schema && !terminal.is_quiet() {
+                let path = path.display();
+                say(&format!(
+                    "{path}: left out, since it is the schema of scenarios and not one"
+                ));
+            }
+            !is_schema
+        });
+    }
+    paths
+}
+
+fn is_schema(path: &Path) -> bool {
+    let named = path.file_name().is_some_and(|name| name == "schema.json");
+    named && std::fs::read(path).is_ok_and(|bytes| bytes == schema().as_bytes())
 }
 
 fn load(path: &Path) -> Result<Trace, Box<dyn std::error::Error>> {

@@ -68,3 +68,128 @@ impl FaultPlan {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Memory;
+    use crate::trace::Place;
+    use crate::trace::check::Checker;
+    use crate::trace::event::{Header, Op};
+    use crate::workload::distribution::Distribution;
+    use crate::workload::random::Share;
+    use crate::workload::size::Sizes;
+    use crate::workload::stream::StreamPlan;
+    use crate::workload::testing;
+    use crate::workload::{Plan, Run};
+    use frees::FreeFaultKind;
+    use schedule::Schedule;
+
+    const CPUS: u32 = 4;
+    const END: Nanos = Nanos(1_000_000);
+
+    fn workload() -> Workload {
+        let plan = StreamPlan {
+            sizes: Sizes::fixed(4096).expect("possible"),
+            jobs: CPUS,
+            depth: 8,
+            service: Distribution::exponential(10_000),
+            think: Distribution::fixed(0),
+        };
+        let mut run: Run = testing::run("drive", Plan::Stream(plan));
+        run.place.cpus = "0-3".parse().expect("a list");
+        Workload::new(vec![run]).expect("possible")
+    }
+
+    fn frees(name: &str, kind: FreeFaultKind) -> FreeFault {
+        FreeFault {
+            name: name.to_owned(),
+            kind,
+            share: Share::from_millionths(50_000).expect("a twentieth"),
+            clients: None,
+            from: Nanos(0),
+            until: None,
+        }
+    }
+
+    fn schedule(at: u64, every: u64, lasts: u64) -> Schedule {
+        Schedule {
+            at: Nanos(at),
+            every: Some(Nanos(every)),
+            lasts: Some(Nanos(lasts)),
+        }
+    }
+
+    fn everything() -> FaultPlan {
+        FaultPlan {
+            frees: vec![
+                frees("leak", FreeFaultKind::Leak),
+                frees(
+                    "late",
+                    FreeFaultKind::Late(Distribution::exponential(50_000)),
+                ),
+                frees(
+                    "twice",
+                    FreeFaultKind::Twice(Distribution::exponential(1000)),
+                ),
+            ],
+            offline: vec![Offline {
+                cpus: "1-2".parse().expect("a list"),
+                schedule: schedule(50_000, 200_000, 90_000),
+            }],
+            shortages: vec![Shortage {
+                what: Memory::Iova,
+                count: 3,
+                schedule: schedule(70_000, 100_000, 1),
+            }],
+            stalls: vec![Stall {
+                schedule: schedule(300_000, 250_000, 40_000),
+            }],
+        }
+    }
+
+    fn woven(plan: &FaultPlan, seed: u64) -> Vec<Event> {
+        plan.check(CPUS).expect("possible");
+        plan.weave(&workload(), seed, CPUS, Some(END)).collect()
+    }
+
+    #[test]
+    fn what_is_woven_is_a_trace() {
+        let header = Header {
+            cpus: CPUS,
+            ..Header::default()
+        };
+        for seed in 0..50 {
+            let mut checker = Checker::new(&header);
+            let events = woven(&everything(), seed);
+            for (number, event) in (0..).zip(&events) {
+                let admitted = checker.admit(Place::Event(number), event.clone());
+                admitted.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            }
+            let has = |wanted: fn(&Op) -> bool| events.iter().any(|event| wanted(&event.op));
+            assert!(has(|op| matches!(op, Op::DoubleFree { .. })), "seed {seed}");
+            assert!(has(|op| matches!(op, Op::NoMem { .. })), "seed {seed}");
+            assert!(has(|op| *op == Op::CpuDead) && has(|op| *op == Op::CpuUp));
+            let last = events.last().map(|event| event.at);
+            // Three stalls of 40 µs in 1 ms.
+            assert!(last < Some(Nanos(END.0 - 3 * 40_000)), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn clients_ask_for_the_same_with_faults_and_without() {
+        let asked = |plan: &FaultPlan| -> Vec<(Nanos, u64)> {
+            let events = woven(plan, 1).into_iter();
+            let ask = |event: Event| match event.op {
+                Op::Map { id, .. } => Some((event.at, id)),
+                _ => None,
+            };
+            events.filter_map(ask).collect()
+        };
+        let plan = FaultPlan {
+            stalls: Vec::new(),
+            ..everything()
+        };
+        assert_eq!(asked(&plan), asked(&FaultPlan::default()));
+    }
+}

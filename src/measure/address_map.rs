@@ -5,16 +5,20 @@
 //! used, and the caches and flush queues say what they hold back. The rest has no holder that
 //! is known: it was reserved, restored, or given to a caller who takes pfn 0 for a failure.
 
-use super::cause::{Asked, Cause};
+use serde::{Deserialize, Serialize};
+
+use super::cause::Asked;
+use super::decision::Decision;
 use super::held_back;
+use super::record::{self, MapRecord, Moments};
 use super::sampling::{Allowance, Moment, Sampling};
 use super::series::{Merge, Series};
-use crate::model::domain::Answer;
+use crate::model::domain::{Answer, DomainConfig};
 use crate::replay::{Ask, Replay, Request, Slot};
 use crate::units::{Pages, Pfn, PfnRange};
 
 /// The most columns that are kept.
-const COLUMNS: usize = 192;
+const COLUMNS: usize = 128;
 /// log2 of the most cells that the window is cut into.
 const CELLS_ORDER: u32 = 7;
 
@@ -34,17 +38,18 @@ pub struct AddressMap {
 
 /// How addresses are cut into cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grid {
+struct Grid {
     /// The lowest pfn of the lowest cell, a multiple of a cell's size.
-    pub base: Pfn,
+    base: Pfn,
     /// log2 of the pages of a cell.
-    pub cell_order: u32,
+    cell_order: u32,
     /// How many cells there are.
-    pub cells: usize,
+    cells: usize,
 }
 
 /// Who has the pages of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Holder {
     /// A caller.
     Live,
@@ -59,50 +64,27 @@ pub enum Holder {
 impl Holder {
     /// All of them, in the order in which a column counts them.
     pub const ALL: [Holder; 4] = [Holder::Live, Holder::Cached, Holder::Queued, Holder::Other];
-
-    /// Its name in results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Holder::Live => "live",
-            Holder::Cached => "cached",
-            Holder::Queued => "queued",
-            Holder::Other => "other",
-        }
-    }
 }
 
 /// A stretch of time in all cells.
 #[derive(Clone, Debug, Default)]
-pub struct Column {
+struct Column {
     /// Its first event.
-    pub begun: Moment,
+    begun: Moment,
     /// How often the cells were looked at.
-    pub looks: u64,
+    looks: u64,
     /// For each cell, the lowest first: the pages of each holder, summed over the looks.
     /// Empty where there was no look.
-    pub pages: Vec<[u64; Holder::ALL.len()]>,
+    pages: Vec<[u64; Holder::ALL.len()]>,
     /// Requests that were refused though there was room.
-    pub refused_with_room: u64,
+    refused_with_room: u64,
     /// Requests that were refused for want of room or memory.
-    pub refused_without: u64,
-}
-
-/// The map of a replay.
-#[derive(Clone, Debug)]
-pub struct Map {
-    /// How it was sampled, with the distance of the columns at the end.
-    pub sampling: Sampling,
-    /// The cells.
-    pub grid: Grid,
-    /// The columns, in the order of time; moments at which nothing happened have none.
-    pub columns: Vec<Column>,
-    /// The last event.
-    pub ended: Moment,
+    refused_without: u64,
 }
 
 impl Grid {
     /// The cells from `start` to `limit` (inclusive).
-    pub fn new(start: Pfn, limit: Pfn) -> Grid {
+    fn new(start: Pfn, limit: Pfn) -> Grid {
         let last = limit.max(start).0;
         let mut cell_order = (last - start.0)
             .checked_ilog2()
@@ -145,9 +127,9 @@ impl Grid {
 }
 
 impl AddressMap {
-    /// An observer of `replay`, which has not begun.
-    pub fn new(sampling: Sampling, replay: &Replay) -> AddressMap {
-        let grid = Grid::new(replay.config().start_pfn, sampling.limit);
+    /// An observer of a replay of such domains, which has not begun.
+    pub fn new(sampling: Sampling, config: &DomainConfig) -> AddressMap {
+        let grid = Grid::new(config.start_pfn, sampling.limit(config));
         AddressMap {
             series: Series::new(sampling.every.width(), COLUMNS),
             sampling,
@@ -159,13 +141,13 @@ impl AddressMap {
         }
     }
 
-    /// Takes in a request that `replay` has just answered, with the cause if it was refused.
+    /// Takes in a request that `replay` has just answered.
     pub fn observe(
         &mut self,
         replay: &Replay,
         request: &Request,
         answer: Option<Answer>,
-        cause: Option<Cause>,
+        decision: Decision,
     ) {
         let moment = Moment::of(replay, request);
         self.ended = moment;
@@ -178,7 +160,7 @@ impl AddressMap {
         if begins {
             column.begun = moment;
         }
-        if let Some(cause) = cause {
+        if let Some(cause) = decision.cause() {
             column.refused_with_room += u64::from(cause.is_spurious());
             column.refused_without += u64::from(!cause.is_spurious());
         }
@@ -255,24 +237,47 @@ impl AddressMap {
         }
     }
 
-    /// What came of it: `replay` is at its end.
-    pub fn finish(self) -> Map {
+    /// What came of it. `config` is that of the replay.
+    pub fn finish(self, config: &DomainConfig) -> MapRecord {
         let every = self.sampling.every.with_width(self.series.width());
-        Map {
-            sampling: Sampling {
-                every,
-                ..self.sampling
-            },
-            grid: self.grid,
-            columns: self
-                .series
-                .into_samples()
+        let columns = self.series.into_samples();
+        let held = Holder::ALL.map(|holder| (holder, rows(self.grid, &columns, holder)));
+        let somewhere = |rows: &Vec<String>| rows.iter().any(|row| row.contains(is_share));
+        MapRecord {
+            window: self.sampling.window(config),
+            every,
+            moments: Moments::of(columns.iter().map(|it| it.begun), self.ended),
+            base_pfn: self.grid.base.0,
+            row_pages: 1 << self.grid.cell_order,
+            held: held
                 .into_iter()
-                .map(|(_, it)| it)
+                .filter(|(_, rows)| somewhere(rows))
                 .collect(),
-            ended: self.ended,
+            refused_with_room: columns.iter().map(|it| it.refused_with_room).collect(),
+            refused_without: columns.iter().map(|it| it.refused_without).collect(),
         }
     }
+}
+
+/// A holder's share of every cell, a string for each row of cells, the highest first.
+fn rows(grid: Grid, columns: &[Column], holder: Holder) -> Vec<String> {
+    let share_in = |cell: usize| {
+        columns.iter().map(move |column| {
+            let pages = column
+                .pages
+                .get(cell)
+                .map_or(0, |pages| pages[holder as usize]);
+            record::share(pages, column.looks.saturating_mul(1 << grid.cell_order))
+        })
+    };
+    (0..grid.cells)
+        .rev()
+        .map(|cell| share_in(cell).collect())
+        .collect()
+}
+
+fn is_share(character: char) -> bool {
+    !matches!(character, '0' | '?')
 }
 
 /// What a look costs where nothing is held back, in ranges looked at.
@@ -313,6 +318,110 @@ impl Merge for Column {
             for (pages, later) in cell.iter_mut().zip(later) {
                 *pages = pages.saturating_add(later);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::testing::{Script, fresh};
+    use crate::model::Snapshot;
+    use proptest::prelude::*;
+
+    const LIMIT: u64 = 0xf_ffff;
+
+    fn mapped(allocator: &str, script: &Script) -> MapRecord {
+        let mut replay = fresh(allocator);
+        let mut map = AddressMap::new(Sampling::default(), replay.config());
+        for request in script.requests() {
+            let answer = replay.apply(request).expect("nothing undoes this");
+            let decision = Decision::of(&replay, request, answer);
+            map.observe(&replay, request, answer, decision);
+        }
+        map.finish(replay.config())
+    }
+
+    /// The rows of a holder in which it has anything, counted from the top.
+    fn taken(record: &MapRecord, holder: Holder) -> Vec<(usize, &str)> {
+        let rows = record.held.get(&holder).into_iter().flatten().enumerate();
+        rows.filter(|(_, row)| row.contains(is_share))
+            .map(|(row, it)| (row, &**it))
+            .collect()
+    }
+
+    #[test]
+    fn the_holder_of_each_cell_is_told() {
+        let mut script = Script::default();
+        script
+            .alloc(0, 0x2000, LIMIT)
+            .alloc(1, 0x1000, LIMIT)
+            .free(0)
+            .alloc(2, 32, LIMIT);
+        script.free(2);
+        let record = mapped("linux-7.2", &script);
+        assert_eq!((record.base_pfn, record.row_pages), (0, 0x2000));
+        assert_eq!(taken(&record, Holder::Live), [(0, "ff010"), (1, "08888")]);
+        assert_eq!(taken(&record, Holder::Cached), [(0, "00001")]);
+        assert!(!record.held.contains_key(&Holder::Other));
+    }
+
+    #[test]
+    fn what_was_restored_has_no_known_holder_and_what_lived_before_is_forgotten() {
+        let range = PfnRange::new(Pfn(0xf_e000), Pfn(0xf_ffff)).expect("a range");
+        let mut script = Script::default();
+        script.alloc(0, 0x4000, LIMIT);
+        script.ask(Ask::Restore(Box::new(Snapshot {
+            nodes: vec![range],
+            cached32: None,
+            cached: None,
+            max32: Pages(1 << 20),
+        })));
+        script.free(0).alloc(1, 0x1_0000, LIMIT).free(1);
+        let record = mapped("linux-7.2", &script);
+        assert_eq!(
+            taken(&record, Holder::Live)[..2],
+            [(0, "f0000"), (1, "f0000")]
+        );
+        assert_eq!(taken(&record, Holder::Other), [(0, "0ffff")]);
+    }
+
+    #[test]
+    fn a_window_of_any_size_is_cut_into_as_many_cells_as_there_is_room_for() {
+        let cells = |start, limit| {
+            let grid = Grid::new(Pfn(start), Pfn(limit));
+            (grid.base.0, 1_u64 << grid.cell_order, grid.cells)
+        };
+        assert_eq!(cells(1, 0xf_ffff), (0, 0x2000, 128));
+        assert_eq!(cells(0x4_0000, 0xf_ffff), (0x4_0000, 0x2000, 96));
+        assert_eq!(cells(7, 7), (7, 1, 1));
+        assert_eq!(cells(0, u64::MAX).2, 128);
+        assert_eq!(cells(9, 3), (9, 1, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn cells_cover_the_window_and_parts_the_range(
+            start in 0u64..1000,
+            length in 0u64..100_000,
+            lo in 0u64..100_000,
+            pages in 1u64..50_000,
+        ) {
+            let limit = start + length;
+            let grid = Grid::new(Pfn(start), Pfn(limit));
+            prop_assert!(grid.cells <= 128 && (grid.cells > 63 || grid.cell_order == 0));
+            prop_assert!(grid.base.0 <= start && grid.start(grid.cells).0 > limit);
+            let range = PfnRange::new(Pfn(lo), Pfn(lo + pages - 1)).expect("a range");
+            let mut by_page = vec![0; grid.cells];
+            for pfn in lo..lo + pages {
+                let cell = pfn.checked_sub(grid.base.0).map(|offset| offset >> grid.cell_order);
+                if let Some(cell) = cell.and_then(|cell| by_page.get_mut(usize::try_from(cell).ok()?)) {
+                    *cell += 1;
+                }
+            }
+            let mut by_part = vec![0; grid.cells];
+            grid.parts(range).for_each(|(cell, pages)| by_part[cell] += pages);
+            prop_assert_eq!(by_part, by_page);
         }
     }
 }

@@ -4,6 +4,8 @@
 //! the tree with everything returned to it that caches, depots and flush queues hold back.
 //! [`Cause::Shortcut`] and [`Cause::Missed`] are the spurious failures: there was room.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::domain::{self, Domain, DomainConfig, Refusal};
 use crate::model::ranges::{NodeId, Ranges};
 use crate::model::{AddressSpace, Change};
@@ -11,7 +13,8 @@ use crate::replay::{Ask, Path, Request};
 use crate::units::{Pages, Pfn, PfnRange};
 
 /// The one cause of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// Refused by `max32`, though an aligned gap was free in the tree.
     Shortcut,

@@ -39,6 +39,14 @@ impl Decision {
             }
         }
     }
+
+    /// Why it was refused; none if it was not.
+    pub fn cause(self) -> Option<Cause> {
+        match self {
+            Decision::Refused(refused) => Some(refused.cause),
+            Decision::NotAsked | Decision::Granted(_) => None,
+        }
+    }
 }
 
 fn refused(replay: &Replay, request: &Request, by: Refusal) -> Option<Refused> {

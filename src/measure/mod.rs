@@ -8,8 +8,12 @@
 //! * [`cause`]: why a request failed.
 //! * [`fragmentation`]: what the address space looks like.
 //! * [`decision`]: what an allocator made of one request.
-//! * [`timeline`]: all that as time goes by; [`sampling`] says how often and where it looks,
-//!   [`series`] keeps the samples few.
+//! * [`sampler`]: all that as time goes by, by way of
+//!   * [`timeline`]: figures of a window,
+//!   * [`address_map`]: who has which part of it;
+//!   * [`sampling`] says how often and where they look, [`series`] keeps the samples few, and
+//!     [`record`] is what results carry of them.
+//! * [`traffic`]: what callers ask for, whatever an allocator answers.
 //! * [`difference`]: where two allocators answer one request differently.
 //! * [`agreement`]: whether a replay answers as the recorded kernel did.
 
@@ -21,6 +25,8 @@ pub mod difference;
 pub mod fragmentation;
 pub mod held;
 mod held_back;
+pub mod record;
+pub mod sampler;
 pub mod sampling;
 pub mod series;
 pub mod steps;
@@ -28,11 +34,14 @@ pub mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timeline;
+pub mod traffic;
 
 pub use agreement::{Agreement, Disagreement};
 pub use cause::Cause;
 pub use decision::{Decision, Refused};
 pub use difference::Difference;
 pub use held::Held;
+pub use sampler::Sampler;
+pub use sampling::Sampling;
 pub use steps::Steps;
 pub use summary::{Figures, Summary};

@@ -1,7 +1,11 @@
 //! How a replay is sampled: how often, in which domain and window, and at what price.
 
 use std::num::NonZeroU64;
+use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
+use super::record::Window;
 use crate::model::domain::DomainConfig;
 use crate::replay::{Dom, Replay, Request};
 use crate::units::{Nanos, Pfn};
@@ -13,12 +17,14 @@ pub struct Sampling {
     pub every: Every,
     /// The domain that is looked at.
     pub dom: Dom,
-    /// The highest pfn of the window that is looked at (inclusive).
-    pub limit: Pfn,
+    /// The highest pfn of the window that is looked at (inclusive); none for the highest 32-bit
+    /// pfn, up to which the requests go that `max32` is about.
+    pub limit: Option<Pfn>,
 }
 
 /// What lies between two samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Every {
     /// So many events.
     Events(NonZeroU64),
@@ -26,14 +32,30 @@ pub enum Every {
     Nanos(NonZeroU64),
 }
 
-impl Sampling {
-    /// Every event at first, of the first domain, up to the highest 32-bit pfn: `max32` is
-    /// about requests up to there.
-    pub fn of(config: &DomainConfig) -> Sampling {
+impl Default for Sampling {
+    /// Every event at first, of the first domain, up to the highest 32-bit pfn.
+    fn default() -> Sampling {
         Sampling {
             every: Every::Events(NonZeroU64::MIN),
             dom: Dom(0),
-            limit: Pfn(config.granule.dma32().0 - 1),
+            limit: None,
+        }
+    }
+}
+
+impl Sampling {
+    /// The highest pfn of the window that is looked at.
+    pub fn limit(&self, config: &DomainConfig) -> Pfn {
+        self.limit.unwrap_or(Pfn(config.granule.dma32().0 - 1))
+    }
+
+    /// The window that is looked at.
+    pub(super) fn window(&self, config: &DomainConfig) -> Window {
+        Window {
+            domain: self.dom.0,
+            granule: config.granule.bytes(),
+            start_pfn: config.start_pfn.0,
+            limit_pfn: self.limit(config).0,
         }
     }
 }
@@ -61,6 +83,35 @@ impl Every {
             Every::Events(_) => event,
             Every::Nanos(_) => at.0,
         }
+    }
+}
+
+impl FromStr for Every {
+    type Err = String;
+
+    /// A number of events, or a time with its unit.
+    fn from_str(text: &str) -> Result<Every, String> {
+        const UNITS: [(&str, u64); 4] = [
+            ("ns", 1),
+            ("us", 1_000),
+            ("ms", 1_000_000),
+            ("s", 1_000_000_000),
+        ];
+        let end = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(end);
+        let number = number.parse::<u64>().ok();
+        let factor = UNITS.iter().find(|(name, _)| *name == unit);
+        let every = match factor {
+            None if unit.is_empty() => number.and_then(NonZeroU64::new).map(Every::Events),
+            None => None,
+            Some((_, factor)) => {
+                let nanos = number.and_then(|number| number.checked_mul(*factor));
+                nanos.and_then(NonZeroU64::new).map(Every::Nanos)
+            }
+        };
+        every.ok_or_else(|| {
+            "expected a number of events, or a time such as 10ms (ns, us, ms, s)".to_owned()
+        })
     }
 }
 
@@ -111,5 +162,38 @@ impl Allowance {
     /// Pays for a look at so many ranges.
     pub(super) fn pay(&mut self, ranges: u64) {
         self.spent = self.spent.saturating_add(ranges);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distance_is_a_number_of_events_or_a_time() {
+        let events = |number| NonZeroU64::new(number).map(Every::Events);
+        let nanos = |number| NonZeroU64::new(number).map(Every::Nanos);
+        let cases = [
+            ("1", events(1)),
+            ("1000", events(1000)),
+            ("10ms", nanos(10_000_000)),
+            ("3s", nanos(3_000_000_000)),
+        ];
+        for (text, every) in cases {
+            assert_eq!(text.parse().ok(), every, "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "0ms",
+            "ms",
+            "1h",
+            "-1",
+            "1.5s",
+            "99999999999999999999",
+            "9999999999999s",
+        ] {
+            assert!(text.parse::<Every>().is_err(), "{text}");
+        }
     }
 }

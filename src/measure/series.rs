@@ -88,9 +88,9 @@ impl<T: Merge> Series<T> {
         self.width
     }
 
-    /// The samples, and the position at which each was begun.
-    pub fn into_samples(self) -> Vec<(u64, T)> {
-        self.samples
+    /// The samples, in order.
+    pub fn into_samples(self) -> Vec<T> {
+        self.samples.into_iter().map(|(_, sample)| sample).collect()
     }
 }
 
@@ -151,11 +151,7 @@ mod tests {
             series.at(position).0.0.push(position);
         }
         assert_eq!(series.width().get(), 2);
-        let samples: Vec<Vec<u64>> = series
-            .into_samples()
-            .into_iter()
-            .map(|(_, it)| it.0)
-            .collect();
+        let samples: Vec<Vec<u64>> = series.into_samples().into_iter().map(|it| it.0).collect();
         assert_eq!(samples, [vec![0, 1], vec![2, 3], vec![4]]);
     }
 
@@ -190,14 +186,14 @@ mod tests {
             }
             prop_assert!(series.samples.len() <= begun);
             let width = series.width().get();
-            let samples = series.into_samples();
-            let stretches: Vec<u64> = samples.iter().map(|(begun, _)| begun / width).collect();
+            let samples: Vec<Vec<u64>> =
+                series.into_samples().into_iter().map(|it| it.0).collect();
+            let stretches: Vec<u64> = samples.iter().map(|it| it[0] / width).collect();
             prop_assert!(stretches.is_sorted_by(|one, two| one < two));
-            for (begun, sample) in &samples {
-                prop_assert_eq!(Some(begun), sample.0.first());
-                prop_assert!(sample.0.iter().all(|it| it / width == begun / width));
+            for sample in &samples {
+                prop_assert!(sample.iter().all(|it| it / width == sample[0] / width));
             }
-            let kept: Vec<u64> = samples.into_iter().flat_map(|(_, it)| it.0).collect();
+            let kept = samples.concat();
             prop_assert_eq!(kept, all);
         }
     }

@@ -1,6 +1,7 @@
 //! What callers ask for, whatever an allocator answers: sizes, lifetimes, and the load if
 //! every request were granted.
 
+use super::record::{Column, LifetimeClass, Moments, SizeClass, TrafficRecord};
 use super::sampling::{Every, Moment};
 use super::series::{Merge, Series};
 use super::timeline::Track;
@@ -8,7 +9,7 @@ use crate::replay::{Ask, Request, Slot};
 use crate::units::{Granule, Nanos, Pages};
 
 /// The most samples of the load that are kept.
-const SAMPLES: usize = 512;
+const SAMPLES: usize = 384;
 
 /// Numbers are counted by ⌈log2⌉, which is 0 to 64.
 const ORDERS: usize = 65;
@@ -30,42 +31,22 @@ pub struct Traffic {
 
 /// Requests of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Class {
+struct Class {
     /// How many.
-    pub requests: u64,
+    requests: u64,
     /// Their pages, as asked for.
-    pub pages: u64,
+    pages: u64,
 }
 
 /// The load in a stretch of time.
 #[derive(Clone, Debug, Default)]
-pub struct Load {
+struct Load {
     /// Its first event.
-    pub begun: Moment,
+    begun: Moment,
     /// Allocations that were not freed yet.
-    pub requests: Track,
+    requests: Track,
     /// Their pages, as asked for.
-    pub pages: Track,
-}
-
-/// What was asked for.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    /// How the load was sampled, with the distance of the samples at the end.
-    pub every: Every,
-    /// Bytes per page.
-    pub granule: Granule,
-    /// Requests by ⌈log2⌉ of their pages, from 0.
-    pub sizes: [Class; ORDERS],
-    /// Freed allocations by ⌈log2⌉ of the nanoseconds from request to free, from 0; those of
-    /// 0 ns count as 1 ns.
-    pub lifetimes: [u64; ORDERS],
-    /// Allocations that were never freed.
-    pub never_freed: Class,
-    /// The load, in the order of time.
-    pub load: Vec<Load>,
-    /// The last event.
-    pub ended: Moment,
+    pages: Track,
 }
 
 impl Traffic {
@@ -115,7 +96,7 @@ impl Traffic {
             self.asked.resize(index + 1, (Nanos(0), Pages(0)));
         }
         self.asked[index] = (at, pages);
-        self.sizes[pages.order() as usize].add(pages);
+        self.sizes[order(pages.0)].add(pages);
         self.live.add(pages);
     }
 
@@ -124,24 +105,54 @@ impl Traffic {
             return;
         };
         let (since, pages) = std::mem::take(asked);
-        let nanos = Pages(at.0.saturating_sub(since.0));
-        self.lifetimes[nanos.order() as usize] += 1;
+        self.lifetimes[order(at.0.saturating_sub(since.0))] += 1;
         self.live.requests -= 1;
         self.live.pages = self.live.pages.saturating_sub(pages.0);
     }
 
     /// What came of it.
-    pub fn finish(self) -> Asked {
-        Asked {
-            every: self.every.with_width(self.series.width()),
-            granule: self.granule,
-            sizes: self.sizes,
-            lifetimes: self.lifetimes,
-            never_freed: self.live,
-            load: self.series.into_samples().into_iter().map(|(_, it)| it).collect(),
-            ended: self.ended,
+    pub fn finish(self) -> TrafficRecord {
+        let every = self.every.with_width(self.series.width());
+        let load = self.series.into_samples();
+        let moments = Moments::of(load.iter().map(|it| it.begun), self.ended);
+        let time_passes = moments
+            .nanos
+            .first()
+            .is_some_and(|&it| it < self.ended.at.0);
+        let sizes = (0..)
+            .zip(self.sizes)
+            .filter(|(_, class)| class.requests > 0);
+        let lifetimes = (0..).zip(self.lifetimes).filter(|&(_, count)| count > 0);
+        TrafficRecord {
+            granule: self.granule.bytes(),
+            sizes: sizes
+                .map(|(order, class)| SizeClass {
+                    pages_max: 1_u64.checked_shl(order),
+                    requests: class.requests,
+                    pages: class.pages,
+                })
+                .collect(),
+            lifetimes: time_passes.then(|| {
+                lifetimes
+                    .map(|(order, allocations)| LifetimeClass {
+                        nanos_max: 1_u64.checked_shl(order),
+                        allocations,
+                    })
+                    .collect()
+            }),
+            never_freed: self.live.requests,
+            every,
+            live: Column::of(load.iter().map(|it| it.requests)),
+            live_pages: Column::of(load.iter().map(|it| it.pages)),
+            moments,
         }
     }
+}
+
+/// ⌈log2⌉ of a number, and 0 of 0.
+fn order(number: u64) -> usize {
+    let power = number.checked_next_power_of_two();
+    power.map_or(64, |power| power.trailing_zeros() as usize)
 }
 
 impl Class {
@@ -155,5 +166,70 @@ impl Merge for Load {
     fn merge(&mut self, later: Load) {
         self.requests.merge(later.requests);
         self.pages.merge(later.pages);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::testing::Script;
+    use std::num::NonZeroU64;
+
+    fn seen(script: &Script) -> TrafficRecord {
+        let mut traffic = Traffic::new(Granule::KIB_4, Every::Events(NonZeroU64::MIN));
+        script
+            .requests()
+            .iter()
+            .for_each(|request| traffic.observe(request));
+        traffic.finish()
+    }
+
+    #[test]
+    fn sizes_lifetimes_and_load_are_those_that_were_asked_for() {
+        let mut script = Script::default();
+        script
+            .at(10)
+            .alloc(0, 5, 9)
+            .alloc(1, 8, 9)
+            .at(1034)
+            .free(0)
+            .at(1035)
+            .free(1);
+        script.alloc(0, 1, 9);
+        let record = seen(&script);
+        let sizes = record
+            .sizes
+            .iter()
+            .map(|it| (it.pages_max, it.requests, it.pages));
+        assert_eq!(
+            sizes.collect::<Vec<_>>(),
+            [(Some(1), 1, 1), (Some(8), 2, 13)]
+        );
+        let lifetimes = record.lifetimes.expect("time passes").into_iter();
+        let lifetimes: Vec<_> = lifetimes.map(|it| (it.nanos_max, it.allocations)).collect();
+        assert_eq!(lifetimes, [(Some(1024), 1), (Some(2048), 1)]);
+        assert_eq!(record.never_freed, 1);
+        assert_eq!(record.live_pages.last, [5, 13, 8, 0, 1].map(Some));
+        assert_eq!(record.live.last, [1, 2, 1, 0, 1].map(Some));
+    }
+
+    #[test]
+    fn without_time_there_are_no_lifetimes() {
+        let mut script = Script::default();
+        script.at(7).alloc(0, 1, 9).free(0);
+        assert_eq!(seen(&script).lifetimes, None);
+    }
+
+    #[test]
+    fn the_load_of_a_long_stream_keeps_its_peak() {
+        let mut script = Script::default();
+        for event in 0..10_000 {
+            let pages = if event == 7_777 { 1000 } else { 1 };
+            script.alloc(0, pages, 9).free(0);
+        }
+        let record = seen(&script);
+        assert!(record.moments.event.len() <= SAMPLES);
+        assert_eq!(record.live_pages.max().iter().max(), Some(&Some(1000)));
+        assert_eq!(record.live_pages.min().iter().flatten().min(), Some(&0));
     }
 }

@@ -6,7 +6,7 @@
 
 use super::allocator::Rules;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{Largest, NodeId, Ranges};
+use super::ranges::{Maxima, NodeId, Ranges};
 use super::space::Space;
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
@@ -128,7 +128,7 @@ impl AddressSpace for BestFit {
         self.space.highest_place(size, limit_pfn, aligned)
     }
 
-    fn largest(&self, limit_pfn: Pfn) -> Largest {
+    fn largest(&self, limit_pfn: Pfn) -> Maxima {
         self.space.largest(limit_pfn)
     }
 

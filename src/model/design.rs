@@ -8,7 +8,7 @@ use super::allocator::Kind;
 use super::best_fit::BestFit;
 use super::domain::DomainConfig;
 use super::maple::Maple;
-use super::ranges::{Largest, Ranges};
+use super::ranges::{Maxima, Ranges};
 use super::space::Space;
 use super::vocabulary::Snapshot;
 use crate::units::{Pages, Pfn, PfnRange};
@@ -41,7 +41,7 @@ pub trait AddressSpace {
 
     /// The largest requests that would find a place from `start_pfn` to `limit_pfn`, whatever
     /// the allocator would answer.
-    fn largest(&self, limit_pfn: Pfn) -> Largest;
+    fn largest(&self, limit_pfn: Pfn) -> Maxima;
 
     /// What an outcome tells of the state.
     fn state(&self) -> State;

@@ -12,7 +12,7 @@
 
 use super::allocator::Rules;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{Largest, NodeId, Ranges};
+use super::ranges::{Maxima, NodeId, Ranges};
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
@@ -185,7 +185,7 @@ impl AddressSpace for Maple {
             .highest_place(size, self.below(limit_pfn), aligned, self.start_pfn)
     }
 
-    fn largest(&self, limit_pfn: Pfn) -> Largest {
+    fn largest(&self, limit_pfn: Pfn) -> Maxima {
         self.ranges
             .largest_between(self.start_pfn, self.below(limit_pfn))
     }

@@ -7,7 +7,7 @@
 use super::allocator::Rules;
 use super::changes::Change;
 use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{Largest, Need, NodeId, Ranges};
+use super::ranges::{Maxima, Need, NodeId, Ranges};
 use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
@@ -157,8 +157,10 @@ impl Space {
     ///
     /// Before `retry` the walk itself does not stop at `low`: it runs until something fits.
     fn pass(&self, wanted: Wanted, start: NodeId, low: Pfn) -> Pass {
-        if wanted.limit.0 < wanted.need.size.0 {
-            return self.pass_without_room(wanted, start, low);
+        let size = wanted.need.size.0;
+        let wraps = wanted.limit.0 < size || size.checked_add(wanted.misaligned).is_none();
+        if wraps {
+            return self.literal_pass(wanted, start, low);
         }
         let stop_below = if self.rules.has(Change::Retry) {
             low
@@ -234,24 +236,27 @@ impl Space {
         }
     }
 
-    /// A walk for more than there is below the limit: the candidate wraps, and the walk goes
-    /// on for as long as ranges reach up to it. It never finds anything.
-    fn pass_without_room(&self, wanted: Wanted, start: NodeId, low: Pfn) -> Pass {
+    /// The walk range by range, for requests so large that candidates wrap: it goes on for as
+    /// long as ranges reach up to where the candidate wrapped to.
+    fn literal_pass(&self, wanted: Wanted, start: NodeId, low: Pfn) -> Pass {
         let stops_below_low = self.rules.has(Change::Retry);
-        let mut steps = 0;
-        let mut high = wanted.limit;
-        let mut below = Some(start);
-        while let Some(id) = below {
+        let (mut id, mut steps, mut high) = (start, 0, wanted.limit);
+        loop {
             steps += 1;
             high = high.min(self.ranges.lo(id));
             let candidate = wanted.candidate(high);
-            below = self.ranges.previous(id);
-            let reached = below.is_some_and(|below| candidate <= self.ranges.hi(below));
-            if !reached || (stops_below_low && candidate < low) {
-                break;
+            let below = self.ranges.previous(id);
+            match below.filter(|&below| candidate <= self.ranges.hi(below)) {
+                Some(below) if candidate >= low || !stops_below_low => id = below,
+                _ => {
+                    let found = high.0 >= wanted.need.size.0 && candidate >= low;
+                    return Pass {
+                        place: found.then_some((id, candidate)),
+                        steps,
+                    };
+                }
             }
         }
-        Pass { place: None, steps }
     }
 
     fn insert_and_cache(&mut self, above: NodeId, lo: Pfn, size: Pages) {
@@ -370,7 +375,7 @@ impl AddressSpace for Space {
             .highest_place(size, limit, aligned, self.start_pfn)
     }
 
-    fn largest(&self, limit_pfn: Pfn) -> Largest {
+    fn largest(&self, limit_pfn: Pfn) -> Maxima {
         let limit = Pfn(limit_pfn.0.saturating_add(1));
         self.ranges.largest_between(self.start_pfn, limit)
     }

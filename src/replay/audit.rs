@@ -3,8 +3,8 @@
 //! As long as every range of the tree has one holder (a live allocation, a cache entry or a
 //! flush-queue entry) no two live ranges can overlap, since the tree's do not. Only few
 //! things break that: a double free, a range freed by its pfn, a state restored over live
-//! allocations, and ranges of several sizes in one cache (before `round-in-fast`). So the audit
-//! costs nothing until the first of these happens; from then on it knows all live ranges of
+//! allocations, ranges of several sizes in one cache (before `round-in-fast`), and a reservation
+//! that merges live ranges (`maple-2026`). So the audit costs nothing until the first of these happens; from then on it knows all live ranges of
 //! the domain.
 
 use std::collections::BTreeMap;

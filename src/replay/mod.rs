@@ -16,6 +16,7 @@ pub use request::{Ask, Device, Dom, Path, Request, Slot};
 
 use crate::model::Change;
 use crate::model::agenda::Work;
+use crate::model::allocator::Kind;
 use crate::model::dma;
 use crate::model::domain::{Answer, Domain, DomainConfig, Refusal};
 use crate::model::machine::Machine;
@@ -182,6 +183,10 @@ impl Replay {
             }
             Ask::Reserve { range } => {
                 domain.reserve(machine, range);
+                // A reservation there merges live ranges, which are then freed together.
+                if self.config.rules.kind() == Kind::Maple {
+                    self.begin_audit(dom);
+                }
                 None
             }
             Ask::FreePfn { pfn } => {

@@ -5,9 +5,11 @@ use serde::Serialize;
 use super::Subject;
 use crate::measure::agreement::Disagreement;
 use crate::measure::difference::{Case, Cases};
+use crate::measure::record::{SampledRecord, TrafficRecord};
 use crate::measure::{Agreement, Difference};
 use crate::model::FlushQueue;
 use crate::replay::{Ask, Found};
+use crate::study::result::StepCounts;
 use crate::study::wire::{WireFigures, WireUndone};
 use crate::study::{Row, ScenarioResult};
 use crate::trace::event::Got;
@@ -15,7 +17,8 @@ use crate::trace::event::Got;
 /// The version of the document.
 pub const VERSION: u64 = 1;
 
-/// The document about some traces, indented, with a newline at its end.
+/// The document about some traces, indented, with a newline at its end; a row a line where it
+/// has columns of samples.
 pub fn text(subjects: &[Subject<'_>]) -> String {
     let document = Document {
         iovasim: "replay",
@@ -25,6 +28,9 @@ pub fn text(subjects: &[Subject<'_>]) -> String {
         rows: subjects.iter().flat_map(rows).collect(),
         differences: subjects.iter().flat_map(differences).collect(),
     };
+    if subjects.iter().any(|it| it.traffic.is_some()) {
+        return super::set::document(&document);
+    }
     super::document(&document)
 }
 
@@ -57,6 +63,8 @@ struct WireTrace<'a> {
     start_pfn: u64,
     flush_queue: &'static str,
     forcedac: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic: Option<&'a TrafficRecord>,
 }
 
 impl<'a> WireTrace<'a> {
@@ -78,6 +86,7 @@ impl<'a> WireTrace<'a> {
                 FlushQueue::Single => "single",
             },
             forcedac: header.forcedac,
+            traffic: subject.traffic,
         }
     }
 }
@@ -92,6 +101,26 @@ struct WireRow<'a> {
     first_findings: Vec<WireFound>,
     #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<WireCheck>,
+    #[serde(flatten)]
+    sampled: Option<WireSampled<'a>>,
+}
+
+/// What there is where a replay was sampled.
+#[derive(Serialize)]
+struct WireSampled<'a> {
+    step_counts: Option<StepCounts>,
+    #[serde(flatten)]
+    seen: &'a SampledRecord,
+}
+
+impl<'a> WireSampled<'a> {
+    fn of(row: &'a Row) -> Option<WireSampled<'a>> {
+        let walks = row.allocator.rules().walks();
+        Some(WireSampled {
+            step_counts: walks.then(|| StepCounts(row.figures.steps.clone())),
+            seen: row.sampled.as_ref()?,
+        })
+    }
 }
 
 fn rows<'a>(subject: &Subject<'a>) -> impl Iterator<Item = WireRow<'a>> + use<'a> {
@@ -109,6 +138,7 @@ fn rows<'a>(subject: &Subject<'a>) -> impl Iterator<Item = WireRow<'a>> + use<'a
             .map(WireFound::of)
             .collect(),
         check: row.agreement.as_ref().map(WireCheck::of),
+        sampled: WireSampled::of(row),
     })
 }
 

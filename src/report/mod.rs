@@ -44,6 +44,8 @@ pub struct Subject<'a> {
     pub rows: &'a [Row],
     /// How each allocator after the first differs from the first.
     pub differences: &'a [crate::measure::Difference],
+    /// What was asked for, where that was sampled.
+    pub traffic: Option<&'a crate::measure::record::TrafficRecord>,
 }
 
 /// A document as text, indented, with a newline at its end.

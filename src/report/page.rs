@@ -49,11 +49,13 @@ impl Page {
     /// A paragraph, broken between words; its lines after the first are indented.
     pub fn paragraph(self, text: &str) -> String {
         const INDENT: usize = 2;
+        const WIDTH_MAX: usize = 100;
+        let width = self.width.min(WIDTH_MAX);
         let mut lines = String::new();
         let mut used = 0;
         for word in text.split(' ') {
             let length = word.chars().count();
-            if used > 0 && used + 1 + length > self.width {
+            if used > 0 && used + 1 + length > width {
                 let _ = write!(lines, "\n{:INDENT$}", "");
                 used = INDENT;
             } else if used > 0 {

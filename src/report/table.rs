@@ -12,7 +12,7 @@ use super::page::Page;
 const BETWEEN: usize = 2;
 
 /// Longer names do not widen their column.
-const NAME_MAX: usize = 24;
+const NAME_MAX: usize = 16;
 
 /// A table: its first column holds names, the others figures.
 #[derive(Clone, Debug)]

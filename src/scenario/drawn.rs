@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::{At, Error, Here};
-use super::quantity::{Bytes, Decimal, Life, Or, Time};
+use super::quantity::{Bytes, Decimal, InPlace, Life, Or, Time};
 use crate::units::Nanos;
 use crate::workload::change::Modes;
 use crate::workload::distribution::Distribution;
@@ -22,7 +22,10 @@ pub(super) type WireSizes = Or<Bytes, WireDrawnSizes>;
 
 /// A time that is drawn anew each time.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(
+    rename_all = "snake_case",
+    expecting = "an object that says how times are drawn"
+)]
 pub(super) enum WireDrawnDelay {
     Uniform(WireUniform<Time>),
     /// At random, so long on average.
@@ -33,7 +36,10 @@ pub(super) enum WireDrawnDelay {
 
 /// Sizes that are drawn or taken in turn.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(
+    rename_all = "snake_case",
+    expecting = "an object that says how sizes are found"
+)]
 pub(super) enum WireDrawnSizes {
     Uniform(WireUniform<Bytes>),
     LogNormal(WireLogNormal<Bytes>),
@@ -43,6 +49,14 @@ pub(super) enum WireDrawnSizes {
     /// Sizes in turn with how many of each, as pairs.
     List(Vec<(Bytes, u64)>),
     Scatter(WireScatter),
+}
+
+impl InPlace for WireDrawnDelay {
+    const EXPECTED: &'static str = "an object that says how times are drawn";
+}
+
+impl InPlace for WireDrawnSizes {
+    const EXPECTED: &'static str = "an object that says how sizes are found";
 }
 
 /// Every number from `min` to `max` equally often.
@@ -167,7 +181,7 @@ pub(super) fn sizes(wire: &WireSizes, here: &Here<'_>) -> Result<Sizes, Error> {
             .collect()
     };
     let sizes = match wire {
-        Or::Short(bytes) => Sizes::drawn(Distribution::fixed(bytes.0)),
+        Or::Short(bytes) => Sizes::fixed(bytes.0),
         Or::Long(drawn) => match drawn {
             WireDrawnSizes::Uniform(uniform) => uniform.distribution().and_then(Sizes::drawn),
             WireDrawnSizes::LogNormal(log_normal) => {

@@ -51,7 +51,7 @@ impl Error {
             file: file.to_owned(),
             place: Some((line, column)),
             path,
-            problem: with_hint(problem),
+            problem: with_hint(&without_types(problem)),
         }
     }
 }
@@ -66,6 +66,25 @@ impl Error {
             problem: "found more after the end, expected one JSON object".to_owned(),
         }
     }
+}
+
+/// Puts what a reader of scenarios knows in place of this program's types.
+fn without_types(problem: &str) -> String {
+    let mut text = problem.to_owned();
+    for (kind, meaning) in [
+        ("struct Wire", "an object"),
+        ("enum Wire", "one of its names"),
+    ] {
+        while let Some(start) = text.find(kind) {
+            let name = text[start + kind.len()..].chars();
+            let length: usize = name
+                .take_while(|c| c.is_alphanumeric())
+                .map(char::len_utf8)
+                .sum();
+            text.replace_range(start..start + kind.len() + length, meaning);
+        }
+    }
+    text
 }
 
 /// Adds the nearest of the names that serde says it expected.

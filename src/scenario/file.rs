@@ -1,6 +1,7 @@
 //! A scenario file as a whole: its fields, and how they become a [`Scenario`].
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -13,10 +14,11 @@ use super::expect::WireExpectation;
 use super::faults::{self, WireFault};
 use super::phases::{self, WirePhase};
 use super::quantity::{Count, Or, Time};
-use super::{Clients, Load, Sampling, Scenario, Source};
+use super::{Clients, Load, Scenario, Source};
+use crate::measure::Sampling;
+use crate::measure::sampling::Every;
 use crate::model::Allocator;
 use crate::trace::event::Header;
-use crate::units::Nanos;
 use crate::workload::Workload;
 use crate::workload::impossible::Impossible;
 
@@ -94,7 +96,8 @@ enum WireSampling {
 /// The JSON Schema of scenario files, as text that ends with a newline.
 pub fn schema() -> String {
     let schema = schemars::schema_for!(WireScenario);
-    format!("{:#}\n", schema.as_value())
+    // The prefix of the types says something to readers of the source alone.
+    format!("{:#}\n", schema.as_value()).replace("Wire", "")
 }
 
 /// Reads a scenario.
@@ -237,13 +240,18 @@ impl WireScenario {
     }
 
     fn sampling(&self, here: &Here<'_>) -> Result<Option<Sampling>, Error> {
-        match self.sampling {
-            None => Ok(None),
-            Some(WireSampling::Events(0) | WireSampling::Time(Time(0))) => {
-                Err(here.field("sampling").error("found 0, expected at least 1"))
-            }
-            Some(WireSampling::Events(events)) => Ok(Some(Sampling::Events(events))),
-            Some(WireSampling::Time(time)) => Ok(Some(Sampling::Time(Nanos(time.0)))),
-        }
+        let Some(sampling) = &self.sampling else {
+            return Ok(None);
+        };
+        let every = match *sampling {
+            WireSampling::Events(events) => NonZeroU64::new(events).map(Every::Events),
+            WireSampling::Time(Time(nanos)) => NonZeroU64::new(nanos).map(Every::Nanos),
+        };
+        let zero = || here.field("sampling").error("found 0, expected at least 1");
+        let every = every.ok_or_else(zero)?;
+        Ok(Some(Sampling {
+            every,
+            ..Sampling::default()
+        }))
     }
 }

@@ -14,6 +14,8 @@ mod file;
 mod named;
 mod phases;
 mod quantity;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ pub use expect::{Condition, Expectation, FIGURES, Measured, Miss};
 pub use file::schema;
 
 use crate::fault::FaultPlan;
+use crate::measure::Sampling;
 use crate::model::Allocator;
 use crate::trace::event::{Event, Header, Op};
 use crate::units::{Cpu, Nanos, Pfn, PfnRange};
@@ -46,15 +49,6 @@ pub struct Scenario {
     header: Header,
     source: Source,
     events_max: Option<u64>,
-}
-
-/// When the address space is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sampling {
-    /// After every so many events.
-    Events(u64),
-    /// Whenever so much time has passed.
-    Time(Nanos),
 }
 
 /// A recorded trace in memory.

@@ -178,23 +178,43 @@ impl Quantity for Life {
     }
 }
 
-/// A quantity, or what says more.
+/// A quantity, or what says more in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Or<S, L> {
     Short(S),
     Long(L),
 }
 
-/// What says no more than a quantity.
+/// What may stand in place of a quantity.
+pub(super) trait InPlace: Sized {
+    const EXPECTED: &'static str;
+}
+
+impl InPlace for Vec<u64> {
+    const EXPECTED: &'static str = "a list of numbers";
+}
+
+/// What nothing may stand in place of.
 enum Nothing {}
+
+impl InPlace for Nothing {
+    const EXPECTED: &'static str = "";
+}
 
 struct QuantityVisitor<S, L>(PhantomData<(S, L)>);
 
-impl<'de, S: Quantity, L: Deserialize<'de>> Visitor<'de> for QuantityVisitor<S, L> {
+impl<'de, S, L> Visitor<'de> for QuantityVisitor<S, L>
+where
+    S: Quantity,
+    L: Deserialize<'de> + InPlace,
+{
     type Value = Or<S, L>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(S::EXPECTED)
+        match L::EXPECTED {
+            "" => f.write_str(S::EXPECTED),
+            expected => write!(f, "{}, or {expected}", S::EXPECTED),
+        }
     }
 
     fn visit_u64<E: Error>(self, integer: u64) -> Result<Or<S, L>, E> {
@@ -217,13 +237,18 @@ impl<'de, S: Quantity, L: Deserialize<'de>> Visitor<'de> for QuantityVisitor<S, 
 }
 
 impl<'de> Deserialize<'de> for Nothing {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde::de::IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom("unexpected array or object"))
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom(
+            "found an array or object, expected a single value",
+        ))
     }
 }
 
-impl<'de, S: Quantity, L: Deserialize<'de>> Deserialize<'de> for Or<S, L> {
+impl<'de, S, L> Deserialize<'de> for Or<S, L>
+where
+    S: Quantity,
+    L: Deserialize<'de> + InPlace,
+{
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(QuantityVisitor(PhantomData))
     }

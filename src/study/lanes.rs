@@ -14,7 +14,9 @@ use std::thread;
 
 use super::feed::Step;
 use super::outcomes;
-use crate::measure::{Agreement, Decision, Difference, Figures, Summary};
+use crate::measure::record::{SampledRecord, TrafficRecord};
+use crate::measure::traffic::Traffic;
+use crate::measure::{Agreement, Decision, Difference, Figures, Sampler, Sampling, Summary};
 use crate::model::Allocator;
 use crate::model::domain::DomainConfig;
 use crate::replay::{Replay, Undone};
@@ -34,6 +36,7 @@ pub struct Lane<W: Write> {
     replay: Replay,
     summary: Summary,
     agreement: Option<Agreement>,
+    sampler: Option<(Sampling, Sampler)>,
     outcomes: Option<outcome::Writer<W>>,
     undone: Option<Undone>,
 }
@@ -47,6 +50,8 @@ pub struct Replayed {
     pub rows: Vec<Row>,
     /// How each allocator after the first differs from the first.
     pub differences: Vec<Difference>,
+    /// What was asked for, where a lane was sampled.
+    pub traffic: Option<TrafficRecord>,
 }
 
 /// What came of one allocator.
@@ -58,6 +63,8 @@ pub struct Row {
     pub figures: Figures,
     /// How its answers compare with recorded ones, where that was asked for.
     pub agreement: Option<Agreement>,
+    /// What was seen as time went by, where that was asked for.
+    pub sampled: Option<SampledRecord>,
 }
 
 /// Why a stream was not replayed to its end.
@@ -84,6 +91,7 @@ impl<W: Write> Lane<W> {
             allocator,
             summary: Summary::default(),
             agreement: None,
+            sampler: None,
             outcomes: None,
             undone: None,
         }
@@ -95,6 +103,16 @@ impl<W: Write> Lane<W> {
     pub fn with_agreement(self) -> Lane<W> {
         let agreement = Some(Agreement::default());
         Lane { agreement, ..self }
+    }
+
+    /// The same lane, which samples its replay.
+    #[must_use]
+    pub fn with_sampling(self, sampling: Sampling) -> Lane<W> {
+        let sampler = Sampler::new(sampling, self.replay.config());
+        Lane {
+            sampler: Some((sampling, sampler)),
+            ..self
+        }
     }
 
     /// The same lane, which writes its outcome stream.
@@ -132,6 +150,9 @@ impl<W: Write> Lane<W> {
         let decision = Decision::of(&self.replay, request, answer);
         self.summary
             .observe(&self.replay, request, answer, decision);
+        if let Some((_, sampler)) = &mut self.sampler {
+            sampler.observe(&self.replay, request, answer, decision);
+        }
         if let (Some(agreement), Some(event)) = (&mut self.agreement, event) {
             agreement.observe(number, event, decision);
         }
@@ -146,6 +167,9 @@ impl<W: Write> Lane<W> {
             figures: self.summary.finish(&self.replay, self.undone),
             allocator: self.allocator,
             agreement: self.agreement,
+            sampled: self
+                .sampler
+                .map(|(_, sampler)| sampler.finish(&self.replay)),
         };
         let out = self.outcomes.map(outcome::Writer::finish).transpose()?;
         Ok((row, out))
@@ -165,7 +189,7 @@ pub fn replay<W: Write + Send, E>(
     steps: impl Iterator<Item = Result<Step, E>>,
     jobs: NonZeroUsize,
 ) -> Result<(Replayed, Vec<Option<W>>), Stop<E>> {
-    let mut comparison = Comparison::new(lanes.len());
+    let mut comparison = Comparison::new(&lanes);
     if jobs.get() == 1 {
         for_each_batch(steps, |batch| {
             let decisions: io::Result<Vec<_>> =
@@ -182,6 +206,7 @@ pub fn replay<W: Write + Send, E>(
         events: comparison.events,
         rows,
         differences: comparison.differences,
+        traffic: comparison.traffic.map(Traffic::finish),
     };
     Ok((replayed, outcomes))
 }
@@ -191,8 +216,10 @@ fn for_each_batch<E>(
     mut take: impl FnMut(Vec<Step>) -> io::Result<()>,
 ) -> Result<(), Stop<E>> {
     loop {
-        let batch: Result<Vec<Step>, E> = steps.by_ref().take(BATCH).collect();
-        let batch = batch.map_err(Stop::Stream)?;
+        let mut batch = Vec::with_capacity(BATCH);
+        for step in steps.by_ref().take(BATCH) {
+            batch.push(step.map_err(Stop::Stream)?);
+        }
         if batch.is_empty() {
             return Ok(());
         }
@@ -200,17 +227,23 @@ fn for_each_batch<E>(
     }
 }
 
-/// Answers of all lanes side by side.
+/// Answers of all lanes side by side, and what they answer.
 struct Comparison {
     events: u64,
     differences: Vec<Difference>,
+    traffic: Option<Traffic>,
 }
 
 impl Comparison {
-    fn new(lanes: usize) -> Comparison {
+    fn new<W: Write>(lanes: &[Lane<W>]) -> Comparison {
+        let traffic = lanes.iter().find_map(|lane| {
+            let (sampling, _) = lane.sampler.as_ref()?;
+            Some(Traffic::new(lane.replay.config().granule, sampling.every))
+        });
         Comparison {
             events: 0,
-            differences: vec![Difference::default(); lanes.saturating_sub(1)],
+            differences: vec![Difference::default(); lanes.len().saturating_sub(1)],
+            traffic,
         }
     }
 
@@ -222,6 +255,11 @@ impl Comparison {
                 for (number, ((&first, &other), step)) in (self.events..).zip(pairs) {
                     difference.observe(number, &step.request, first, other);
                 }
+            }
+        }
+        if let Some(traffic) = &mut self.traffic {
+            for step in batch {
+                traffic.observe(&step.request);
             }
         }
         self.events += batch.len() as u64;
@@ -326,5 +364,100 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     match thread.join() {
         Ok(lanes) => lanes,
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::testing::Script;
+
+    /// A disk that is full after so many bytes.
+    #[derive(Debug)]
+    struct Disk(usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self
+                .0
+                .checked_sub(bytes.len())
+                .ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const JOBS: [usize; 3] = [1, 2, 9];
+
+    fn lanes<W: Write>(out: impl Fn() -> W) -> Vec<Lane<W>> {
+        let lane = |name: &str| {
+            let allocator = name.parse().expect("an allocator");
+            Lane::new(allocator, &Header::default()).with_outcomes(out())
+        };
+        ["old", "new", "maple-2026"].map(lane).into()
+    }
+
+    fn jobs(jobs: usize) -> NonZeroUsize {
+        NonZeroUsize::new(jobs).expect("at least one")
+    }
+
+    /// Many more requests than batches may wait.
+    fn steps() -> Vec<Step> {
+        let mut script = Script::default();
+        for slot in 0..10_000 {
+            script.alloc(slot, u64::from(slot % 40) + 1, 0xf_ffff);
+        }
+        let step = |request: &crate::replay::Request| Step {
+            request: request.clone(),
+            event: None,
+        };
+        script.requests().iter().map(step).collect()
+    }
+
+    #[test]
+    fn every_lane_sees_every_request_in_order() {
+        let run = |count| {
+            let steps = steps().into_iter().map(Ok::<_, ()>);
+            let (replayed, outcomes) =
+                replay(lanes(Vec::new), steps, jobs(count)).expect("runs");
+            let allocs: Vec<u64> = replayed.rows.iter().map(|row| row.figures.allocs).collect();
+            assert_eq!((replayed.events, allocs), (10_000, vec![10_000; 3]));
+            let compared = replayed.differences.iter().map(|it| it.compared);
+            assert_eq!(compared.collect::<Vec<_>>(), [10_000; 2]);
+            outcomes
+        };
+        let alone = run(1);
+        assert!(JOBS.iter().all(|&count| run(count) == alone));
+        assert!(
+            alone
+                .iter()
+                .flatten()
+                .all(|out| out.split(|&byte| byte == b'\n').count() == 10_001)
+        );
+    }
+
+    #[test]
+    fn an_error_in_the_stream_ends_all_lanes() {
+        for count in JOBS {
+            let steps = steps().into_iter().map(Ok).chain([Err("cut short")]);
+            let stop = replay(lanes(Vec::new), steps, jobs(count)).expect_err("an error");
+            assert!(matches!(stop, Stop::Stream("cut short")));
+        }
+    }
+
+    #[test]
+    fn a_full_disk_ends_all_lanes() {
+        for count in JOBS {
+            let steps = steps().into_iter().map(Ok::<_, ()>);
+            let stop =
+                replay(lanes(|| Disk(300_000)), steps, jobs(count)).expect_err("an error");
+            let Stop::Outcomes(error) = stop else {
+                panic!("{stop:?}");
+            };
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        }
     }
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::statistics::{self, Sample};
 use super::wire::{WireFigures, WireUndone};
 use crate::measure::Steps;
+use crate::measure::record::{SampledRecord, TrafficRecord};
 use crate::model::FlushQueue;
 use crate::scenario::{Expectation, Measured, Miss};
 use crate::trace::event::Header;
@@ -43,6 +44,24 @@ pub struct ScenarioResult {
     pub rows: Vec<Row>,
     /// An allocator and a seed each: allocators in order, seeds in order.
     pub runs: Vec<Run>,
+    /// What the callers asked for with the first seed; left out where nothing was sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficRecord>,
+    /// The first run of each allocator as time goes by; left out where nothing was sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Vec<Samples>>,
+}
+
+/// A run as time goes by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Samples {
+    /// The allocator's name.
+    pub allocator: String,
+    /// The seed.
+    pub seed: u64,
+    /// What was seen.
+    #[serde(flatten)]
+    pub seen: SampledRecord,
 }
 
 /// A part of a run: every `of`-th unit of scenario, seed and allocator. Its document has only
@@ -199,6 +218,8 @@ impl ScenarioResult {
             traces,
             rows: rows(&runs),
             runs,
+            traffic: None,
+            samples: None,
         }
     }
 

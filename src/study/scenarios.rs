@@ -11,7 +11,7 @@ use std::thread;
 
 use super::feed::Feed;
 use super::lanes::{self, Lane, Replayed, Stop};
-use super::result::{Run, ScenarioResult, Shard, StepCounts, WireSeed};
+use super::result::{Run, Samples, ScenarioResult, Shard, StepCounts, WireSeed};
 use super::wire::{WireFigures, WireUndone};
 use crate::measure::Difference;
 use crate::model::Allocator;
@@ -161,7 +161,16 @@ fn run_unit(task: &Task<'_>, threads: NonZeroUsize) -> Result<Unit, Error> {
     let file = format!("{}, seed {seed}", scenario.name);
     let mut feed = Feed::new(&file, &header, events);
     let allocators = allocators.iter().cloned();
-    let lanes = allocators.map(|allocator| Lane::<Vec<u8>>::new(allocator, &header));
+    let sampling = scenario
+        .sampling
+        .filter(|_| scenario.seeds.first() == Some(&seed));
+    let lanes = allocators.map(|allocator| {
+        let lane = Lane::<Vec<u8>>::new(allocator, &header);
+        match sampling {
+            Some(sampling) => lane.with_sampling(sampling),
+            None => lane,
+        }
+    });
     match lanes::replay(lanes.collect(), &mut feed, threads) {
         Ok((replayed, _)) => Ok(Unit {
             seed,
@@ -200,6 +209,7 @@ fn put_together(scenario: &Scenario, part: Part, units: &[Unit]) -> Studied {
             .collect(),
         seeds: scenario.seeds.clone(),
     });
+    sampled(&mut result, scenario, units);
     let mut differences =
         vec![Difference::default(); scenario.allocators.len().saturating_sub(1)];
     // In a part the first of a unit is not always the first of the scenario.
@@ -213,6 +223,24 @@ fn put_together(scenario: &Scenario, part: Part, units: &[Unit]) -> Studied {
         result,
         differences,
     }
+}
+
+/// Adds what was sampled: of the first seed alone, whose unit comes first.
+fn sampled(result: &mut ScenarioResult, scenario: &Scenario, units: &[Unit]) {
+    let Some(unit) = units.iter().find(|unit| unit.replayed.traffic.is_some()) else {
+        return;
+    };
+    result.traffic.clone_from(&unit.replayed.traffic);
+    let samples = scenario.allocators.iter().filter_map(|allocator| {
+        let mut rows = unit.replayed.rows.iter();
+        let row = rows.find(|row| row.allocator == *allocator)?;
+        Some(Samples {
+            allocator: allocator.name().to_owned(),
+            seed: unit.seed,
+            seen: row.sampled.clone()?,
+        })
+    });
+    result.samples = Some(samples.collect());
 }
 
 /// The run of an allocator; none if it was not its turn.

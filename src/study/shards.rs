@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::result::{self, Run, ScenarioResult, Shard, WireSeed};
+use super::result::{self, Run, Samples, ScenarioResult, Shard, WireSeed};
 
 /// The results of a shard, and what messages call it.
 #[derive(Clone, Debug)]
@@ -155,8 +155,27 @@ fn scenario(pieces: &[Piece<'_>]) -> Result<ScenarioResult, Error> {
         traces: traces(pieces, plan)?,
         rows: result::rows(&runs),
         runs,
+        traffic: pieces.iter().find_map(|piece| piece.result.traffic.clone()),
+        samples: samples(pieces, plan),
         ..first.result.clone()
     })
+}
+
+/// What was sampled, in the order of the allocators.
+fn samples(pieces: &[Piece<'_>], plan: &Shard) -> Option<Vec<Samples>> {
+    let sampled = || {
+        pieces
+            .iter()
+            .filter_map(|piece| piece.result.samples.as_ref())
+    };
+    let of = |name: &String| {
+        sampled()
+            .flatten()
+            .find(|it| it.allocator == *name)
+            .cloned()
+    };
+    sampled().next()?;
+    Some(plan.allocators.iter().filter_map(of).collect())
 }
 
 fn plan<'a>(piece: &Piece<'a>) -> &'a Shard {

@@ -120,3 +120,118 @@ impl fmt::Debug for Digest {
         write!(f, "Digest({self})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::event::Got;
+    use crate::units::{Cpu, Nanos, Pages, Pfn};
+
+    fn alloc() -> Event {
+        Event {
+            at: Nanos(1),
+            cpu: Cpu(2),
+            dom: 3,
+            op: Op::Alloc {
+                id: 4,
+                pages: Pages(5),
+                limit: Pfn(6),
+                path: Path::Fast { flush: true },
+                got: Got::Unrecorded,
+            },
+        }
+    }
+
+    fn digest(events: &[Event]) -> String {
+        let mut digest = Digest::new(&Header::default());
+        for event in events {
+            digest.add(event);
+        }
+        digest.to_string()
+    }
+
+    #[test]
+    fn whatever_is_asked_otherwise_hashes_otherwise() {
+        let change = |change: fn(&mut Event)| {
+            let mut event = alloc();
+            change(&mut event);
+            event
+        };
+        let with_op = |op| Event { op, ..alloc() };
+        let mut events = vec![
+            alloc(),
+            change(|event| event.at = Nanos(0)),
+            change(|event| event.cpu = Cpu(0)),
+            change(|event| event.dom = 0),
+            with_op(Op::Free { id: 4 }),
+            with_op(Op::Unmap { id: 4 }),
+            with_op(Op::DoubleFree { id: 4 }),
+            with_op(Op::FreePfn { pfn: Pfn(4) }),
+        ];
+        for (id, pages, limit, align) in [
+            (9, 5, 6, None),
+            (4, 9, 6, None),
+            (4, 5, 9, None),
+            (4, 5, 6, Some(true)),
+            (4, 5, 6, Some(false)),
+        ] {
+            let path = align.map_or(Path::Fast { flush: true }, |align| Path::Direct { align });
+            let (pages, limit, got) = (Pages(pages), Pfn(limit), Got::Unrecorded);
+            if (id, pages, limit, align) != (4, Pages(5), Pfn(6), None) {
+                events.push(with_op(Op::Alloc {
+                    id,
+                    pages,
+                    limit,
+                    path,
+                    got,
+                }));
+            }
+        }
+        for (pci, dev) in [
+            (false, None),
+            (true, None),
+            (false, Some("a")),
+            (false, Some("b")),
+        ] {
+            let dev = dev.map(Into::into);
+            events.push(with_op(Op::Map {
+                id: 4,
+                bytes: 5,
+                mask: 6,
+                pci,
+                dev,
+                got: Got::Failed,
+            }));
+        }
+        let digests: std::collections::BTreeSet<String> = events
+            .iter()
+            .map(|event| digest(std::slice::from_ref(event)))
+            .collect();
+        assert_eq!(digests.len(), events.len());
+    }
+
+    #[test]
+    fn what_the_kernel_answered_and_free_text_do_not_count() {
+        let mut answered = alloc();
+        if let Op::Alloc { got, .. } = &mut answered.op {
+            *got = Got::Pfn(Pfn(1));
+        }
+        assert_eq!(digest(&[answered]), digest(&[alloc()]));
+        let header = Header {
+            name: Some("another".to_owned()),
+            ..Header::default()
+        };
+        assert_eq!(Digest::new(&header).to_string(), digest(&[]));
+    }
+
+    #[test]
+    fn order_counts_and_the_hash_stays_what_it_was() {
+        let free = Event {
+            op: Op::Free { id: 4 },
+            ..alloc()
+        };
+        let there = digest(&[alloc(), free.clone()]);
+        assert_ne!(there, digest(&[free, alloc()]));
+        assert_eq!(there, "xxh3:b6255696a55266d7b0bb763158fa138b");
+    }
+}

@@ -3,6 +3,7 @@
 //! One list of everything: a message names the file, the line, the field, what was found and
 //! what was expected, with a hint where there is something to hint at.
 
+use crate::words;
 use std::fmt;
 use std::io;
 
@@ -270,14 +271,9 @@ fn never_freed(live: Option<Place>, forgotten: Option<usize>) -> String {
 
 /// What to say of a misspelt name: the nearest right one, or all of them if none is near.
 pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
-    const SLIPS_MAX: usize = 2;
-    let slips = |name: &str| strsim::damerau_levenshtein(wrong, name);
-    let near = names.clone().map(|name| (slips(name), name)).min();
-    match near {
-        Some((slips, name)) if slips <= SLIPS_MAX && slips < name.len() => {
-            format!("; did you mean `{name}`?")
-        }
-        _ => format!(", expected {}", list(names)),
+    match words::nearest(wrong, names.clone()) {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => format!(", expected {}", list(names)),
     }
 }
 

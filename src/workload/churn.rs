@@ -120,7 +120,7 @@ mod tests {
 
     fn plan() -> ChurnPlan {
         ChurnPlan {
-            sizes: Sizes::drawn(Distribution::fixed(4096)).expect("possible"),
+            sizes: Sizes::fixed(4096).expect("possible"),
             count: 3,
             extra: 1,
             every: Distribution::fixed(10),

@@ -114,7 +114,7 @@ mod tests {
         IdlePlan {
             holds: 2,
             hold_size: 4096,
-            sizes: Sizes::drawn(Distribution::fixed(65536)).expect("possible"),
+            sizes: Sizes::fixed(65536).expect("possible"),
             every: Distribution::fixed(10),
             lasts: Distribution::fixed(4),
         }

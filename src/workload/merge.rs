@@ -90,7 +90,7 @@ mod tests {
     use crate::workload::testing::{events, read, run};
 
     fn pool(name: &str, bytes: u64, interval: Distribution) -> Run {
-        let sizes = Sizes::drawn(Distribution::fixed(bytes)).expect("possible");
+        let sizes = Sizes::fixed(bytes).expect("possible");
         let plan = PoolPlan {
             modes: Modes::one(sizes),
             target: Target::Arrivals(interval),

@@ -22,7 +22,7 @@ mod run;
 pub mod size;
 pub mod stream;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub(crate) mod timeline;
 
 pub use merge::{Merge, Stint};

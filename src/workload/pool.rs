@@ -332,7 +332,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn sizes(bytes: u64) -> Sizes {
-        Sizes::drawn(Distribution::fixed(bytes)).expect("possible")
+        Sizes::fixed(bytes).expect("possible")
     }
 
     fn plan(target: Target, lifetime: Option<Distribution>) -> PoolPlan {

@@ -180,7 +180,7 @@ mod tests {
     use crate::workload::testing::{events, live, read, run};
 
     fn sizes(bytes: u64) -> Sizes {
-        Sizes::drawn(Distribution::fixed(bytes)).expect("possible")
+        Sizes::fixed(bytes).expect("possible")
     }
 
     fn plan() -> RingPlan {

@@ -35,6 +35,16 @@ enum Shape {
 }
 
 impl Sizes {
+    /// Always `size`.
+    ///
+    /// # Errors
+    ///
+    /// Where it is 0 or beyond [`BYTES_MAX`].
+    pub fn fixed(size: u64) -> Result<Sizes, Impossible> {
+        check_size(size)?;
+        Ok(Sizes(Shape::Drawn(Distribution::fixed(size))))
+    }
+
     /// Sizes drawn from a distribution; one that gives 0 is taken for 1.
     ///
     /// # Errors
@@ -145,6 +155,11 @@ impl Sizes {
     }
 }
 
+fn check_size(size: u64) -> Result<(), Impossible> {
+    let possible = (1..=BYTES_MAX).contains(&size);
+    Impossible::unless(possible, "size", size, "from 1 to 2^48 bytes")
+}
+
 /// Sums up the numbers beside the sizes, without those of 0.
 fn sums(
     sizes: &[(u64, u64)],
@@ -153,8 +168,7 @@ fn sums(
     let mut total = 0_u64;
     let mut up_to = Vec::with_capacity(sizes.len());
     for &(size, number) in sizes {
-        let possible = (1..=BYTES_MAX).contains(&size);
-        Impossible::unless(possible, "size", size, "from 1 to 2^48 bytes")?;
+        check_size(size)?;
         let sum = total.checked_add(number);
         Impossible::unless(sum.is_some(), what, number, "a sum below 2^64")?;
         total = sum.unwrap_or(total);
@@ -233,6 +247,7 @@ mod tests {
     #[test]
     fn impossible_sizes_are_refused() {
         let field = |result: Result<Sizes, Impossible>| result.expect_err("impossible").field;
+        assert_eq!(field(Sizes::fixed(0)), "size");
         assert_eq!(field(Sizes::drawn(Distribution::fixed(0))), "max");
         assert_eq!(field(Sizes::drawn(Distribution::exponential(4096))), "max");
         assert_eq!(field(Sizes::weighted(&[])), "weight");

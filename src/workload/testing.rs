@@ -26,7 +26,7 @@ pub(super) fn place() -> Place {
 }
 
 /// A client alone, from the beginning for ever.
-pub(super) fn run(name: &str, plan: Plan) -> Run {
+pub(crate) fn run(name: &str, plan: Plan) -> Run {
     Run {
         name: name.to_owned(),
         plan,

@@ -17,7 +17,7 @@ fn lenient() -> Options {
         flush_queue: Some(FlushQueue::PerCpu),
         pci: Some(true),
         allow_lost: true,
-        restore_live_before: true,
+        state_before: true,
         reserved: PfnRange::new(Pfn(1), Pfn(3)).into_iter().collect(),
         ..Options::default()
     }
@@ -181,8 +181,8 @@ proptest! {
             let seconds = number / 7;
             writeln!(text, "t-{pid} [{cpu}] ... {seconds}.{number:06}: {arguments}").expect("text");
         }
-        for restore_live_before in [false, true] {
-            let options = Options { restore_live_before, ..Options::default() };
+        for state_before in [false, true] {
+            let options = Options { state_before, ..Options::default() };
             if let Ok(imported) = read(&text, &options) {
                 let report = imported.report;
                 let with = |part: &str| {

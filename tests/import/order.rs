@@ -46,6 +46,10 @@ fn of_two_searches_the_one_with_the_lower_answer_came_later() {
         ["got 0x99", "got 0x98", "got 0x97", "got 0x96"]
     );
     assert_eq!(
+        answers_of(&[&between, &found_1("0x95")]),
+        ["got 0x99", "got 0x98", "got 0x96", "got 0x95"]
+    );
+    assert_eq!(
         answers_of(&[&between, &found_1("0x9a")]),
         ["got 0x9a", "got 0x99", "got 0x98", "got 0x96"]
     );

@@ -318,13 +318,13 @@ fn a_call_that_returns_after_others_stopped_waiting_still_counts() {
 }
 
 #[test]
-fn what_was_live_before_can_be_restored() {
+fn what_was_live_before_can_be_allocated_first() {
     let text = ftrace(&[
         "7 0 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0",
         "7 0 alloc_iova_fast_ret: pfn=0x20",
         "7 0 free_iova_fast: iovad=0xa pfn=0x40 size=2",
-        "7 0 free_iova_fast: iovad=0xa pfn=0x30 size=1",
-        "7 0 free_iova_fast: iovad=0xb pfn=0x30 size=1",
+        "7 0 free_iova_fast: iovad=0xa pfn=0x30 size=3",
+        "7 0 free_iova_fast: iovad=0xb pfn=0x40 size=33",
         "7 0 free_iova_fast: iovad=0xa pfn=0x40 size=2",
     ]);
     let without = plain(&text);
@@ -338,27 +338,64 @@ fn what_was_live_before_can_be_restored() {
     );
 
     let options = Options {
-        restore_live_before: true,
+        state_before: true,
         ..Options::default()
     };
-    let restored = read(&text, &options).expect("a recording");
+    let allocated = read(&text, &options).expect("a recording");
     assert_eq!(
-        told(&restored),
+        told(&allocated),
         [
-            "cpu 0 dom 0 restore 0x30-0x30 0x40-0x41 cached32 anchor cached anchor max32 0x100000",
-            "cpu 0 dom 0 alloc 0: 4 up to 0xfffff Fast { flush: false } -> 0x20",
-            "cpu 0 dom 0 free_pfn 0x40",
-            "cpu 0 dom 0 free_pfn 0x30",
-            "cpu 0 dom 1 restore 0x30-0x30 cached32 anchor cached anchor max32 0x100000",
-            "cpu 0 dom 1 free_pfn 0x30"
+            "cpu 0 dom 0 alloc 0: 2 up to 0x41 Fast { flush: false }",
+            "cpu 0 dom 0 alloc 1: 3 up to 0x33 Fast { flush: false }",
+            "cpu 0 dom 0 alloc 2: 4 up to 0xfffff Fast { flush: false } -> 0x20",
+            "cpu 0 dom 0 free 0",
+            "cpu 0 dom 0 free 1",
+            "cpu 0 dom 1 alloc 3: 33 up to 0x60 Fast { flush: false }",
+            "cpu 0 dom 1 free 3"
+        ]
+    );
+    let report = allocated.report;
+    assert_eq!(
+        (report.live_before, report.allocs, report.frees_unknown),
+        (3, 1, 1)
+    );
+}
+
+#[test]
+fn what_the_caches_hand_out_unseen_lay_in_them_before() {
+    let text = ftrace(&[
+        "1 0 init_iova_domain: iovad=0xa granule=4096 start_pfn=1",
+        "7 1 alloc_iova_fast: iovad=0xa size=3 limit=0xfffff flush=0",
+        "7 1 alloc_iova_fast_ret: pfn=0x20",
+        "7 1 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0",
+        "7 1 alloc_iova_fast_ret: pfn=0x30",
+        "7 1 free_iova_fast: iovad=0xa pfn=0x20 size=3",
+        "7 1 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0",
+        "7 1 alloc_iova_fast_ret: pfn=0x20",
+        "7 0 free_iova_fast: iovad=0xa pfn=0x50 size=4",
+        "7 0 alloc_iova: iovad=0xa size=4 limit=0xfffff align=0",
+        "7 0 alloc_iova_ret: (0xffffffffc039eea6 <- alloc_iova) iova=0x1 lo=0x60 hi=0x63",
+    ]);
+    let options = Options {
+        state_before: true,
+        ..Options::default()
+    };
+    let imported = read(text, &options).expect("a recording");
+    assert_eq!(
+        told(&imported)[..7],
+        [
+            "cpu 1 dom 0 alloc 0: 4 up to 0x53 Fast { flush: false }",
+            "cpu 1 dom 0 alloc 1: 4 up to 0x33 Fast { flush: false }",
+            "cpu 1 dom 0 alloc 2: 3 up to 0x23 Fast { flush: false }",
+            "cpu 1 dom 0 free 1",
+            "cpu 1 dom 0 free 2",
+            "cpu 1 dom 0 alloc 3: 3 up to 0xfffff Fast { flush: false } -> 0x20",
+            "cpu 1 dom 0 alloc 4: 4 up to 0xfffff Fast { flush: false } -> 0x30",
         ]
     );
     assert_eq!(
-        (
-            restored.report.frees_restored,
-            restored.report.frees_unknown
-        ),
-        (3, 1)
+        (imported.report.live_before, imported.report.cached_before),
+        (3, 2)
     );
 }
 
@@ -371,7 +408,7 @@ fn a_domain_made_on_record_has_nothing_live_before() {
         "7 0 free_iova_fast: iovad=0xa pfn=0x40 size=2",
     ]);
     let options = Options {
-        restore_live_before: true,
+        state_before: true,
         reserved: vec![PfnRange::new(Pfn(1), Pfn(2)).expect("a range")],
         ..Options::default()
     };

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use iovasim::model::allocator::Kind;
 use iovasim::model::domain::DomainConfig;
 use iovasim::replay::{Finding, Replay, Request};
 use iovasim::units::Pfn;
@@ -88,9 +87,6 @@ struct Contents {
 pub(crate) struct Lockstep {
     model: Replay,
     naive: Naive,
-    /// Whether findings are compared. Under `maple-2026` the model does not look for ranges that
-    /// overlap after a reservation has merged live ones.
-    judged: bool,
     pub(crate) seen: Seen,
 }
 
@@ -99,7 +95,6 @@ impl Lockstep {
         Lockstep {
             model: Replay::new(world.config, world.cpus),
             naive: Naive::new(world.config, world.cpus, world.bug),
-            judged: world.config.rules.kind() != Kind::Maple,
             seen: Seen::default(),
         }
     }
@@ -138,9 +133,7 @@ impl Lockstep {
             return Err(format!("model {model:?}, naive {naive:?}"));
         }
         self.compare_states()?;
-        if self.judged {
-            self.compare_findings()?;
-        }
+        self.compare_findings()?;
         Ok(true)
     }
 

@@ -3,6 +3,7 @@
 mod bad_input;
 mod examples;
 mod gate;
+mod readme;
 mod replay;
 mod run;
 mod support;

@@ -266,3 +266,36 @@ fn who_has_seen_enough_is_not_told_anything() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_leaves_no_half_file() {
+    use std::io::Write;
+    use std::os::unix::process::ExitStatusExt;
+
+    let folder = Folder::new();
+    let outcomes = folder.path("outcomes.jsonl");
+    let outcomes = outcomes.to_str().expect("UTF-8");
+    let mut child = command(&["replay", "-", "-a", "new", "--outcomes", outcomes])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin
+        .write_all(SMALL.as_bytes())
+        .expect("a pipe that is read");
+    while folder.names().is_empty() {
+        std::thread::yield_now();
+    }
+    let kill = std::process::Command::new("kill")
+        .arg(child.id().to_string())
+        .status();
+    assert!(kill.expect("kill runs").success());
+    let output = child.wait_with_output().expect("the program ends");
+    drop(stdin);
+    const SIGTERM: i32 = 15;
+    assert_eq!(output.status.signal(), Some(SIGTERM));
+    assert_eq!(folder.names(), [""; 0]);
+    assert!(output.stdout.is_empty());
+}

@@ -19,8 +19,9 @@ mod tests;
 
 pub use gap::Alignment;
 use gap::Gap;
-pub use search::{Largest, Need, Stop};
-use summaries::{Delta, Growth, Maxima};
+pub use search::{Need, Stop};
+pub use summaries::Maxima;
+use summaries::{Delta, Growth};
 
 use crate::units::{Pages, Pfn, PfnRange};
 

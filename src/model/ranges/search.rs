@@ -1,7 +1,7 @@
 //! Questions about the order of the ranges and the gaps between them, each answered in
 //! O(log n) from the subtree summaries.
 
-use super::{Gap, NIL, Node, NodeId, Ranges};
+use super::{Gap, Maxima, NIL, Node, NodeId, Ranges};
 use crate::units::{Pages, Pfn};
 
 /// What a gap must take.
@@ -21,22 +21,6 @@ pub struct Stop {
     pub at: NodeId,
     /// How many ranges it looked at, the first and the last included.
     pub ranges: u64,
-}
-
-/// The largest requests that find a place; every smaller one does as well.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Largest {
-    /// Without alignment: the longest gap.
-    pub any: Pages,
-    /// Aligned to its size.
-    pub aligned: Pages,
-}
-
-impl Largest {
-    fn raise(&mut self, any: Pages, aligned: Pages) {
-        self.any = self.any.max(any);
-        self.aligned = self.aligned.max(aligned);
-    }
 }
 
 impl Ranges {
@@ -194,39 +178,38 @@ impl Ranges {
     }
 
     /// The largest requests that find a place from `low` on and below `limit` (exclusive).
-    pub fn largest_between(&self, low: Pfn, limit: Pfn) -> Largest {
-        let mut largest = Largest::default();
-        self.largest_of(self.root, [low, limit].map(Some), &mut largest);
-        largest
+    pub fn largest_between(&self, low: Pfn, limit: Pfn) -> Maxima {
+        self.largest_of(self.root, [Some(low), Some(limit)])
     }
 
-    /// Raises `largest` to what the gaps of a subtree take, as far as they lie within
-    /// bounds. A bound that all of the subtree's gaps keep is none: where both are none,
-    /// the summaries say it all, so that no more than two ways down are walked.
-    fn largest_of(&self, id: NodeId, bounds: [Option<Pfn>; 2], largest: &mut Largest) {
-        if id == NIL {
-            return;
-        }
+    /// What the gaps of a subtree take, as far as they lie within bounds. A bound that all of
+    /// the subtree's gaps keep is none: where both are, the summaries say it all, so that no
+    /// more than two ways down are walked.
+    fn largest_of(&self, id: NodeId, bounds: [Option<Pfn>; 2]) -> Maxima {
         let node = self.node(id);
-        let [low, limit] = bounds;
-        if bounds == [None, None] {
-            largest.raise(node.maxima.any, node.maxima.aligned);
-            return;
+        if id == NIL || bounds == [None, None] {
+            return node.maxima;
         }
+        let [low, limit] = bounds;
         let lo = low.map_or(node.gap_lo, |low| low.max(node.gap_lo));
         let end = limit.map_or(node.lo, |limit| limit.min(node.lo));
+        let mut largest = Maxima::NONE;
         if lo < end {
             let gap = Gap::new(lo, end);
-            largest.raise(gap.len(), gap.aligned_fit(self.alignment));
+            largest = Maxima {
+                aligned: gap.aligned_fit(self.alignment),
+                any: gap.len(),
+            };
         }
         if low.is_none_or(|low| low < node.gap_lo) {
             let limit = limit.filter(|&limit| limit < node.gap_lo);
-            self.largest_of(node.left, [low, limit], largest);
+            largest = largest.max(self.largest_of(node.left, [low, limit]));
         }
         if limit.is_none_or(|limit| node.lo < limit) {
             let low = low.filter(|&low| node.lo < low);
-            self.largest_of(node.right, [low, limit], largest);
+            largest = largest.max(self.largest_of(node.right, [low, limit]));
         }
+        largest
     }
 
     /// The first such range within a subtree that is known to have such a range.

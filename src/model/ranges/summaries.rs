@@ -7,13 +7,13 @@
 use super::{NIL, Node, NodeId, RED, Ranges};
 use crate::units::{Pages, PfnRange};
 
-/// The largest requests that any gap of a subtree takes.
+/// The largest requests that any of some gaps takes; every smaller one is taken as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Maxima {
+pub struct Maxima {
     /// Aligned to their size.
-    pub(super) aligned: Pages,
+    pub aligned: Pages,
     /// Not aligned: the longest gap.
-    pub(super) any: Pages,
+    pub any: Pages,
 }
 
 impl Maxima {
@@ -22,7 +22,7 @@ impl Maxima {
         any: Pages(0),
     };
 
-    fn max(self, other: Maxima) -> Maxima {
+    pub(super) fn max(self, other: Maxima) -> Maxima {
         let Maxima { aligned, any } = other;
         Maxima {
             aligned: self.aligned.max(aligned),

@@ -2,31 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::before::Before;
 use super::call::{Answer, Call, From, What};
 use super::clock::Clock;
 use super::domains::{Domain, Domains, Life, Named};
 use super::report::Report;
-use crate::model::Snapshot;
 use crate::replay::Path;
 use crate::trace::event::{Event, Got, Op};
-use crate::units::{Cpu, Granule, Pages, Pfn, PfnRange};
-
-/// By a domain's ordinal, what was live in it before the recording began, as far as it was freed.
-pub(super) type LiveBefore = BTreeMap<u64, Vec<PfnRange>>;
+use crate::units::{Cpu, Pages, Pfn, PfnRange};
 
 /// Makes events of calls.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    granule: Granule,
     pub domains: Domains,
     next_id: u64,
     offline: BTreeSet<Cpu>,
-    /// What begins as a `restore` in each domain; ranges leave it as they are freed.
-    before: LiveBefore,
-    /// Domains whose `restore` has not been made yet.
-    to_restore: BTreeSet<u64>,
-    /// Frees of what was live before, where they are only gathered.
-    gather: Option<LiveBefore>,
+    /// By a domain's ordinal, what it begins with.
+    before: BTreeMap<u64, Before>,
 }
 
 /// Where events go.
@@ -45,29 +37,13 @@ impl Sink<'_> {
 }
 
 impl Ledger {
-    pub(super) fn new(domains: Domains, before: LiveBefore, granule: Granule) -> Ledger {
+    pub(super) fn new(domains: Domains, before: BTreeMap<u64, Before>) -> Ledger {
         Ledger {
-            granule,
             domains,
             next_id: 0,
             offline: BTreeSet::new(),
-            to_restore: before.keys().copied().collect(),
             before,
-            gather: None,
         }
-    }
-
-    /// A ledger that gathers the frees of what was live before the recording began.
-    pub(super) fn gathering(domains: Domains) -> Ledger {
-        Ledger {
-            gather: Some(LiveBefore::new()),
-            ..Ledger::new(domains, LiveBefore::new(), Granule::KIB_4)
-        }
-    }
-
-    /// What was gathered.
-    pub(super) fn into_gathered(self) -> LiveBefore {
-        self.gather.unwrap_or_default()
     }
 
     /// Takes the next call.
@@ -93,17 +69,14 @@ impl Ledger {
             sink.push(call.cpu, 0, Op::CpuUp);
         }
         let mut asked = Asked {
-            granule: self.granule,
             cpu: call.cpu,
             dom,
             domain,
             next_id: &mut self.next_id,
-            before: self.before.get_mut(&ordinal),
-            gather: self.gather.as_mut(),
             sink,
         };
-        if self.to_restore.remove(&ordinal) {
-            asked.restore();
+        if let Some(before) = self.before.remove(&ordinal) {
+            asked.begin(&before, &self.offline);
         }
         asked.domain.begin(asked.cpu, asked.sink);
         asked.ask(&call.what);
@@ -112,13 +85,10 @@ impl Ledger {
 
 /// One call and what it needs.
 struct Asked<'a, 's> {
-    granule: Granule,
     cpu: Cpu,
     dom: u64,
     domain: &'a mut Domain,
     next_id: &'a mut u64,
-    before: Option<&'a mut Vec<PfnRange>>,
-    gather: Option<&'a mut LiveBefore>,
     sink: &'a mut Sink<'s>,
 }
 
@@ -165,8 +135,7 @@ impl Asked<'_, '_> {
     }
 
     fn alloc(&mut self, pages: Pages, limit: Pfn, path: Path, got: Answer) -> u64 {
-        let id = *self.next_id;
-        *self.next_id += 1;
+        let id = self.next_id();
         self.domain.report.allocs += 1;
         self.sink.report.allocs += 1;
         let got = match got {
@@ -191,6 +160,12 @@ impl Asked<'_, '_> {
             path,
             got,
         });
+        id
+    }
+
+    fn next_id(&mut self) -> u64 {
+        let id = *self.next_id;
+        *self.next_id += 1;
         id
     }
 
@@ -232,38 +207,13 @@ impl Asked<'_, '_> {
 
     fn free_fast(&mut self, pfn: Pfn, pages: Pages) {
         let Some(life) = self.domain.lives.end(pfn) else {
-            self.free_unknown(pfn, pages);
+            self.sink.report.frees_unknown += 1;
             return;
         };
         if life.pages.order() != pages.order() || matches!(life.path, Path::Direct { .. }) {
             self.sink.report.frees_resized += 1;
         }
         self.free(life.id);
-    }
-
-    /// A free of what was not handed out on record.
-    fn free_unknown(&mut self, pfn: Pfn, pages: Pages) {
-        let hi = Pfn(pfn.0.saturating_add(pages.0 - 1));
-        let range = PfnRange::new(pfn, hi);
-        let from_start = self.domain.report.from_start;
-        if let (Some(gather), Some(range), false) = (&mut self.gather, range, from_start) {
-            gather
-                .entry(self.domain.report.ordinal)
-                .or_default()
-                .push(range);
-        }
-        let before = self.before.as_mut();
-        let restored = before.is_some_and(|before| {
-            let found = before.iter().position(|before| Some(*before) == range);
-            found.is_some_and(|at| before.swap_remove(at).lo() == pfn)
-        });
-        if restored {
-            self.sink.report.frees_restored += 1;
-            self.domain.report.frees += 1;
-            self.push(Op::FreePfn { pfn });
-        } else {
-            self.sink.report.frees_unknown += 1;
-        }
     }
 
     /// `free_iova`: what a direct allocation got goes by its id; anything else by the pfn.
@@ -287,23 +237,36 @@ impl Asked<'_, '_> {
         }
     }
 
-    /// What was live before the recording, into the domain before anything else.
-    fn restore(&mut self) {
-        let Some(before) = &mut self.before else {
-            return;
-        };
-        before.sort_unstable();
-        // The first free of a range is of what was live before; a later one that overlaps is
-        // of an allocation that was not recorded.
-        before.dedup_by(|later, earlier| later.overlaps(*earlier));
-        let nodes = before.clone();
-        self.sink.report.restores += 1;
-        let max32 = Pages(self.granule.dma32().0);
-        self.push(Op::Restore(Box::new(Snapshot {
-            nodes,
-            cached32: None,
-            cached: None,
-            max32,
-        })));
+    /// Makes the domain what it was before the recording: each range where it was, since the limit
+    /// leaves it no other place, from the top down, as the kernel hands out; then into the caches
+    /// what was there.
+    fn begin(&mut self, before: &Before, offline: &BTreeSet<Cpu>) {
+        for range in &before.ranges {
+            let pages = Pages(range.hi().0 - range.lo().0 + 1);
+            // What the caches hold is rounded up to a power of two.
+            let taken = 1_u64 << pages.order().min(63);
+            let taken = if pages.0 < 32 { taken } else { pages.0 };
+            let id = self.next_id();
+            self.live(id, range.lo(), pages, Path::Fast { flush: false });
+            self.sink.report.live_before += 1;
+            self.push(Op::Alloc {
+                id,
+                pages,
+                limit: Pfn(range.lo().0.saturating_add(taken - 1)),
+                path: Path::Fast { flush: false },
+                got: Got::Unrecorded,
+            });
+        }
+        for (cpu, range) in &before.cached {
+            let cpu = if offline.contains(cpu) {
+                self.cpu
+            } else {
+                *cpu
+            };
+            if let Some(life) = self.domain.lives.end(range.lo()) {
+                self.sink.report.cached_before += 1;
+                self.sink.push(cpu, self.dom, Op::Free { id: life.id });
+            }
+        }
     }
 }

@@ -14,6 +14,7 @@
 //! What a recording does not say is an option, an error that asks for it, or a note in the
 //! [`Report`], which accounts for every line.
 
+mod before;
 mod call;
 mod clock;
 mod dma;
@@ -33,14 +34,15 @@ mod report;
 mod requests;
 mod survey;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Read};
 
+use before::{Before, Gatherer};
 use clock::Clock;
 use domains::Domains;
 use error::Problem;
 use functions::Function;
-use ledger::{Ledger, LiveBefore, Sink};
+use ledger::{Ledger, Sink};
 use line::Line;
 use lines::Lines;
 use pairing::Pairing;
@@ -124,17 +126,16 @@ pub fn import<R: BufRead>(
     let mut header = survey.header(options, &mut report).map_err(ask)?;
     let reader = match survey.evidence {
         Evidence::Probes => {
-            let before = if options.restore_live_before {
-                gather_live_before(&mut lines()?, &survey, options)?
+            let before = if options.state_before {
+                gather_before(&mut lines()?, &survey, options)?
             } else {
-                LiveBefore::new()
+                BTreeMap::new()
             };
             Reader::Probes {
                 pairing: Pairing::new(survey.probed.clone()),
                 ledger: Ledger::new(
                     Domains::new(options.domain.clone(), &options.reserved),
                     before,
-                    header.granule,
                 ),
             }
         }
@@ -177,30 +178,33 @@ pub fn import<R: BufRead>(
     })
 }
 
-/// Reads all calls for the sake of the frees that have no allocation.
-fn gather_live_before<R: BufRead>(
+/// Reads all calls for what they show of the time before.
+fn gather_before<R: BufRead>(
     lines: &mut Lines<R>,
     survey: &Survey,
     options: &Options,
-) -> Result<LiveBefore, Error> {
+) -> Result<BTreeMap<u64, Before>, Error> {
     let mut pairing = Pairing::new(survey.probed.clone());
-    let mut ledger = Ledger::gathering(Domains::new(options.domain.clone(), &options.reserved));
-    let mut clock = Clock::default();
-    let mut events = VecDeque::new();
+    let mut domains = Domains::new(options.domain.clone(), &[]);
+    let mut gatherer = Gatherer::default();
     let mut report = Report::default();
     while lines.advance()? {
-        if let Line::Record(record) = line::parse(lines.text(), survey.form) {
-            let sink = &mut Sink {
-                clock: &mut clock,
-                events: &mut events,
-                report: &mut report,
-            };
-            let taken = take_probe(&mut pairing, &mut ledger, &record, sink);
-            taken.map_err(|problem| lines.error(problem))?;
-            events.clear();
+        if let Line::Record(record) = line::parse(lines.text(), survey.form)
+            && let Some((function, edge)) = Function::of(&record)
+        {
+            domains
+                .mention(&record, function, edge)
+                .and_then(|()| pairing.take(&record, function, edge, &mut report))
+                .map_err(|problem| lines.error(problem))?;
+            while let Some(call) = pairing.pop(record.at) {
+                gatherer.take(&call, domains.at(call.domain));
+            }
         }
     }
-    Ok(ledger.into_gathered())
+    while let Some(call) = pairing.pop_last() {
+        gatherer.take(&call, domains.at(call.domain));
+    }
+    Ok(gatherer.finish())
 }
 
 fn take_probe(

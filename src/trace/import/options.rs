@@ -143,9 +143,10 @@ pub struct Options {
     pub cpus: Option<u32>,
     /// Import what is left although events were lost.
     pub allow_lost: bool,
-    /// Begin domains that were there before the recording with a `restore` of the ranges that
-    /// were live then, as far as they are freed on record.
-    pub restore_live_before: bool,
+    /// Begin domains that were in use before the recording with what was live and cached then, as
+    /// far as the recording shows it: allocations whose limits are made up, so that each leaves a
+    /// range no other place than it had, and frees into the caches. Of probes alone.
+    pub state_before: bool,
     /// `max32_alloc_size` of a `restore`; the end of the 32-bit space if none.
     pub max32: Option<Pages>,
     /// The lowest pfn of the range at which 32-bit searches begin after a kernel log's `restore`;

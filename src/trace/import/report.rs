@@ -34,8 +34,10 @@ pub struct Report {
     pub migrated: u64,
     /// Frees of ranges that were not allocated on record, and were left out.
     pub frees_unknown: u64,
-    /// Frees of ranges that were not allocated on record, made into `free_pfn`s of a `restore`.
-    pub frees_restored: u64,
+    /// Ranges that were live or cached before the recording, allocated first; not among `allocs`.
+    pub live_before: u64,
+    /// Those of them that were cached, and are freed at once.
+    pub cached_before: u64,
     /// Ranges handed out while a range on record there was live: its free was not recorded, and is
     /// put before the allocation.
     pub frees_missed: u64,
@@ -171,8 +173,12 @@ impl Report {
                 says("frees of ranges not allocated on record left out"),
             ),
             (
-                self.frees_restored,
-                says("frees of ranges live before the recording, made into restored ranges"),
+                self.live_before,
+                format!(
+                    "ranges live or cached before the recording, allocated first with limits made up; \
+                     {} of them freed into the caches",
+                    self.cached_before
+                ),
             ),
             (
                 self.frees_missed,

@@ -120,13 +120,12 @@ impl Stats {
         writeln!(f, "\n{:>20} {:>12}", "lived for", "ranges")?;
         let most = self.lifetimes.values().copied().max().unwrap_or(0);
         for (&decade, &count) in &self.lifetimes {
-            let lived = match decade {
-                0 => "no time".to_owned(),
-                _ => {
-                    let from = 10_u64.saturating_pow(decade - 1);
-                    let to = 10_u64.saturating_pow(decade);
-                    format!("{} - {}", Span(Nanos(from)), Span(Nanos(to)))
-                }
+            let lived = if decade == 0 {
+                "no time".to_owned()
+            } else {
+                let [from, to] =
+                    [decade - 1, decade].map(|digits| 10_u64.saturating_pow(digits));
+                format!("{} - {}", Span(Nanos(from)), Span(Nanos(to)))
             };
             writeln!(f, "{lived:>20} {count:>12}{}", Bar(count, most))?;
         }

@@ -1,0 +1,5 @@
+//! Prints the JSON Schema of scenario files: what `scenarios/schema.json` holds.
+
+fn main() {
+    print!("{}", iovasim::scenario::schema());
+}

@@ -1,0 +1,269 @@
+//! `plot`: charts of results and of traces.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args as ClapArgs, ValueEnum};
+use iovasim::measure::Sampling;
+use iovasim::plot::{self, Chart, Look, Scene, Subject, Tone};
+use iovasim::study::{self, Feed, Lane, Stop};
+use iovasim::trace::read::Reader;
+
+use super::common::{self, Allocators, Terminal};
+use super::files::{self, Input, Output};
+use super::progress::Progress;
+use super::results;
+use super::status::{Failure, Verdict, say};
+
+/// Draw charts of results, of replays' documents, or of traces
+///
+/// Draws every chart that the input has the data for, a file each. A trace is replayed on the
+/// spot, by default under old and new.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+The charts: failure-rate, fragmentation, belief (max32 beside what would find a place),
+address-map, search-cost, releases, workload. plots/README.md says how to read them.
+
+Example, which runs in the repository: what the change of 5.18 mends, in pictures
+  iovasim plot traces/mediatek-report.trace.jsonl.gz -o plots-of-the-report")]
+pub(crate) struct Args {
+    /// Results of `run`, JSON of `replay`, or traces; `-` is standard input
+    #[arg(value_name = "RESULT", required = true)]
+    inputs: Vec<PathBuf>,
+    /// The folder for the charts, made if it is not there
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Draw this chart alone; repeat it for more
+    #[arg(long = "chart", value_name = "NAME", value_parser = chart)]
+    charts: Vec<Chart>,
+    /// The form of the files
+    #[arg(long, value_name = "FORM", default_value = "svg")]
+    format: Form,
+    /// Width and height in pixels [default: what suits the chart]
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    size: Option<(u32, u32)>,
+    /// The title in place of a chart's own
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
+    /// Dark on light, or light on dark
+    #[arg(long, value_name = "TONE", default_value = "light")]
+    theme: Theme,
+    #[command(flatten)]
+    allocators: Allocators,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Svg,
+    Png,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Theme {
+    Light,
+    Dark,
+}
+
+fn chart(name: &str) -> Result<Chart, String> {
+    let found = Chart::ALL.into_iter().find(|chart| chart.name() == name);
+    found.ok_or_else(|| {
+        let names = Chart::ALL.map(Chart::name);
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+/// The smallest picture in which every chart is legible, and the largest.
+const SIDES: std::ops::RangeInclusive<u32> = 400..=4096;
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let sides = text.split_once('x');
+    let sides =
+        sides.and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    let fits = |(width, height): &(u32, u32)| SIDES.contains(width) && SIDES.contains(height);
+    let (least, most) = (SIDES.start(), SIDES.end());
+    sides
+        .filter(fits)
+        .ok_or_else(|| format!("expected WxH such as 1200x800, each from {least} to {most}"))
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    let mut subjects = Vec::new();
+    for path in &args.inputs {
+        subjects.extend(read(path, args, terminal)?);
+    }
+    let places = places(&subjects);
+    let look = Look {
+        size: args.size,
+        tone: match args.theme {
+            Theme::Light => Tone::Light,
+            Theme::Dark => Tone::Dark,
+        },
+        title: args.title.clone(),
+    };
+    let mut pictures: Vec<(String, Scene)> = Vec::new();
+    let mut names = BTreeSet::new();
+    for subject in &subjects {
+        for (chart, scene) in draw(subject, &places, args, &look, terminal)? {
+            let name = format!("{}-{}", file_name(&subject.name), chart.name());
+            if !names.insert(name.clone()) {
+                let problem = "several inputs of one name: plot them into different folders";
+                return Err(Failure::bad(format!("{name}: {problem}")));
+            }
+            pictures.push((name, scene));
+        }
+    }
+    std::fs::create_dir_all(&args.output)
+        .map_err(|error| Failure::write(args.output.display(), &error))?;
+    for (name, scene) in &pictures {
+        write(&args.output, name, scene, args.format)?;
+    }
+    Ok(Verdict::Done)
+}
+
+/// The charts of a subject: those that were asked for, or all for which it has the data.
+fn draw(
+    subject: &Subject,
+    places: &BTreeMap<String, usize>,
+    args: &Args,
+    look: &Look,
+    terminal: Terminal,
+) -> Result<Vec<(Chart, Scene)>, Failure> {
+    let mut drawn = Vec::new();
+    let all = args.charts.is_empty();
+    let charts = if all { &Chart::ALL[..] } else { &args.charts };
+    for &chart in charts {
+        match chart.draw(subject, places, look) {
+            Ok(scene) => drawn.push((chart, scene)),
+            Err(lacking) => {
+                let message = format!("{}: no {}: needs {lacking}", subject.name, chart.name());
+                if !all {
+                    return Err(Failure::bad(message));
+                }
+                if !terminal.is_quiet() {
+                    say(&message);
+                }
+            }
+        }
+    }
+    Ok(drawn)
+}
+
+/// Each allocator's place among all, in the order in which they come.
+fn places(subjects: &[Subject]) -> BTreeMap<String, usize> {
+    let mut places = BTreeMap::new();
+    for allocator in subjects.iter().flat_map(|subject| &subject.allocators) {
+        let next = places.len();
+        places.entry(allocator.allocator.clone()).or_insert(next);
+    }
+    places
+}
+
+/// A name that is one on any system.
+fn file_name(name: &str) -> String {
+    let plain = |c: char| {
+        if c.is_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    let name: String = name.chars().map(plain).collect();
+    if name.is_empty() {
+        "trace".to_owned()
+    } else {
+        name
+    }
+}
+
+fn write(folder: &Path, name: &str, scene: &Scene, form: Form) -> Result<(), Failure> {
+    let (bytes, ending) = match form {
+        Form::Svg => (plot::svg(scene).into_bytes(), "svg"),
+        Form::Png => (plot::png(scene), "png"),
+    };
+    let output = Output::begin(&folder.join(format!("{name}.{ending}")))?;
+    output
+        .writer()?
+        .write_all(&bytes)
+        .map_err(|error| output.failure(&error))?;
+    output.finish()
+}
+
+/// How much of an input tells what it is.
+const HEAD: u64 = 4096;
+
+/// Reads an input, whatever it is.
+fn read(path: &Path, args: &Args, terminal: Terminal) -> Result<Vec<Subject>, Failure> {
+    let file = files::input_name(path);
+    let unreadable = |error| Failure::bad(format!("{file}: cannot read: {error}"));
+    let mut input = files::open(path)?;
+    let mut head = Vec::new();
+    let begun = input.bytes.by_ref().take(HEAD).read_to_end(&mut head);
+    begun.map_err(unreadable)?;
+    let is_trace = is_trace(&head);
+    input.bytes = Box::new(Cursor::new(head).chain(input.bytes));
+    if is_trace {
+        return Ok(vec![replay(&file, input, args, terminal)?]);
+    }
+    let text = results::text_of(&file, input)?;
+    let mut subjects = Subject::read(&file, &text).map_err(Failure::bad)?;
+    if let Some(named) = args.allocators.named()? {
+        for subject in &mut subjects {
+            let missing = named.iter().find(|allocator| {
+                let name = allocator.name();
+                subject.allocators.iter().all(|it| it.allocator != name)
+            });
+            if let Some(missing) = missing {
+                let name = &subject.name;
+                return Err(Failure::bad(format!("{file}: `{name}` has no {missing}")));
+            }
+            let is_named = |name: &str| named.iter().any(|it| it.name() == name);
+            subject.allocators.retain(|it| is_named(&it.allocator));
+        }
+    }
+    Ok(subjects)
+}
+
+/// Whether an input begins as a trace does; what is no text is compressed or binary.
+fn is_trace(head: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(head.get(..16).unwrap_or(head)) else {
+        return true;
+    };
+    if !text.trim_start().starts_with('{') {
+        return !text.trim().is_empty()
+            && text.contains(|c: char| c.is_control() && !c.is_whitespace());
+    }
+    let text = String::from_utf8_lossy(head);
+    let said = text.split_once("\"iovasim\"").map(|(_, said)| said);
+    let said =
+        said.map(|said| said.trim_start_matches(|c: char| c.is_whitespace() || c == ':'));
+    said.is_some_and(|said| said.starts_with("\"trace\""))
+}
+
+/// Replays a trace, and samples it.
+fn replay(
+    file: &str,
+    input: Input,
+    args: &Args,
+    terminal: Terminal,
+) -> Result<Subject, Failure> {
+    let mut progress = Progress::new(terminal.shows_progress(), input.size);
+    let reader = Reader::new(file, progress.count(input.bytes)).map_err(Failure::bad)?;
+    let header = reader.header().clone();
+    let allocators = match args.allocators.named()? {
+        Some(named) => named,
+        None => vec![common::allocator("old")?, common::allocator("new")?],
+    };
+    super::replay::check_flush_queue(&allocators, header.flush_queue)?;
+    let lane =
+        |allocator| Lane::<Vec<u8>>::new(allocator, &header).with_sampling(Sampling::default());
+    let lanes = allocators.into_iter().map(lane).collect();
+    let mut feed = Feed::new(file, &header, reader);
+    let steps = feed.by_ref().inspect(|_| progress.event());
+    match study::replay(lanes, steps, terminal.jobs()) {
+        Ok((replayed, _)) => Ok(Subject::of_replay(file, &header, &replayed)),
+        Err(Stop::Stream(error)) => Err(Failure::bad(error)),
+        Err(Stop::Outcomes(error)) => Err(Failure::write(file, &error)),
+    }
+}

@@ -1,0 +1,304 @@
+//! The charts by name: what each needs of a subject, and how that is recorded.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::subject::{Subject, Subjected, Walked};
+use super::{Entry, Look, Scene};
+use super::{
+    address_map, belief, failure_rate, fragmentation, releases, search_cost, workload,
+};
+use crate::measure::record::SampledRecord;
+
+/// A chart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each has a module that says what it is")]
+pub enum Chart {
+    FailureRate,
+    Fragmentation,
+    Belief,
+    AddressMap,
+    SearchCost,
+    Releases,
+    Workload,
+}
+
+/// What a chart needs and a subject does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacking {
+    /// Samples of the window as time goes by.
+    Samples,
+    /// How many requests took how many steps.
+    StepCounts,
+    /// Two releases that answer differently.
+    Releases,
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lacking::Samples => {
+                f.write_str("samples, which `run --sample` or `replay --sample` records")
+            }
+            Lacking::StepCounts => f.write_str(
+                "the steps of each request, which `run`, or `replay --sample`, records",
+            ),
+            Lacking::Releases => write!(
+                f,
+                "two releases that differ; `run` or `replay` all that do with --allocator {}",
+                releases::one_of_each().join(",")
+            ),
+        }
+    }
+}
+
+impl Chart {
+    /// All charts.
+    pub const ALL: [Chart; 7] = [
+        Chart::FailureRate,
+        Chart::Fragmentation,
+        Chart::Belief,
+        Chart::AddressMap,
+        Chart::SearchCost,
+        Chart::Releases,
+        Chart::Workload,
+    ];
+
+    /// Its name on the command line and in file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Chart::FailureRate => "failure-rate",
+            Chart::Fragmentation => "fragmentation",
+            Chart::Belief => "belief",
+            Chart::AddressMap => "address-map",
+            Chart::SearchCost => "search-cost",
+            Chart::Releases => "releases",
+            Chart::Workload => "workload",
+        }
+    }
+
+    /// The question that it answers.
+    pub fn question(self) -> &'static str {
+        match self {
+            Chart::FailureRate => failure_rate::TITLE,
+            Chart::Fragmentation => fragmentation::TITLE,
+            Chart::Belief => belief::TITLE,
+            Chart::AddressMap => address_map::TITLE,
+            Chart::SearchCost => search_cost::TITLE,
+            Chart::Releases => releases::TITLE,
+            Chart::Workload => workload::TITLE,
+        }
+    }
+
+    /// Draws a subject; `places` has each allocator's place among all, by name.
+    ///
+    /// # Errors
+    ///
+    /// Where the subject lacks what the chart needs.
+    pub fn draw(
+        self,
+        subject: &Subject,
+        places: &BTreeMap<String, usize>,
+        look: &Look,
+    ) -> Result<Scene, Lacking> {
+        let about = &subject.about;
+        match self {
+            Chart::FailureRate => {
+                let entries = entries(subject, places, |it| Some(it.failures.clone()));
+                Ok(failure_rate::draw(about, &entries, look))
+            }
+            Chart::Fragmentation => {
+                let entries = sampled(subject, places, |it| &it.timeline)?;
+                Ok(fragmentation::draw(about, &entries, look))
+            }
+            Chart::Belief => {
+                let entries = sampled(subject, places, |it| &it.timeline)?;
+                Ok(belief::draw(about, &entries, look))
+            }
+            Chart::AddressMap => {
+                let entries = sampled(subject, places, |it| &it.map)?;
+                Ok(address_map::draw(about, &entries, look))
+            }
+            Chart::SearchCost => {
+                let entries = entries(subject, places, steps);
+                if entries.is_empty() {
+                    return Err(Lacking::StepCounts);
+                }
+                Ok(search_cost::draw(about, &entries, look))
+            }
+            Chart::Releases => {
+                let eras = releases::eras(&subject.allocators);
+                if eras.len() < 2 {
+                    return Err(Lacking::Releases);
+                }
+                Ok(releases::draw(about, &eras, look))
+            }
+            Chart::Workload => {
+                let traffic = subject.traffic.as_ref().ok_or(Lacking::Samples)?;
+                Ok(workload::draw(about, traffic, look))
+            }
+        }
+    }
+}
+
+/// An entry for each allocator that has something.
+fn entries<'a, T>(
+    subject: &'a Subject,
+    places: &BTreeMap<String, usize>,
+    of: impl Fn(&'a Subjected) -> Option<T>,
+) -> Vec<Entry<T>> {
+    let entry = |it: &'a Subjected| {
+        Some(Entry {
+            place: places.get(&it.allocator).copied().unwrap_or(0),
+            allocator: it.allocator.clone(),
+            what: of(it)?,
+        })
+    };
+    subject.allocators.iter().filter_map(entry).collect()
+}
+
+fn sampled<'a, T>(
+    subject: &'a Subject,
+    places: &BTreeMap<String, usize>,
+    of: impl Fn(&'a SampledRecord) -> &'a T,
+) -> Result<Vec<Entry<&'a T>>, Lacking> {
+    let entries = entries(subject, places, |it| it.sampled.as_ref().map(&of));
+    if entries.is_empty() {
+        Err(Lacking::Samples)
+    } else {
+        Ok(entries)
+    }
+}
+
+fn steps(of: &Subjected) -> Option<search_cost::Steps<'_>> {
+    let timeline = of.sampled.as_ref().map(|sampled| &sampled.timeline);
+    let (counts, quantiles) = match of.walked.as_ref()? {
+        Walked::Nowhere => (None, Vec::new()),
+        Walked::Steps(steps) => {
+            let quantiles = [500, 990, 999].into_iter();
+            let quantiles = quantiles.filter_map(|at| Some((at, steps.quantile(at)?)));
+            (Some(steps.counts().collect()), quantiles.collect())
+        }
+    };
+    Some(search_cost::Steps {
+        counts,
+        quantiles,
+        timeline,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Sampling;
+    use crate::model::Allocator;
+    use crate::plot::{sheet, svg};
+    use crate::replay::Path;
+    use crate::study::{Feed, Lane, replay};
+    use crate::trace::Place;
+    use crate::trace::event::{Event, Got, Header, Op};
+    use crate::units::{Cpu, Nanos, Pages, Pfn};
+    use std::num::NonZeroUsize;
+
+    /// Requests of many sizes, of which every third is freed.
+    fn events(count: u64) -> Vec<Event> {
+        let event = |at, op| Event {
+            at: Nanos(at * 1000),
+            cpu: Cpu(0),
+            dom: 0,
+            op,
+        };
+        let mut events = Vec::new();
+        for id in 0..count {
+            let alloc = Op::Alloc {
+                id,
+                pages: Pages(1 + (id * 7919) % 40_000),
+                limit: Pfn(0xf_ffff),
+                path: Path::Fast { flush: true },
+                got: Got::Unrecorded,
+            };
+            events.push(event(id, alloc));
+            if id % 3 == 2 {
+                events.push(event(id, Op::Free { id: id - 1 }));
+            }
+        }
+        events
+    }
+
+    fn subject(allocators: &[&str], count: u64) -> Subject {
+        let header = Header::default();
+        let lane = |name: &&str| {
+            let allocator: Allocator = name.parse().expect("an allocator");
+            Lane::<Vec<u8>>::new(allocator, &header).with_sampling(Sampling::default())
+        };
+        let events = (0..).map(Place::Event).zip(events(count)).map(Ok);
+        let mut feed = Feed::new("a trace", &header, events);
+        let lanes = allocators.iter().map(lane).collect();
+        let replayed = replay(lanes, &mut feed, NonZeroUsize::MIN).map_err(|_| "a stop");
+        Subject::of_replay("a.trace", &header, &replayed.expect("a trace").0)
+    }
+
+    const TWELVE: [&str; 12] = [
+        "linux-4.15",
+        "linux-4.20",
+        "linux-5.10",
+        "old",
+        "new",
+        "linux-6.1",
+        "linux-7.2",
+        "best-fit",
+        "maple-2026",
+        "linux-7.2~free-space-estimate+reset-on-retry",
+        "linux-7.2+align-cap-4",
+        "linux-7.2+align-cap-9",
+    ];
+
+    #[test]
+    fn no_text_overlaps_or_is_cut_off() {
+        for (allocators, count) in [
+            (&TWELVE[..], 600),
+            (&TWELVE[3..5], 600),
+            (&TWELVE[4..5], 10),
+            (&TWELVE[..2], 0),
+        ] {
+            let subject = subject(allocators, count);
+            for chart in Chart::ALL {
+                let Ok(scene) = chart.draw(&subject, &BTreeMap::new(), &Look::default()) else {
+                    assert!(
+                        chart == Chart::Releases && allocators.len() < 3,
+                        "{chart:?}"
+                    );
+                    continue;
+                };
+                let faults = sheet::faults(&scene);
+                assert!(
+                    faults.is_empty(),
+                    "{chart:?} of {}: {faults:?}",
+                    allocators.len()
+                );
+                assert_eq!(svg(&scene), svg(&scene));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_chart_lacks_comes_with_the_option_that_records_it() {
+        let mut subject = subject(&["new"], 10);
+        subject.traffic = None;
+        subject.allocators[0].sampled = None;
+        let lacking = |chart: Chart| {
+            let drawn = chart.draw(&subject, &BTreeMap::new(), &Look::default());
+            drawn.expect_err("it lacks something").to_string()
+        };
+        for chart in [
+            Chart::Belief,
+            Chart::Fragmentation,
+            Chart::AddressMap,
+            Chart::Workload,
+        ] {
+            assert!(lacking(chart).contains("--sample"), "{}", lacking(chart));
+        }
+        let releases = "linux-4.15,linux-4.20,linux-5.1,linux-5.3,linux-5.11";
+        assert!(lacking(Chart::Releases).contains(releases));
+    }
+}

@@ -1,0 +1,286 @@
+//! A page with a title, a few words about what it shows, and a legend; what is left is for
+//! panels.
+
+use super::axis::TICK;
+use super::font;
+#[cfg(test)]
+use super::scene::Mark;
+use super::scene::{Anchor, Point, Rect, Scene, Stroke, Text};
+use super::theme::{Paint, Rgb, Theme, Tone};
+
+/// What can be chosen of any chart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Width and height in pixels; what suits the chart if it is not chosen.
+    pub size: Option<(u32, u32)>,
+    /// Light or dark.
+    pub tone: Tone,
+    /// The title in place of the chart's own.
+    pub title: Option<String>,
+}
+
+/// The width where none is chosen.
+const WIDTH: u32 = 1200;
+/// What is left free at the sides.
+const MARGIN: f64 = 24.0;
+const TITLE: f64 = 25.0;
+/// The size of legends and of titles of panels.
+pub(super) const LABEL: f64 = 16.0;
+
+/// A page in the making.
+pub(super) struct Sheet {
+    /// What is on it.
+    pub(super) scene: Scene,
+    /// Its colours.
+    pub(super) theme: Theme,
+    /// Where the free part begins.
+    top: f64,
+}
+
+/// An entry of a legend.
+pub(super) struct Key {
+    /// What it looks like in the chart.
+    pub(super) sample: Sample,
+    /// What it is.
+    pub(super) label: String,
+}
+
+/// What something looks like in a chart.
+#[derive(Clone, Copy)]
+pub(super) enum Sample {
+    /// A line.
+    Line(Stroke),
+    /// An area.
+    Area(Paint),
+    /// A cross.
+    Cross(Paint),
+    /// A dot.
+    Dot(Paint),
+}
+
+/// The width of a sample of a legend.
+const SAMPLE: f64 = 34.0;
+
+impl Sheet {
+    /// A page with a title, which is `height` high unless that was chosen, and lines about it.
+    pub(super) fn new(look: &Look, height: f64, title: &str, about: &[String]) -> Sheet {
+        let (width, height) = look.size.unwrap_or((WIDTH, pixels(height)));
+        let theme = Theme::of(look.tone);
+        let mut sheet = Sheet {
+            scene: Scene::new(width, height, theme.background),
+            theme,
+            top: MARGIN - 6.0,
+        };
+        let title = look.title.as_deref().unwrap_or(title);
+        title.clone_into(&mut sheet.scene.title);
+        sheet.paragraph(title, TITLE, theme.ink);
+        for line in about {
+            sheet.paragraph(line, TICK, theme.faint);
+        }
+        sheet.top += 8.0;
+        sheet
+    }
+
+    /// A page that says why there is nothing to see.
+    pub(super) fn blank(look: &Look, title: &str, about: &[String], why: &str) -> Scene {
+        let mut sheet = Sheet::new(look, 260.0, title, about);
+        let body = sheet.body();
+        let lines = font::wrap(why, LABEL, body.width());
+        let middle = f64::midpoint(body.left, body.right);
+        for (index, line) in lines.into_iter().enumerate() {
+            let at = (
+                middle,
+                f64::midpoint(body.top, body.bottom) + small(index) * LABEL * 1.4,
+            );
+            sheet.write(at, line, LABEL, sheet.theme.faint, Anchor::Middle);
+        }
+        sheet.scene
+    }
+
+    fn paragraph(&mut self, text: &str, size: f64, rgb: Rgb) {
+        for line in font::wrap(text, size, self.width()) {
+            self.top += size * 1.32;
+            self.write(
+                (MARGIN, self.top - size * 0.32),
+                line,
+                size,
+                rgb,
+                Anchor::Start,
+            );
+        }
+    }
+
+    /// Writes a line of text, anchored on its baseline.
+    pub(super) fn write(
+        &mut self,
+        at: Point,
+        text: impl Into<String>,
+        size: f64,
+        rgb: Rgb,
+        anchor: Anchor,
+    ) {
+        self.scene.text(Text {
+            at,
+            text: text.into(),
+            size,
+            paint: rgb.into(),
+            anchor,
+        });
+    }
+
+    /// How wide the part between the margins is.
+    pub(super) fn width(&self) -> f64 {
+        f64::from(self.scene.width) - 2.0 * MARGIN
+    }
+
+    /// Adds a legend, in as many lines as it takes; a long one in columns.
+    pub(super) fn legend(&mut self, keys: &[Key]) {
+        const IN_A_LINE: usize = 6;
+        let widths = keys.iter().map(|key| font::width(&key.label, LABEL));
+        let widest = widths.fold(0.0, f64::max) + SAMPLE + 34.0;
+        let columns = (self.width() / widest).floor().max(1.0);
+        let column = if keys.len() > IN_A_LINE {
+            self.width() / columns
+        } else {
+            0.0
+        };
+        let mut x: f64 = 0.0;
+        for (index, key) in keys.iter().enumerate() {
+            let room = self.width() - SAMPLE - 8.0;
+            let label = font::shorten(&key.label, LABEL, room);
+            let width = SAMPLE + 8.0 + font::width(&label, LABEL);
+            if index > 0 && x + width > self.width() + 0.5 {
+                x = 0.0;
+                self.top += LABEL * 1.5;
+            }
+            let middle = self.top + LABEL * 0.75;
+            self.sample(key.sample, (MARGIN + x, middle));
+            let at = (
+                MARGIN + x + SAMPLE + 8.0,
+                middle + LABEL * font::CAPITAL_MIDDLE,
+            );
+            self.write(at, label, LABEL, self.theme.ink, Anchor::Start);
+            x += (width + 26.0).max(column);
+        }
+        if !keys.is_empty() {
+            self.top += LABEL * 1.5 + 8.0;
+        }
+    }
+
+    fn sample(&mut self, sample: Sample, (x, y): Point) {
+        match sample {
+            Sample::Line(stroke) => self.scene.line(vec![(x, y), (x + SAMPLE, y)], stroke),
+            Sample::Area(paint) => {
+                let area = Rect::new(x + SAMPLE - 22.0, y - 7.0, 22.0, 14.0);
+                self.scene.rect(area, paint);
+            }
+            Sample::Cross(paint) => cross(&mut self.scene, (x + SAMPLE - 11.0, y), paint),
+            Sample::Dot(paint) => self.scene.disc((x + SAMPLE - 11.0, y), DOT, paint),
+        }
+    }
+
+    /// The part that is free.
+    pub(super) fn body(&self) -> Rect {
+        Rect {
+            left: MARGIN,
+            top: self.top,
+            right: f64::from(self.scene.width) - MARGIN,
+            bottom: f64::from(self.scene.height) - 14.0,
+        }
+    }
+
+    /// Cuts the free part right of `left` pixels into `count` cells for panels, row by row, at
+    /// most `columns` wide.
+    pub(super) fn grid(&self, left: f64, count: usize, columns: usize) -> Vec<Rect> {
+        const GAP: f64 = 26.0;
+        let body = self.body().inset(left, 0.0, 0.0, 0.0);
+        let columns = columns.clamp(1, count.max(1));
+        let rows = count.div_ceil(columns).max(1);
+        let (across, down) = (small(columns), small(rows));
+        let width = (body.width() - GAP * (across - 1.0)) / across;
+        let height = (body.height() - GAP / 2.0 * (down - 1.0)) / down;
+        (0..count)
+            .map(|index| {
+                let (row, column) = (small(index / columns), small(index % columns));
+                Rect::new(
+                    body.left + column * (width + GAP),
+                    body.top + row * (height + GAP / 2.0),
+                    width,
+                    height,
+                )
+            })
+            .collect()
+    }
+}
+
+/// The radius of a dot.
+pub(super) const DOT: f64 = 3.5;
+
+/// Draws a cross.
+pub(super) fn cross(scene: &mut Scene, (x, y): Point, paint: Paint) {
+    const ARM: f64 = 4.5;
+    let stroke = Stroke {
+        paint,
+        width: 2.0,
+        dash: &[],
+    };
+    scene.line(vec![(x - ARM, y - ARM), (x + ARM, y + ARM)], stroke);
+    scene.line(vec![(x - ARM, y + ARM), (x + ARM, y - ARM)], stroke);
+}
+
+/// A number of things on a page.
+pub(super) fn small(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a height that a chart asks for is positive and small"
+)]
+fn pixels(length: f64) -> u32 {
+    length.round() as u32
+}
+
+/// Every text of a scene, with the area that it covers.
+#[cfg(test)]
+pub(super) fn texts(scene: &Scene) -> Vec<(Rect, &str)> {
+    let texts = scene.marks.iter().filter_map(|mark| match mark {
+        Mark::Text(text) => Some(text),
+        _ => None,
+    });
+    let covered = texts.map(|text| {
+        let width = font::width(&text.text, text.size);
+        let left = match text.anchor {
+            Anchor::Start => text.at.0,
+            Anchor::Middle => text.at.0 - width / 2.0,
+            Anchor::End => text.at.0 - width,
+        };
+        let top = text.at.1 - text.size * 0.76;
+        (Rect::new(left, top, width, text.size), text.text.as_str())
+    });
+    covered.collect()
+}
+
+/// What is wrong with a scene: text that is cut off or overlaps other text.
+#[cfg(test)]
+pub(super) fn faults(scene: &Scene) -> Vec<String> {
+    let texts = texts(scene);
+    let mut faults = Vec::new();
+    for (index, (area, text)) in texts.iter().enumerate() {
+        let (width, height) = (f64::from(scene.width), f64::from(scene.height));
+        if area.left < 0.0 || area.top < 0.0 || area.right > width || area.bottom > height {
+            faults.push(format!("`{text}` is cut off: {area:?}"));
+        }
+        for (other_area, other) in &texts[index + 1..] {
+            let apart = area.right <= other_area.left
+                || other_area.right <= area.left
+                || area.bottom <= other_area.top
+                || other_area.bottom <= area.top;
+            if !apart {
+                faults.push(format!("`{text}` and `{other}` overlap"));
+            }
+        }
+    }
+    faults
+}
