@@ -86,7 +86,7 @@ fn is_pci(mask: u64, stated: Option<bool>, device: Option<&str>) -> Result<bool,
         Some(pci) => Ok(pci),
         None if u32::try_from(mask).is_ok() => Ok(false),
         None => Err(format!(
-            "PCI devices try the 32-bit space first, and {} may be one: give --pci yes or no",
+            "PCI devices try the 32-bit space first, and {} may be one: give --pci true or false",
             device.unwrap_or("the device, which the recording does not name,")
         )),
     }
