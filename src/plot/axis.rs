@@ -227,7 +227,10 @@ mod tests {
             labels(&Axis::bytes(3.0 * gib, 4)),
             ["0 B", "1 GiB", "2 GiB", "3 GiB"]
         );
-        assert_eq!(labels(&Axis::time(1e6, 3.5e6, 4)), ["1 ms", "2 ms", "3 ms"]);
+        assert_eq!(
+            labels(&Axis::time(1e6, 3.5e6, 4)),
+            ["1 ms", "1.5 ms", "2 ms", "2.5 ms", "3 ms", "3.5 ms"]
+        );
         let addresses = Axis::addresses(gib, 4.0 * gib, 4);
         let expected = ["0x40000000", "0x80000000", "0xc0000000", "0x100000000"];
         assert_eq!(labels(&addresses), expected);

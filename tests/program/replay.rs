@@ -294,8 +294,8 @@ fn an_interrupted_run_leaves_no_half_file() {
     assert!(kill.expect("kill runs").success());
     let output = child.wait_with_output().expect("the program ends");
     drop(stdin);
-    const SIGTERM: i32 = 15;
-    assert_eq!(output.status.signal(), Some(SIGTERM));
+    let sigterm = 15;
+    assert_eq!(output.status.signal(), Some(sigterm));
     assert_eq!(folder.names(), [""; 0]);
     assert!(output.stdout.is_empty());
 }
