@@ -20,7 +20,10 @@ fn examples(help: &str) -> Vec<String> {
     let mut examples: Vec<String> = Vec::new();
     for line in lines.filter_map(|line| line.strip_prefix("  ")) {
         match examples.last_mut() {
-            Some(last) if !line.starts_with("iovasim ") => *last += &format!(" {line}"),
+            Some(last) if !line.starts_with("iovasim ") => {
+                last.push(' ');
+                last.push_str(line);
+            }
             _ => examples.push(line.to_owned()),
         }
     }
