@@ -2,7 +2,7 @@
 //! proposed in their place.
 //!
 //! To add a design: a file that implements [`AddressSpace`], a variant of [`Design`] and of
-//! [`Kind`](super::allocator::Kind), and its row among the names.
+//! [`Kind`], and its row among the names.
 
 use super::allocator::Kind;
 use super::best_fit::BestFit;

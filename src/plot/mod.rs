@@ -1,6 +1,6 @@
 //! Charts: what the tables say, as pictures.
 //!
-//! A chart takes plain data and gives a [`Scene`]; [`svg`] and [`png`] make bytes of it. Each
+//! A chart takes plain data and gives a [`Scene`]; [`svg()`] and [`png()`] make bytes of it. Each
 //! answers one question, which is its title, and has a file of its own:
 //!
 //! * [`failure_rate`]: how often allocations fail, and why.

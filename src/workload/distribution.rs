@@ -1,6 +1,6 @@
 //! Whole numbers drawn from a distribution: delays in nanoseconds, sizes in bytes.
 //!
-//! Inverse distribution functions in [fixed point](super::fixed). The log-normal takes its
+//! Inverse distribution functions in fixed point (`fixed.rs`). The log-normal takes its
 //! normal number as the sum of twelve uniform ones, which leaves nothing beyond six standard
 //! deviations and thins the tail from three on. Distributions with a `max` draw again where a
 //! number exceeds it.

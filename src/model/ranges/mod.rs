@@ -4,7 +4,7 @@
 //! The kernel walks from range to range; this set says in O(log n) where such a walk ends and
 //! how many ranges it passes. Summaries of each subtree make that possible: how many ranges
 //! it holds, and the largest request that fits into any gap below one of its ranges, aligned
-//! to its size and not aligned at all (see [`gap`]). The shape of the tree is the textbook's
+//! to its size and not aligned at all (see `gap.rs`). The shape of the tree is the textbook's
 //! (CLRS), move by move, since one rule of the kernel's can see it ([`Ranges::at_limit`]).
 //!
 //! Nodes live in an arena and are named by index; a range costs 64 to 80 bytes. What is given

@@ -7,7 +7,7 @@
 //!
 //! * [`figure`]: the figures, and which way is worse.
 //! * [`policy`]: which figures may change by how much.
-//! * [`words`], [`text`], [`markdown`], [`json`], [`junit`], [`github`]: how it is told.
+//! * `words`, [`text`], [`markdown`], [`json`], [`junit`], [`github`]: how it is told.
 
 pub mod figure;
 pub mod github;
