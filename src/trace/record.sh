@@ -6,7 +6,6 @@ group=iovasim
 tracefs=${TRACEFS:-}
 instance=
 failures=
-reader=
 defined=
 
 say() { echo "record: $*" >&2; }
@@ -29,6 +28,8 @@ undo() {
         put 0 "$made/tracing_on"
         put 0 "$made/events/$group/enable"
     done
+    # The shell knows its reader before this script can note it.
+    reader=${!-}
     if [ -n "$reader" ]; then
         # What is still in the buffers; the reader ends by itself when they are empty.
         tries=0
@@ -50,7 +51,7 @@ undo() {
 # After the recording has begun, an interrupt is its end.
 interrupted() {
     undo
-    [ -z "$reader" ] || finish
+    [ -z "${!-}" ] || finish
     exit 130
 }
 
@@ -164,7 +165,6 @@ present=$(cat /sys/devices/system/cpu/present 2> /dev/null || echo 0)
     echo "cpus=$((${present##*[-,]} + 1))"
 } > "$output.part" || die "cannot write $output.part"
 cat "$instance/trace_pipe" >> "$output.part" &
-reader=$!
 put 1 "$instance/tracing_on" || die "cannot begin to record"
 say "recording; Ctrl-C ends it"
 

@@ -302,6 +302,62 @@ fn calls_do_not_wait_for_one_that_never_returns() {
 }
 
 #[test]
+fn events_do_not_wait_for_the_end_of_the_recording() {
+    let mut text = ftrace(&["8 1 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0"]);
+    for second in 2..9 {
+        let call = ftrace(&[
+            "7 0 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0",
+            "7 0 alloc_iova_fast_ret: pfn=0x20",
+            "7 0 free_iova_fast: iovad=0xa pfn=0x20 size=4",
+        ]);
+        text += &call.replace(" 1.0", &format!(" {second}.0"));
+    }
+    let mut imported =
+        iovasim::trace::import::import("f", || Ok(text.as_bytes()), &Options::default())
+            .expect("a recording");
+    assert!(imported.next().is_some());
+    assert_eq!(imported.report().lines, 3);
+}
+
+#[test]
+fn a_task_has_four_calls_open_at_most() {
+    let entry = "8 1 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0";
+    let mut lines = vec![entry; 5];
+    lines.extend(["8 1 alloc_iova_fast_ret: pfn=0x20"; 1]);
+    let imported = plain(ftrace(&lines));
+    assert_eq!(imported.report.entries_unmatched, 1);
+    assert_eq!(imported.report.open_at_end, 3);
+}
+
+#[test]
+fn a_direct_free_is_not_taken_for_one_that_an_earlier_free_made() {
+    let imported = plain(ftrace(&[
+        "7 0 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=1",
+        "7 0 alloc_iova_fast_ret: pfn=0x40",
+        "7 0 free_iova_fast: iovad=0xa pfn=0x40 size=4",
+        "7 0 alloc_iova: iovad=0xa size=4 limit=0xfffff align=1",
+        "7 0 alloc_iova_ret: (0xffffffffc039eea6 <- alloc_iova) iova=0x51 lo=0x40 hi=0x43",
+        "7 0 free_iova: iovad=0xa pfn=0x40",
+    ]));
+    assert_eq!(told(&imported)[3], "cpu 0 dom 0 free 1");
+    assert_eq!(imported.report.nested, 0);
+}
+
+#[test]
+fn frees_of_another_size_are_counted() {
+    let imported = plain(ftrace(&[
+        "7 0 alloc_iova_fast: iovad=0xa size=3 limit=0xfffff flush=1",
+        "7 0 alloc_iova_fast_ret: pfn=0x40",
+        "7 0 free_iova_fast: iovad=0xa pfn=0x40 size=4",
+        "7 0 alloc_iova_fast: iovad=0xa size=3 limit=0xfffff flush=1",
+        "7 0 alloc_iova_fast_ret: pfn=0x40",
+        "7 0 free_iova_fast: iovad=0xa pfn=0x40 size=5",
+    ]));
+    assert_eq!(told(&imported).len(), 4);
+    assert_eq!(imported.report.frees_resized, 1);
+}
+
+#[test]
 fn a_call_that_returns_after_others_stopped_waiting_still_counts() {
     let text = ftrace(&[
         "8 1 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0",
@@ -373,6 +429,9 @@ fn what_the_caches_hand_out_unseen_lay_in_them_before() {
         "7 1 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0",
         "7 1 alloc_iova_fast_ret: pfn=0x20",
         "7 0 free_iova_fast: iovad=0xa pfn=0x50 size=4",
+        "7 0 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0",
+        "7 0 alloc_iova_fast_ret: pfn=0x50",
+        "7 0 free_iova_fast: iovad=0xa pfn=0x52 size=4",
         "7 0 alloc_iova: iovad=0xa size=4 limit=0xfffff align=0",
         "7 0 alloc_iova_ret: (0xffffffffc039eea6 <- alloc_iova) iova=0x1 lo=0x60 hi=0x63",
     ]);
