@@ -26,8 +26,9 @@ fn run(bytes: &[u8]) -> u64 {
     let header = reader.header().clone();
     let allocator = "linux-6.12".parse().expect("a release");
     let lanes: Vec<Lane<io::Empty>> = vec![Lane::new(allocator, &header)];
-    let feed = Feed::new("bench", &header, reader);
-    let Ok((replayed, _)) = study::replay(lanes, feed, NonZeroUsize::MIN) else {
+    let mut feed = Feed::new("bench", &header, reader);
+    let Ok((replayed, _)) = study::replay(lanes, |step| feed.read(step), NonZeroUsize::MIN)
+    else {
         panic!("the trace has no error");
     };
     replayed.rows[0].figures.allocs

@@ -56,7 +56,7 @@ fn traces_are_admitted() {
         let mut checker = Checker::new(reader.header());
         for event in reader {
             let (place, event) = event.unwrap_or_else(|error| panic!("{error}"));
-            let request = checker.admit(place, event);
+            let request = checker.admit(place, &event);
             request.unwrap_or_else(|error| panic!("{}", error.in_file(&name)));
         }
     }

@@ -69,8 +69,8 @@ fn replayed(trace: &Path, name: &str) -> Vec<u8> {
         ..reader.header().clone()
     };
     let lane = Lane::new(allocator, &header).with_outcomes(Vec::new());
-    let feed = Feed::new(&file, &header, reader);
-    match study::replay(vec![lane], feed, NonZeroUsize::MIN) {
+    let mut feed = Feed::new(&file, &header, reader);
+    match study::replay(vec![lane], |step| feed.read(step), NonZeroUsize::MIN) {
         Ok((_, mut outcomes)) => outcomes.pop().flatten().expect("a stream for the lane"),
         Err(stop) => panic!("{file}: {stop:?}"),
     }

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     for next in reader {
         let (place, event) = next.map_err(Failure::bad)?;
         writer.write(&event)?;
-        let admitted = checker.admit(place, event);
+        let admitted = checker.admit(place, &event);
         admitted.map_err(|error| Failure::bad(error.in_file(&name)))?;
         progress.event();
     }

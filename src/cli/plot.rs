@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args as ClapArgs, ValueEnum};
 use iovasim::measure::Sampling;
 use iovasim::plot::{self, Chart, Look, Scene, Subject, Tone};
-use iovasim::study::{self, Feed, Lane, Stop};
+use iovasim::study::{self, Feed, Lane, Step, Stop};
 use iovasim::trace::read::Reader;
 
 use super::common::{self, Allocators, Terminal};
@@ -260,8 +260,11 @@ fn replay(
         |allocator| Lane::<Vec<u8>>::new(allocator, &header).with_sampling(Sampling::default());
     let lanes = allocators.into_iter().map(lane).collect();
     let mut feed = Feed::new(file, &header, reader);
-    let steps = feed.by_ref().inspect(|_| progress.event());
-    match study::replay(lanes, steps, terminal.jobs()) {
+    let read = |step: &mut Step| {
+        progress.event();
+        feed.read(step)
+    };
+    match study::replay(lanes, read, terminal.jobs()) {
         Ok((replayed, _)) => Ok(Subject::of_replay(file, &header, &replayed)),
         Err(Stop::Stream(error)) => Err(Failure::bad(error)),
         Err(Stop::Outcomes(error)) => Err(Failure::write(file, &error)),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args as ClapArgs, ValueEnum};
 use iovasim::model::{Allocator, Change, FlushQueue, Release};
 use iovasim::report::{self, Page, Subject};
-use iovasim::study::{self, Feed, Lane, Replayed, Stop};
+use iovasim::study::{self, Feed, Lane, Replayed, Step, Stop};
 use iovasim::trace::compress::{Compression, Encoder};
 use iovasim::trace::event::Header;
 use iovasim::trace::read::Reader;
@@ -137,8 +137,11 @@ fn replay(
     if args.check {
         feed = feed.with_events();
     }
-    let steps = feed.by_ref().inspect(|_| progress.event());
-    let replayed = study::replay(lanes, steps, terminal.jobs());
+    let read = |step: &mut Step| {
+        progress.event();
+        feed.read(step)
+    };
+    let replayed = study::replay(lanes, read, terminal.jobs());
     let (replayed, written) = replayed.map_err(|stop| match stop {
         Stop::Stream(error) => Failure::bad(error),
         Stop::Outcomes(error) => {

@@ -64,10 +64,10 @@ fn load(path: &Path) -> Result<Trace, Box<dyn std::error::Error>> {
     let mut events = Vec::new();
     for event in reader {
         let (place, event) = event?;
-        events.push(event.clone());
         checker
-            .admit(place, event)
+            .admit(place, &event)
             .map_err(|error| error.in_file(&name))?;
+        events.push(event);
     }
     Ok(Trace { header, events })
 }

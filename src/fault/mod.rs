@@ -163,7 +163,7 @@ mod tests {
             let mut checker = Checker::new(&header);
             let events = woven(&everything(), seed);
             for (number, event) in (0..).zip(&events) {
-                let admitted = checker.admit(Place::Event(number), event.clone());
+                let admitted = checker.admit(Place::Event(number), event);
                 admitted.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
             }
             let has = |wanted: fn(&Op) -> bool| events.iter().any(|event| wanted(&event.op));

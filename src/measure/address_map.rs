@@ -328,6 +328,7 @@ mod tests {
     use crate::measure::testing::{Script, fresh};
     use crate::model::Snapshot;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     const LIMIT: u64 = 0xf_ffff;
 
@@ -371,7 +372,7 @@ mod tests {
         let range = PfnRange::new(Pfn(0xf_e000), Pfn(0xf_ffff)).expect("a range");
         let mut script = Script::default();
         script.alloc(0, 0x4000, LIMIT);
-        script.ask(Ask::Restore(Box::new(Snapshot {
+        script.ask(Ask::Restore(Arc::new(Snapshot {
             nodes: vec![range],
             cached32: None,
             cached: None,

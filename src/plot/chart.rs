@@ -194,8 +194,7 @@ mod tests {
     use crate::model::Allocator;
     use crate::plot::{sheet, svg};
     use crate::replay::Path;
-    use crate::study::{Feed, Lane, replay};
-    use crate::trace::Place;
+    use crate::study::{Feed, Lane, Made, replay};
     use crate::trace::event::{Event, Got, Header, Op};
     use crate::units::{Cpu, Nanos, Pages, Pfn};
     use std::num::NonZeroUsize;
@@ -231,10 +230,11 @@ mod tests {
             let allocator: Allocator = name.parse().expect("an allocator");
             Lane::<Vec<u8>>::new(allocator, &header).with_sampling(Sampling::default())
         };
-        let events = (0..).map(Place::Event).zip(events(count)).map(Ok);
-        let mut feed = Feed::new("a trace", &header, events);
+        let made = Made::new(events(count).into_iter());
+        let mut feed = Feed::new("a trace", &header, made);
         let lanes = allocators.iter().map(lane).collect();
-        let replayed = replay(lanes, &mut feed, NonZeroUsize::MIN).map_err(|_| "a stop");
+        let replayed =
+            replay(lanes, |step| feed.read(step), NonZeroUsize::MIN).map_err(|_| "a stop");
         Subject::of_replay("a.trace", &header, &replayed.expect("a trace").0)
     }
 

@@ -6,6 +6,8 @@
 //! named by [`Slot`]s, small numbers that are used again, so that a replay looks them up in
 //! a table.
 
+use std::sync::Arc;
+
 use crate::model::{Memory, Snapshot};
 use crate::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
@@ -32,6 +34,18 @@ pub struct Request {
     pub dom: Dom,
     /// What is asked.
     pub ask: Ask,
+}
+
+impl Default for Request {
+    /// A place to put requests in: a CPU that comes up.
+    fn default() -> Request {
+        Request {
+            at: Nanos(0),
+            cpu: Cpu(0),
+            dom: Dom(0),
+            ask: Ask::CpuUp,
+        }
+    }
 }
 
 /// What a request asks of the allocator; see [`Op`](crate::trace::event::Op).
@@ -68,7 +82,7 @@ pub enum Ask {
     },
     CpuDead,
     CpuUp,
-    Restore(Box<Snapshot>),
+    Restore(Arc<Snapshot>),
     NoMem {
         what: Memory,
         count: u64,

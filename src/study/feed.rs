@@ -6,10 +6,53 @@ use crate::replay::Request;
 use crate::trace::check::Checker;
 use crate::trace::digest::Digest;
 use crate::trace::event::{Event, Header};
+use crate::trace::read::Reader;
 use crate::trace::{Error, Place};
 
+/// Where a feed's events come from: each takes the place of the one before, as moving them
+/// about costs more than all else that a feed does.
+pub trait Events {
+    /// Puts the next event in the place of `event`, and gives where it is; none after the last.
+    ///
+    /// # Errors
+    ///
+    /// If there is no event; `event` means nothing then.
+    fn read(&mut self, event: &mut Event) -> Result<Option<Place>, Error>;
+}
+
+impl Events for Reader {
+    fn read(&mut self, event: &mut Event) -> Result<Option<Place>, Error> {
+        Reader::read(self, event)
+    }
+}
+
+/// Events that were made, and not read.
+#[derive(Debug)]
+pub struct Made<I> {
+    events: I,
+    number: u64,
+}
+
+impl<I: Iterator<Item = Event>> Made<I> {
+    /// These events, from number 0 on.
+    pub fn new(events: I) -> Made<I> {
+        Made { events, number: 0 }
+    }
+}
+
+impl<I: Iterator<Item = Event>> Events for Made<I> {
+    fn read(&mut self, event: &mut Event) -> Result<Option<Place>, Error> {
+        let Some(next) = self.events.next() else {
+            return Ok(None);
+        };
+        *event = next;
+        self.number += 1;
+        Ok(Some(Place::Event(self.number - 1)))
+    }
+}
+
 /// A request, and its event where somebody asked for it to be kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Step {
     /// The request.
     pub request: Request,
@@ -22,6 +65,8 @@ pub struct Step {
 pub struct Feed<I> {
     file: String,
     events: I,
+    /// The event that was read last.
+    event: Event,
     checker: Checker,
     digest: Digest,
     keep_events: bool,
@@ -33,6 +78,7 @@ impl<I> Feed<I> {
         Feed {
             file: file.to_owned(),
             events,
+            event: Event::default(),
             checker: Checker::new(header),
             digest: Digest::new(header),
             keep_events: false,
@@ -55,22 +101,22 @@ impl<I> Feed<I> {
     }
 }
 
-impl<I: Iterator<Item = Result<(Place, Event), Error>>> Iterator for Feed<I> {
-    type Item = Result<Step, Error>;
-
-    fn next(&mut self) -> Option<Result<Step, Error>> {
-        let (place, event) = match self.events.next()? {
-            Ok(next) => next,
-            Err(error) => return Some(Err(error)),
+impl<I: Events> Feed<I> {
+    /// Puts the next step in the place of `step`; gives false after the last.
+    ///
+    /// # Errors
+    ///
+    /// If the events have an error; `step` means nothing then.
+    pub fn read(&mut self, step: &mut Step) -> Result<bool, Error> {
+        let Some(place) = self.events.read(&mut self.event)? else {
+            return Ok(false);
         };
-        self.digest.add(&event);
-        let kept = self.keep_events.then(|| Arc::new(event.clone()));
-        Some(match self.checker.admit(place, event) {
-            Ok(request) => Ok(Step {
-                request,
-                event: kept,
-            }),
-            Err(error) => Err(error.in_file(&self.file)),
-        })
+        self.digest.add(&self.event);
+        let admitted = self
+            .checker
+            .admit_into(place, &self.event, &mut step.request);
+        admitted.map_err(|error| error.in_file(&self.file))?;
+        step.event = self.keep_events.then(|| Arc::new(self.event.clone()));
+        Ok(true)
     }
 }

@@ -178,6 +178,8 @@ impl<W: Write> Lane<W> {
 
 /// Replays a stream in all lanes, on up to `jobs` threads beside the one that reads.
 ///
+/// `read` puts the next step in the place of what it is given, and gives false after the last.
+///
 /// Beside the result the lanes' outcome streams come back, complete.
 ///
 /// # Errors
@@ -186,19 +188,19 @@ impl<W: Write> Lane<W> {
 /// then is incomplete.
 pub fn replay<W: Write + Send, E>(
     mut lanes: Vec<Lane<W>>,
-    steps: impl Iterator<Item = Result<Step, E>>,
+    read: impl FnMut(&mut Step) -> Result<bool, E>,
     jobs: NonZeroUsize,
 ) -> Result<(Replayed, Vec<Option<W>>), Stop<E>> {
     let mut comparison = Comparison::new(&lanes);
     if jobs.get() == 1 {
-        for_each_batch(steps, |batch| {
+        for_each_batch(read, |batch| {
             let decisions: io::Result<Vec<_>> =
                 lanes.iter_mut().map(|lane| lane.run(&batch)).collect();
             comparison.add(&batch, &decisions?);
-            Ok(())
+            Ok(Some(batch))
         })?;
     } else {
-        lanes = on_threads(lanes, steps, jobs, &mut comparison)?;
+        lanes = on_threads(lanes, read, jobs, &mut comparison)?;
     }
     let finished: io::Result<Vec<_>> = lanes.into_iter().map(Lane::finish).collect();
     let (rows, outcomes) = finished.map_err(Stop::Outcomes)?.into_iter().unzip();
@@ -211,19 +213,24 @@ pub fn replay<W: Write + Send, E>(
     Ok((replayed, outcomes))
 }
 
+/// Reads all steps, in batches; `take` gives back what may be used again.
 fn for_each_batch<E>(
-    mut steps: impl Iterator<Item = Result<Step, E>>,
-    mut take: impl FnMut(Vec<Step>) -> io::Result<()>,
+    mut read: impl FnMut(&mut Step) -> Result<bool, E>,
+    mut take: impl FnMut(Vec<Step>) -> io::Result<Option<Vec<Step>>>,
 ) -> Result<(), Stop<E>> {
+    let mut spare = None;
     loop {
-        let mut batch = Vec::with_capacity(BATCH);
-        for step in steps.by_ref().take(BATCH) {
-            batch.push(step.map_err(Stop::Stream)?);
+        let mut batch: Vec<Step> = spare.take().unwrap_or_default();
+        batch.resize_with(BATCH, Step::default);
+        let mut count = 0;
+        while count < BATCH && read(&mut batch[count]).map_err(Stop::Stream)? {
+            count += 1;
         }
+        batch.truncate(count);
         if batch.is_empty() {
             return Ok(());
         }
-        take(batch).map_err(Stop::Outcomes)?;
+        spare = take(batch).map_err(Stop::Outcomes)?;
     }
 }
 
@@ -279,7 +286,7 @@ struct Worker<'scope, W: Write> {
 
 fn on_threads<W: Write + Send, E>(
     lanes: Vec<Lane<W>>,
-    steps: impl Iterator<Item = Result<Step, E>>,
+    read: impl FnMut(&mut Step) -> Result<bool, E>,
     jobs: NonZeroUsize,
     comparison: &mut Comparison,
 ) -> Result<Vec<Lane<W>>, Stop<E>> {
@@ -295,7 +302,7 @@ fn on_threads<W: Write + Send, E>(
             workers.push(spawn(scope, some));
         }
         let mut pending = VecDeque::new();
-        for_each_batch(steps, |batch| {
+        for_each_batch(read, |batch| {
             let batch = Arc::new(batch);
             for worker in &workers {
                 // A worker that is gone has said why in its last answer.
@@ -303,9 +310,9 @@ fn on_threads<W: Write + Send, E>(
             }
             pending.push_back(batch);
             if pending.len() > AHEAD {
-                collect(&workers, &mut pending, comparison)?;
+                return collect(&workers, &mut pending, comparison);
             }
-            Ok(())
+            Ok(None)
         })?;
         while !pending.is_empty() {
             collect(&workers, &mut pending, comparison).map_err(Stop::Outcomes)?;
@@ -341,14 +348,14 @@ fn spawn<'scope, W: Write + Send + 'scope>(
     }
 }
 
-/// Takes what all workers made of the oldest batch.
+/// Takes what all workers made of the oldest batch; gives the batch if nobody holds it.
 fn collect<W: Write>(
     workers: &[Worker<'_, W>],
     pending: &mut VecDeque<Batch>,
     comparison: &mut Comparison,
-) -> io::Result<()> {
+) -> io::Result<Option<Vec<Step>>> {
     let Some(batch) = pending.pop_front() else {
-        return Ok(());
+        return Ok(None);
     };
     let mut decisions = Vec::new();
     for worker in workers {
@@ -357,7 +364,7 @@ fn collect<W: Write>(
         decisions.extend(made?);
     }
     comparison.add(&batch, &decisions);
-    Ok(())
+    Ok(Arc::into_inner(batch))
 }
 
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
@@ -417,12 +424,24 @@ mod tests {
         script.requests().iter().map(step).collect()
     }
 
+    /// Reads the steps, and then what `end` says.
+    fn reading<E: Copy>(end: Result<bool, E>) -> impl FnMut(&mut Step) -> Result<bool, E> {
+        let mut steps = steps().into_iter();
+        move |step| match steps.next() {
+            Some(next) => {
+                *step = next;
+                Ok(true)
+            }
+            None => end,
+        }
+    }
+
     #[test]
     fn every_lane_sees_every_request_in_order() {
         let run = |count| {
-            let steps = steps().into_iter().map(Ok::<_, ()>);
+            let read = reading::<()>(Ok(false));
             let (replayed, outcomes) =
-                replay(lanes(Vec::new), steps, jobs(count)).expect("runs");
+                replay(lanes(Vec::new), read, jobs(count)).expect("runs");
             let allocs: Vec<u64> = replayed.rows.iter().map(|row| row.figures.allocs).collect();
             assert_eq!((replayed.events, allocs), (10_000, vec![10_000; 3]));
             let compared = replayed.differences.iter().map(|it| it.compared);
@@ -442,8 +461,8 @@ mod tests {
     #[test]
     fn an_error_in_the_stream_ends_all_lanes() {
         for count in JOBS {
-            let steps = steps().into_iter().map(Ok).chain([Err("cut short")]);
-            let stop = replay(lanes(Vec::new), steps, jobs(count)).expect_err("an error");
+            let read = reading(Err("cut short"));
+            let stop = replay(lanes(Vec::new), read, jobs(count)).expect_err("an error");
             assert!(matches!(stop, Stop::Stream("cut short")));
         }
     }
@@ -451,9 +470,9 @@ mod tests {
     #[test]
     fn a_full_disk_ends_all_lanes() {
         for count in JOBS {
-            let steps = steps().into_iter().map(Ok::<_, ()>);
+            let read = reading::<()>(Ok(false));
             let stop =
-                replay(lanes(|| Disk(300_000)), steps, jobs(count)).expect_err("an error");
+                replay(lanes(|| Disk(300_000)), read, jobs(count)).expect_err("an error");
             let Stop::Outcomes(error) = stop else {
                 panic!("{stop:?}");
             };

@@ -18,7 +18,7 @@ pub mod statistics;
 pub mod stored;
 pub mod wire;
 
-pub use feed::{Feed, Step};
+pub use feed::{Events, Feed, Made, Step};
 pub use lanes::{Lane, Replayed, Row, Stop, replay};
 pub use result::ScenarioResult;
 pub use scenarios::Studied;

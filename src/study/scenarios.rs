@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::feed::Feed;
+use super::feed::{Feed, Made};
 use super::lanes::{self, Lane, Replayed, Stop};
 use super::result::{Run, Samples, ScenarioResult, Shard, StepCounts, WireSeed};
 use super::wire::{WireFigures, WireUndone};
 use crate::measure::Difference;
 use crate::model::Allocator;
 use crate::scenario::Scenario;
-use crate::trace::{Error, Place};
+use crate::trace::Error;
 
 /// A part of the work: every `of`-th unit of scenario, seed and allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,10 +156,8 @@ fn run_unit(task: &Task<'_>, threads: NonZeroUsize) -> Result<Unit, Error> {
     } = task;
     let seed = *seed;
     let header = scenario.header(seed);
-    let places = (0..).map(Place::Event);
-    let events = places.zip(scenario.events(seed)).map(Ok);
     let file = format!("{}, seed {seed}", scenario.name);
-    let mut feed = Feed::new(&file, &header, events);
+    let mut feed = Feed::new(&file, &header, Made::new(scenario.events(seed)));
     let allocators = allocators.iter().cloned();
     let sampling = scenario
         .sampling
@@ -171,7 +169,7 @@ fn run_unit(task: &Task<'_>, threads: NonZeroUsize) -> Result<Unit, Error> {
             None => lane,
         }
     });
-    match lanes::replay(lanes.collect(), &mut feed, threads) {
+    match lanes::replay(lanes.collect(), |step| feed.read(step), threads) {
         Ok((replayed, _)) => Ok(Unit {
             seed,
             hash: feed.digest().to_string(),

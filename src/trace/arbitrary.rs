@@ -73,7 +73,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => number().prop_map(|pfn| Op::FreePfn { pfn: Pfn(pfn.min(u64::MAX - 1)) }),
         1 => Just(Op::CpuDead),
         1 => Just(Op::CpuUp),
-        1 => snapshot().prop_map(|snapshot| Op::Restore(Box::new(snapshot))),
+        1 => snapshot().prop_map(|snapshot| Op::Restore(Arc::new(snapshot))),
         1 => nomem(),
         1 => number().prop_map(|id| Op::DoubleFree { id }),
     ]

@@ -15,12 +15,22 @@ use crate::replay::Path;
 
 /// The hash of a trace, as far as it was added.
 #[derive(Clone)]
-pub struct Digest(Box<Xxh3>);
+pub struct Digest {
+    hash: Box<Xxh3>,
+    /// What is not hashed yet: many small updates cost more than the hash itself.
+    pending: Vec<u8>,
+}
+
+/// How many bytes are hashed at once.
+const PENDING: usize = 4096;
 
 impl Digest {
     /// The hash of a trace without events.
     pub fn new(header: &Header) -> Digest {
-        let mut digest = Digest(Box::default());
+        let mut digest = Digest {
+            hash: Box::default(),
+            pending: Vec::with_capacity(PENDING),
+        };
         let flush_queue = match header.flush_queue {
             FlushQueue::None => 0,
             FlushQueue::PerCpu => 1,
@@ -42,7 +52,7 @@ impl Digest {
         let (tag, [one, two, three]) = code(op);
         self.words(&[tag, at.0, cpu.0.into(), *dom, one, two, three]);
         match op {
-            Op::Map { dev: Some(dev), .. } => self.0.update(dev.as_bytes()),
+            Op::Map { dev: Some(dev), .. } => self.bytes(dev.as_bytes()),
             Op::Restore(snapshot) => {
                 for node in &snapshot.nodes {
                     self.words(&[node.lo().0, node.hi().0]);
@@ -56,8 +66,15 @@ impl Digest {
     }
 
     fn words<const N: usize>(&mut self, words: &[u64; N]) {
-        let bytes = words.map(u64::to_le_bytes);
-        self.0.update(bytes.as_flattened());
+        self.bytes(words.map(u64::to_le_bytes).as_flattened());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        if self.pending.len() + bytes.len() > PENDING {
+            self.hash.update(&self.pending);
+            self.pending.clear();
+        }
+        self.pending.extend_from_slice(bytes);
     }
 }
 
@@ -111,7 +128,9 @@ fn code(op: &Op) -> (u64, [u64; 3]) {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "xxh3:{:032x}", self.0.digest128())
+        let mut hash = self.hash.clone();
+        hash.update(&self.pending);
+        write!(f, "xxh3:{:032x}", hash.digest128())
     }
 }
 

@@ -61,6 +61,18 @@ pub struct Event {
     pub op: Op,
 }
 
+impl Default for Event {
+    /// A place to read events into: nothing that a trace holds.
+    fn default() -> Event {
+        Event {
+            at: Nanos(0),
+            cpu: Cpu(0),
+            dom: 0,
+            op: Op::CpuUp,
+        }
+    }
+}
+
 /// What an event asks of the allocator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -117,7 +129,7 @@ pub enum Op {
     /// The event's CPU is online again.
     CpuUp,
     /// Replace the domain's tree and cached positions by a state taken elsewhere.
-    Restore(Box<Snapshot>),
+    Restore(Arc<Snapshot>),
     /// A fault: the next `count` memory allocations of a kind fail.
     NoMem {
         /// Which allocations fail.

@@ -17,7 +17,7 @@
 //! let mut reader = Reader::new("example", text.as_bytes())?;
 //! let mut checker = Checker::new(reader.header());
 //! let said = reader.find_map(|event| match event {
-//!     Ok((place, event)) => checker.admit(place, event).err(),
+//!     Ok((place, event)) => checker.admit(place, &event).err(),
 //!     Err(error) => Some(error),
 //! });
 //! assert_eq!(

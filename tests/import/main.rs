@@ -54,7 +54,7 @@ fn refused(text: impl AsRef<[u8]>) -> String {
 fn assert_valid(header: &Header, events: &[Event]) {
     let mut checker = Checker::new(header);
     for (number, event) in (0..).zip(events) {
-        let admitted = checker.admit(Place::Event(number), event.clone());
+        let admitted = checker.admit(Place::Event(number), event);
         admitted.unwrap_or_else(|error| panic!("{error}"));
     }
 }

@@ -202,7 +202,7 @@ fn agreement(imported: &Imported, allocator: &str) -> Agreement {
     let mut checker = Checker::new(header);
     let mut agreement = Agreement::default();
     for (number, event) in (0..).zip(&imported.events) {
-        let request = checker.admit(Place::Event(number), event.clone());
+        let request = checker.admit(Place::Event(number), event);
         let request = request.unwrap_or_else(|error| panic!("{error}"));
         let answer = replay.apply(&request).expect("a kernel that goes on");
         let (Op::Alloc { got, .. } | Op::Map { got, .. }) = event.op else {

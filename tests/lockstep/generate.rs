@@ -4,6 +4,8 @@
 //! of the same few come about as well as a bit of everything. Sizes, limits, windows and times
 //! are drawn around the edges at which the allocator decides something.
 
+use std::sync::Arc;
+
 use iovasim::model::{FlushQueue, Memory, Snapshot};
 use iovasim::replay::{Ask, Device, Dom, Path, Request, Slot};
 use iovasim::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
@@ -600,7 +602,7 @@ impl Draft {
         };
         let (cached32, cached) = (node(), node());
         let max32 = Pages(self.random.pick(&[self.place.dma32, self.place.window, 1]));
-        self.push(Ask::Restore(Box::new(Snapshot {
+        self.push(Ask::Restore(Arc::new(Snapshot {
             nodes,
             cached32,
             cached,

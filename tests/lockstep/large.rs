@@ -5,6 +5,7 @@
 //! allocations of which only the end is compared.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use iovasim::model::{Allocator, FlushQueue, Snapshot};
 use iovasim::replay::{Ask, Dom, Path, Request, Slot};
@@ -113,7 +114,7 @@ fn comb_trace(seed: u64, ranges: usize, requests: u32) -> Trace {
         max32: Pages(1 << 20),
         nodes: nodes.clone(),
     };
-    let mut asks = vec![Ask::Restore(Box::new(snapshot))];
+    let mut asks = vec![Ask::Restore(Arc::new(snapshot))];
     for slot in 0..requests {
         let somewhere = random.below(top);
         asks.push(match random.below(10) {

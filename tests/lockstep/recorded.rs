@@ -48,7 +48,7 @@ fn read(name: &str, input: impl Read + Send + 'static) -> Trace {
     let mut checker = Checker::new(&header);
     let requests = reader.map(|event| {
         let (place, event) = event.unwrap_or_else(|error| panic!("{error}"));
-        let request = checker.admit(place, event);
+        let request = checker.admit(place, &event);
         request.unwrap_or_else(|error| panic!("{}", error.in_file(name)))
     });
     Trace {

@@ -1,5 +1,7 @@
 //! All sequences of a few requests over a few pages, under every allocator.
 
+use std::sync::Arc;
+
 use iovasim::model::{Allocator, FlushQueue, Memory, Snapshot};
 use iovasim::replay::{Ask, Device, Dom, Path, Request, Slot};
 use iovasim::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
@@ -180,7 +182,7 @@ impl Position {
                 range: range(lo, hi),
             },
             Move::FreePfn(pfn) => Ask::FreePfn { pfn: Pfn(pfn) },
-            Move::Restore(ref snapshot) => Ask::Restore(Box::new(snapshot.clone())),
+            Move::Restore(ref snapshot) => Ask::Restore(Arc::new(snapshot.clone())),
             Move::NoMem(what) => Ask::NoMem { what, count: 1 },
             Move::Wait(_) => Ask::FreePfn { pfn: Pfn(1 << 50) },
         };

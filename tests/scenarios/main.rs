@@ -25,7 +25,7 @@ fn load(path: &Path) -> Result<Trace, Box<dyn std::error::Error>> {
     let mut events = Vec::new();
     for read in reader {
         let (place, event) = read?;
-        checker.admit(place, event.clone())?;
+        checker.admit(place, &event)?;
         events.push(event);
     }
     Ok(Trace { header, events })
@@ -43,7 +43,7 @@ fn generate(scenario: &Scenario, seed: u64, most: usize) -> String {
     for (number, event) in (0..).zip(scenario.events(seed).take(most)) {
         writer.write(&event).expect("memory");
         let place = iovasim::trace::Place::Event(number);
-        let admitted = checker.admit(place, event);
+        let admitted = checker.admit(place, &event);
         admitted.unwrap_or_else(|error| panic!("{}, seed {seed}: {error}", scenario.name));
     }
     String::from_utf8(writer.finish().expect("memory")).expect("JSON")

@@ -59,16 +59,17 @@ impl Decoder {
         self.asked.saturating_sub(1)
     }
 
-    /// The next event; none after the last.
-    pub(in crate::trace) fn next(&mut self) -> Result<Option<Event>, Error> {
+    /// Puts the next event in the place of `event`; gives false after the last.
+    pub(in crate::trace) fn read(&mut self, event: &mut Event) -> Result<bool, Error> {
         self.asked += 1;
         if self.block.left == 0 {
             self.read_frame()?;
             if self.ended {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        self.block.next(&self.frame, &self.names).map(Some)
+        self.block.read_event(event, &self.frame, &self.names)?;
+        Ok(true)
     }
 
     /// Reads the next block, or the end.
@@ -165,59 +166,77 @@ impl Block {
         Err(corrupt("a block holds more than its events need"))
     }
 
-    /// The next event of a block in a frame.
-    fn next(&mut self, frame: &[u8], names: &[Arc<str>]) -> Result<Event, Error> {
+    /// Puts the next event of a block in a frame in the place of `event`.
+    fn read_event(
+        &mut self,
+        event: &mut Event,
+        frame: &[u8],
+        names: &[Arc<str>],
+    ) -> Result<(), Error> {
         self.left -= 1;
         let tag = self.tags.next()?;
         self.time = self.time.wrapping_add(self.times.next()?);
         let cpu = self.cpus.next()?;
-        Ok(Event {
-            at: Nanos(self.time),
-            cpu: Cpu(u16::try_from(cpu).map_err(|_| bounds("cpu", cpu, 0..=u16::MAX.into()))?),
-            dom: self.doms.next()?,
-            op: match u8::try_from(tag) {
-                Ok(tag) => self.op(tag, frame, names)?,
-                Err(_) => return Err(unknown_tag()),
-            },
-        })
+        event.at = Nanos(self.time);
+        event.cpu =
+            Cpu(u16::try_from(cpu).map_err(|_| bounds("cpu", cpu, 0..=u16::MAX.into()))?);
+        event.dom = self.doms.next()?;
+        let tag = u8::try_from(tag).map_err(|_| unknown_tag())?;
+        self.read_op(&mut event.op, tag, frame, names)
     }
 
-    fn op(&mut self, tag: u8, frame: &[u8], names: &[Arc<str>]) -> Result<Op, Error> {
+    fn read_op(
+        &mut self,
+        into: &mut Op,
+        tag: u8,
+        frame: &[u8],
+        names: &[Arc<str>],
+    ) -> Result<(), Error> {
         let (op, flags) = (tag & 0x0f, tag & 0xf0);
-        Ok(match op {
-            op::ALLOC => Op::Alloc {
-                id: self.begun_id()?,
-                pages: Pages(positive("pages", self.sizes.next()?)?),
-                limit: Pfn(self.limits.next()?),
-                path: path(flags),
-                got: self.got(flags)?,
-            },
-            op::FREE if flags == 0 => Op::Free {
-                id: self.ended_id()?,
-            },
-            op::MAP if flags & flag::OFF == 0 => Op::Map {
-                id: self.begun_id()?,
-                bytes: positive("bytes", self.sizes.next()?)?,
-                mask: self.limits.next()?,
-                pci: flags & flag::PCI != 0,
-                dev: self.dev(names)?,
-                got: self.got(flags)?,
-            },
-            op::UNMAP if flags == 0 => Op::Unmap {
-                id: self.ended_id()?,
-            },
-            op::DOUBLE_FREE if flags == 0 => Op::DoubleFree {
-                id: self.ended_id()?,
-            },
-            op::CPU_DEAD if flags == 0 => Op::CpuDead,
-            op::CPU_UP if flags == 0 => Op::CpuUp,
+        match op {
+            op::ALLOC => {
+                *into = Op::Alloc {
+                    id: self.begun_id()?,
+                    pages: Pages(positive("pages", self.sizes.next()?)?),
+                    limit: Pfn(self.limits.next()?),
+                    path: path(flags),
+                    got: self.got(flags)?,
+                };
+            }
+            op::FREE if flags == 0 => {
+                *into = Op::Free {
+                    id: self.ended_id()?,
+                };
+            }
+            op::MAP if flags & flag::OFF == 0 => {
+                *into = Op::Map {
+                    id: self.begun_id()?,
+                    bytes: positive("bytes", self.sizes.next()?)?,
+                    mask: self.limits.next()?,
+                    pci: flags & flag::PCI != 0,
+                    dev: self.dev(names)?,
+                    got: self.got(flags)?,
+                };
+            }
+            op::UNMAP if flags == 0 => {
+                *into = Op::Unmap {
+                    id: self.ended_id()?,
+                };
+            }
+            op::DOUBLE_FREE if flags == 0 => {
+                *into = Op::DoubleFree {
+                    id: self.ended_id()?,
+                };
+            }
+            op::CPU_DEAD if flags == 0 => *into = Op::CpuDead,
+            op::CPU_UP if flags == 0 => *into = Op::CpuUp,
             _ => {
                 let mut rest = Bytes(&frame[frame.len() - self.rest..]);
-                let op = rare_op(op, flags, &mut rest)?;
+                *into = rare_op(op, flags, &mut rest)?;
                 self.rest = rest.0.len();
-                op
             }
-        })
+        }
+        Ok(())
     }
 
     fn begun_id(&mut self) -> Result<u64, Error> {
@@ -265,7 +284,7 @@ fn rare_op(op: u8, flags: u8, rest: &mut Bytes<'_>) -> Result<Op, Error> {
             }
             Op::FreePfn { pfn: Pfn(pfn) }
         }
-        op::RESTORE if flags == 0 => Op::Restore(Box::new(snapshot(rest)?)),
+        op::RESTORE if flags == 0 => Op::Restore(Arc::new(snapshot(rest)?)),
         op::NOMEM if flags & !flag::MAGAZINE == 0 => Op::NoMem {
             what: match flags {
                 0 => Memory::Iova,

@@ -1,6 +1,7 @@
 //! What is written comes back; what was damaged, cut or forged does not pass.
 
 use std::io::{Cursor, Write as _};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -388,7 +389,7 @@ fn snapshots_that_cannot_be_are_not_written() {
         };
         let mut writer = Writer::new(Vec::new(), &Header::default()).unwrap();
         writer
-            .write(&event(Op::Restore(Box::new(snapshot))))
+            .write(&event(Op::Restore(Arc::new(snapshot))))
             .map_err(|error| error.to_string())
     };
     assert_eq!(refused(&[range(1, 2), range(3, 4)], Some(Pfn(3))), Ok(()));

@@ -27,7 +27,7 @@ pub enum Remember {
 
 impl Default for Remember {
     fn default() -> Remember {
-        Remember::Last(1 << 20)
+        Remember::Last(1 << 17)
     }
 }
 

@@ -65,84 +65,112 @@ impl Checker {
     /// If an id is not live or is already, a CPU does not exist or is offline or cannot go or
     /// come, time goes back, or a life is ended in another domain or by another operation than
     /// it began. The error has the place and no file.
-    pub fn admit(&mut self, place: Place, event: Event) -> Result<Request, Error> {
-        self.request(place, event).map_err(|error| error.at(place))
+    pub fn admit(&mut self, place: Place, event: &Event) -> Result<Request, Error> {
+        let mut request = Request::default();
+        self.admit_into(place, event, &mut request)?;
+        Ok(request)
     }
 
-    fn request(&mut self, place: Place, event: Event) -> Result<Request, Error> {
-        let Event { at, cpu, dom, op } = event;
-        if at < self.before {
+    /// The same as [`admit`](Checker::admit), in the place of `request`.
+    ///
+    /// # Errors
+    ///
+    /// The same; `request` means nothing then.
+    pub fn admit_into(
+        &mut self,
+        place: Place,
+        event: &Event,
+        request: &mut Request,
+    ) -> Result<(), Error> {
+        self.request(place, event, request)
+            .map_err(|error| error.at(place))
+    }
+
+    fn request(
+        &mut self,
+        place: Place,
+        event: &Event,
+        request: &mut Request,
+    ) -> Result<(), Error> {
+        if event.at < self.before {
             return Err(Kind::TimeGoesBack {
-                found: at.0,
+                found: event.at.0,
                 before: self.before.0,
             }
             .into());
         }
-        self.before = at;
-        self.cpus.check(cpu, matches!(op, Op::CpuUp), place)?;
-        let dom = self.domains.number(dom)?;
-        let ask = self.ask(place, cpu, dom, op)?;
-        Ok(Request { at, cpu, dom, ask })
+        self.before = event.at;
+        let comes_up = matches!(event.op, Op::CpuUp);
+        self.cpus.check(event.cpu, comes_up, place)?;
+        request.at = event.at;
+        request.cpu = event.cpu;
+        request.dom = self.domains.number(event.dom)?;
+        self.ask(place, &event.op, request)
     }
 
-    fn ask(&mut self, place: Place, cpu: Cpu, dom: Dom, op: Op) -> Result<Ask, Error> {
-        Ok(match op {
+    fn ask(&mut self, place: Place, op: &Op, request: &mut Request) -> Result<(), Error> {
+        let Request { cpu, dom, .. } = *request;
+        let ask = &mut request.ask;
+        match *op {
             Op::Alloc {
                 id,
                 pages,
                 limit,
                 path,
                 got: _,
-            } => Ask::Alloc {
-                slot: self.lives.begin(id, dom, Pair::AllocFree, place)?,
-                pages,
-                limit,
-                path,
-            },
+            } => {
+                *ask = Ask::Alloc {
+                    slot: self.lives.begin(id, dom, Pair::AllocFree, place)?,
+                    pages,
+                    limit,
+                    path,
+                };
+            }
             Op::Free { id } => {
                 let ended = self.lives.end(id, Pair::AllocFree, place)?;
-                Ask::Free {
-                    slot: self.in_its_domain("free", id, dom, ended)?,
-                }
+                let slot = self.in_its_domain("free", id, dom, ended)?;
+                *ask = Ask::Free { slot };
             }
             Op::Map {
                 id,
                 bytes,
                 mask,
                 pci,
-                dev,
+                ref dev,
                 got: _,
-            } => Ask::Map {
-                slot: self.lives.begin(id, dom, Pair::MapUnmap, place)?,
-                bytes,
-                mask,
-                device: self.devices.number(dom, dev)?,
-                pci,
-            },
+            } => {
+                *ask = Ask::Map {
+                    slot: self.lives.begin(id, dom, Pair::MapUnmap, place)?,
+                    bytes,
+                    mask,
+                    device: self.devices.number(dom, dev.clone())?,
+                    pci,
+                };
+            }
             Op::Unmap { id } => {
                 let ended = self.lives.end(id, Pair::MapUnmap, place)?;
-                Ask::Unmap {
-                    slot: self.in_its_domain("unmap", id, dom, ended)?,
-                }
+                let slot = self.in_its_domain("unmap", id, dom, ended)?;
+                *ask = Ask::Unmap { slot };
             }
             Op::DoubleFree { id } => {
                 // Whatever domain the event names: what is freed is where the id lived.
                 let slot = self.lives.ended(id, place)?.slot;
-                Ask::DoubleFree { slot }
+                *ask = Ask::DoubleFree { slot };
             }
-            Op::Reserve { range } => Ask::Reserve { range },
-            Op::FreePfn { pfn } => Ask::FreePfn { pfn },
+            Op::Reserve { range } => *ask = Ask::Reserve { range },
+            Op::FreePfn { pfn } => *ask = Ask::FreePfn { pfn },
             Op::CpuDead => {
                 self.cpus.die(cpu, place)?;
-                Ask::CpuDead
+                *ask = Ask::CpuDead;
             }
             Op::CpuUp => {
                 self.cpus.come_up(cpu)?;
-                Ask::CpuUp
+                *ask = Ask::CpuUp;
             }
-            Op::Restore(snapshot) => Ask::Restore(snapshot),
-            Op::NoMem { what, count } => Ask::NoMem { what, count },
-        })
+            Op::Restore(ref snapshot) => *ask = Ask::Restore(Arc::clone(snapshot)),
+            Op::NoMem { what, count } => *ask = Ask::NoMem { what, count },
+        }
+        Ok(())
     }
 
     /// The slot of a life that an event ended, in the life's own domain.

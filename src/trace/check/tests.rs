@@ -20,7 +20,7 @@ fn admit(header: &str, events: &[&str]) -> Result<(Checker, Vec<Request>), Strin
     let mut requests = Vec::new();
     for event in reader {
         let (place, event) = event.map_err(|error| error.to_string())?;
-        let request = checker.admit(place, event);
+        let request = checker.admit(place, &event);
         requests.push(request.map_err(|error| error.in_file("a").to_string())?);
     }
     Ok((checker, requests))
@@ -208,7 +208,7 @@ proptest! {
                 },
             };
             let event = Event { at: Nanos(0), cpu: Cpu(0), dom: 0, op };
-            let slot = checker.admit(Place::Event(number), event).map(|request| slot_of(&request));
+            let slot = checker.admit(Place::Event(number), &event).map(|request| slot_of(&request));
             let first = ended.len().saturating_sub(last.unwrap_or(usize::MAX));
             let remembered = &ended[first..];
             if again {

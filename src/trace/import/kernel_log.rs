@@ -11,6 +11,7 @@
 //! start and size.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::Options;
 use super::error::Problem;
@@ -269,7 +270,7 @@ impl Importer {
             at: Nanos(began.saturating_sub(start)),
             cpu: Cpu(0),
             dom: 0,
-            op: Op::Restore(Box::new(Snapshot {
+            op: Op::Restore(Arc::new(Snapshot {
                 nodes,
                 cached32: self.cached32,
                 cached: self.cached,

@@ -179,7 +179,7 @@ impl Fields {
             },
             OpName::CpuDead => Op::CpuDead,
             OpName::CpuUp => Op::CpuUp,
-            OpName::Restore => Op::Restore(Box::new(self.snapshot()?)),
+            OpName::Restore => Op::Restore(Arc::new(self.snapshot()?)),
             OpName::NoMem => Op::NoMem {
                 what: match self.number(Field::What) {
                     0 => Memory::Iova,
