@@ -20,6 +20,7 @@ use crate::workload::distribution::Millionths;
 use crate::workload::idle::IdlePlan;
 use crate::workload::impossible::Impossible;
 use crate::workload::pool::{Order, PoolPlan, Target};
+use crate::workload::profiled::{AGE_PARTS, FreeOrder, ProfiledPlan, Slice};
 use crate::workload::recorded::{RecordedPlan, Recording};
 use crate::workload::ring::RingPlan;
 use crate::workload::stream::StreamPlan;
@@ -108,6 +109,8 @@ enum WireKind {
     Idle(WireIdle),
     /// A recorded trace among other clients; it says itself where it asks.
     Recorded(WireRecorded),
+    /// What `profile` found in a trace.
+    Profiled(WireProfiled),
 }
 
 /// Buffers of which a number is kept live.
@@ -239,6 +242,46 @@ struct WireRecorded {
     gap: Time,
 }
 
+/// So many requests and frees in each slice of time, as in a trace that was profiled.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WireProfiled {
+    /// How large the buffers are.
+    sizes: WireSizes,
+    /// How long each slice is, how many buffers it asks for, and how many it frees.
+    slices: Vec<(Time, u32, u32)>,
+    /// How many buffers are asked for in a row, on average: 1 if missing.
+    burst: Option<Decimal>,
+    /// Which of the live buffers are freed, as weights: the oldest if missing.
+    #[serde(default)]
+    order: WireAges,
+}
+
+/// Weights of the ages of what is freed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WireAges {
+    /// The oldest buffer.
+    #[serde(default)]
+    oldest: u64,
+    /// The newest.
+    #[serde(default)]
+    newest: u64,
+    /// One of the eldest eighth of the buffers, of the next, and so on.
+    #[serde(default)]
+    between: [u64; AGE_PARTS],
+}
+
+impl Default for WireAges {
+    fn default() -> WireAges {
+        WireAges {
+            oldest: 1,
+            newest: 0,
+            between: [0; AGE_PARTS],
+        }
+    }
+}
+
 /// What clients are checked against.
 pub(super) struct Surroundings<'a> {
     pub(super) domain: &'a Domain,
@@ -362,6 +405,10 @@ impl WireKind {
                     here,
                 )
             }
+            WireKind::Profiled(profiled) => {
+                let here = here.field("profiled");
+                (Plan::Profiled(profiled.plan(&here)?), here)
+            }
         };
         plan.check().at(&here)?;
         Ok(plan)
@@ -437,6 +484,26 @@ impl WireIdle {
             sizes: sizes(&self.sizes, &here.field("sizes"))?,
             every: delay(&self.every, &here.field("every"))?,
             lasts: delay(&self.lasts, &here.field("lasts"))?,
+        })
+    }
+}
+
+impl WireProfiled {
+    fn plan(&self, here: &Here<'_>) -> Result<ProfiledPlan, Error> {
+        let slice = |&(lasts, allocs, frees): &(Time, u32, u32)| Slice {
+            lasts: Nanos(lasts.0),
+            allocs,
+            frees,
+        };
+        Ok(ProfiledPlan {
+            sizes: sizes(&self.sizes, &here.field("sizes"))?,
+            slices: self.slices.iter().map(slice).collect(),
+            burst: self.burst.map_or(Millionths::ONE, |burst| burst.0),
+            order: FreeOrder {
+                oldest: self.order.oldest,
+                newest: self.order.newest,
+                between: self.order.between,
+            },
         })
     }
 }

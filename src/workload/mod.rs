@@ -5,6 +5,7 @@
 //! client is a file; a [`Workload`] says which run when, and [`Merge`] makes one stream of
 //! them.
 
+mod ages;
 pub mod change;
 pub mod churn;
 pub mod client;
@@ -15,6 +16,7 @@ pub mod idle;
 pub mod impossible;
 mod merge;
 pub mod pool;
+pub mod profiled;
 pub mod random;
 pub mod recorded;
 pub mod ring;

@@ -8,6 +8,7 @@ use super::idle::{Idle, IdlePlan};
 use super::impossible::Impossible;
 use super::merge::Stint;
 use super::pool::{Pool, PoolPlan};
+use super::profiled::{Profiled, ProfiledPlan};
 use super::random::Owner;
 use super::recorded::{Recorded, RecordedPlan};
 use super::ring::{Ring, RingPlan};
@@ -24,6 +25,7 @@ pub enum Plan {
     Churn(ChurnPlan),
     Idle(IdlePlan),
     Recorded(RecordedPlan),
+    Profiled(ProfiledPlan),
 }
 
 /// A client and when it runs.
@@ -61,6 +63,7 @@ impl Plan {
             Plan::Churn(plan) => plan.check(),
             Plan::Idle(plan) => plan.check(),
             Plan::Recorded(plan) => plan.check(),
+            Plan::Profiled(plan) => plan.check(),
         }
     }
 }
@@ -113,6 +116,7 @@ impl Run {
             Plan::Churn(plan) => Box::new(Churn::new(plan, place, owner, start)),
             Plan::Idle(plan) => Box::new(Idle::new(plan, place, owner, start)),
             Plan::Recorded(plan) => Box::new(Recorded::new(plan, start)),
+            Plan::Profiled(plan) => Box::new(Profiled::new(plan, place, owner, start)),
         };
         Stint {
             client,
