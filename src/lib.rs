@@ -8,7 +8,7 @@
 //! * [`measure`]: what a replay came to, in figures.
 //! * [`trace`]: events; reading, checking and writing them.
 //! * [`workload`], [`fault`]: synthetic clients; what goes wrong and when.
-//! * [`scenario`]: scenario files.
+//! * [`scenario`]: scenario files; [`profile`]: from a trace to one of them.
 //! * [`study`]: many replays at once.
 //! * [`report`]: what came of them, as text and as JSON; [`plot`], as charts.
 
@@ -16,6 +16,7 @@ pub mod fault;
 pub mod measure;
 pub mod model;
 pub mod plot;
+pub mod profile;
 pub mod replay;
 pub mod report;
 pub mod scenario;

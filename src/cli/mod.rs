@@ -13,12 +13,14 @@ mod import;
 mod interrupt;
 mod merge;
 mod plot;
+mod profile;
 mod progress;
 mod record;
 mod replay;
 mod results;
 mod run;
 mod scenario;
+mod stats;
 mod status;
 mod traces;
 
@@ -54,6 +56,8 @@ enum Command {
     Import(import::Args),
     Convert(convert::Args),
     Record(record::Args),
+    Profile(profile::Args),
+    Stats(stats::Args),
     Allocators(allocators::Args),
 }
 
@@ -72,6 +76,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Import(args) => import::run(&args, terminal),
         Command::Convert(args) => convert::run(&args, terminal),
         Command::Record(args) => record::run(&args, terminal),
+        Command::Profile(args) => profile::run(&args, terminal),
+        Command::Stats(args) => stats::run(&args, terminal),
         Command::Allocators(args) => allocators::run(&args, terminal),
     };
     status::exit(verdict)

@@ -15,6 +15,7 @@ pub mod compare;
 pub mod differs;
 pub mod json;
 pub mod junit;
+pub mod likeness;
 pub mod number;
 pub mod page;
 pub mod replayed;

@@ -95,6 +95,11 @@ impl<I> Feed<I> {
         }
     }
 
+    /// The event that was read last.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
     /// The digest of all that came so far.
     pub fn digest(&self) -> &Digest {
         &self.digest

@@ -5,11 +5,13 @@
 //! * [`scenarios`]: every seed of a scenario under every allocator.
 //! * [`statistics`]: how sure a failure rate is, and a difference between two.
 //! * [`result`], [`wire`]: what came of it, as documents hold it.
+//! * [`likeness`]: how alike two streams are.
 //! * [`stored`]: reading such documents.
 //! * [`shards`]: parts of a run put together.
 
 pub mod feed;
 pub mod lanes;
+pub mod likeness;
 mod outcomes;
 pub mod result;
 pub mod scenarios;

@@ -13,7 +13,7 @@ use crate::replay::Path;
 use crate::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 /// A number, small, near a power of two or anything.
-pub(super) fn number() -> impl Strategy<Value = u64> {
+pub(crate) fn number() -> impl Strategy<Value = u64> {
     let near_power = (0..64_u32, -2..3_i64)
         .prop_map(|(shift, offset)| (1_u64 << shift).wrapping_add_signed(offset));
     prop_oneof![3 => 0..100_u64, 1 => near_power, 1 => any::<u64>()]
@@ -24,7 +24,7 @@ fn positive() -> impl Strategy<Value = u64> {
     number().prop_map(|number| number.max(1))
 }
 
-pub(super) fn header() -> impl Strategy<Value = Header> {
+pub(crate) fn header() -> impl Strategy<Value = Header> {
     let text = || option::of(".{0,20}");
     let flush_queue = prop_oneof![
         Just(FlushQueue::None),
@@ -46,13 +46,13 @@ pub(super) fn header() -> impl Strategy<Value = Header> {
     )
 }
 
-pub(super) fn events(
+pub(crate) fn events(
     count: impl Into<proptest::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Event>> {
     vec(event(), count)
 }
 
-pub(super) fn event() -> impl Strategy<Value = Event> {
+pub(crate) fn event() -> impl Strategy<Value = Event> {
     let cpu = prop_oneof![Just(0), 0..8_u16, any::<u16>()];
     let dom = prop_oneof![Just(0), number()];
     (number(), cpu, dom, op()).prop_map(|(at, cpu, dom, op)| Event {
@@ -148,7 +148,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
 
 /// A small change of some bytes.
 #[derive(Clone, Debug)]
-pub(super) enum Edit {
+pub(crate) enum Edit {
     Put(Index, u8),
     Insert(Index, u8),
     Remove(Index),
@@ -157,12 +157,12 @@ pub(super) enum Edit {
 }
 
 /// A few changes.
-pub(super) fn edits() -> impl Strategy<Value = Vec<Edit>> {
+pub(crate) fn edits() -> impl Strategy<Value = Vec<Edit>> {
     vec(edit(), 1..4)
 }
 
 /// Makes changes.
-pub(super) fn apply(edits: Vec<Edit>, bytes: &mut Vec<u8>) {
+pub(crate) fn apply(edits: Vec<Edit>, bytes: &mut Vec<u8>) {
     for edit in edits {
         edit.apply(bytes);
     }

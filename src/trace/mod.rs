@@ -28,7 +28,7 @@
 //! ```
 
 #[cfg(test)]
-mod arbitrary;
+pub(crate) mod arbitrary;
 pub mod binary;
 pub mod check;
 pub mod compress;

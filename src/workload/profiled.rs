@@ -1,7 +1,7 @@
 //! What a profile of a trace found: so many requests and frees in each slice of time.
 //!
 //! The counts of a slice are exact, so that what is live follows the trace from slice to
-//! slice; drawn are the moments in it, the sizes, how long a run of requests is, and which
+//! slice; drawn are the moments in it, the order of the sizes, how long a run of requests is, and which
 //! buffer is freed: by its age among those that are live.
 
 use std::num::NonZeroU64;
@@ -129,6 +129,9 @@ pub struct Profiled {
     freeing: bool,
     live: Ages<Held>,
     born: u64,
+    /// Weighted sizes, each as often as it weighs; dealt from the end, and dealt again.
+    deck: Option<Vec<u64>>,
+    dealt: usize,
     /// When it gives back all that it holds.
     stopped: Option<Nanos>,
     draws: ProfiledDraws,
@@ -155,6 +158,8 @@ impl Profiled {
             freeing: false,
             live: Ages::new(),
             born: 0,
+            deck: plan.sizes.deck(),
+            dealt: 0,
             stopped: None,
             draws: ProfiledDraws {
                 sizes: owner.draws("sizes"),
@@ -181,11 +186,15 @@ impl Profiled {
             let free_burst = share / u128::from(slice.allocs.max(1));
             let free_burst = Millionths(u64::try_from(free_burst).unwrap_or(u64::MAX));
             self.free_burst = free_burst.max(Millionths::ONE);
-            let moments = &mut self.draws.moments;
-            let moment = |_| start.after(moments.between(0, slice.lasts.0));
+            // One in each of as many equal parts: what is live strays less than at random.
             let count = u64::from(slice.allocs) + u64::from(slice.frees);
-            self.moments = (0..count).map(moment).collect();
-            self.moments.sort_unstable_by(|a, b| b.cmp(a));
+            let moments = &mut self.draws.moments;
+            let part = |part: u64| {
+                let from = u128::from(slice.lasts.0) * u128::from(part) / u128::from(count);
+                u64::try_from(from).unwrap_or(u64::MAX)
+            };
+            let moment = |number| start.after(moments.between(part(number), part(number + 1)));
+            self.moments = (0..count).rev().map(moment).collect();
         }
     }
 
@@ -203,6 +212,21 @@ impl Profiled {
         let goes_on = goes_on.is_some_and(|share| self.draws.runs.happens(share));
         self.freeing = if goes_on { freeing } else { !freeing };
         freeing
+    }
+
+    /// The size of the next buffer. Where sizes are weighted their shares are exact.
+    fn size(&mut self) -> u64 {
+        let draws = &mut self.draws.sizes;
+        let Some(deck) = &mut self.deck else {
+            self.born += 1;
+            return self.plan.sizes.draw(draws, self.born - 1);
+        };
+        if self.dealt == 0 {
+            draws.shuffle(deck);
+            self.dealt = deck.len();
+        }
+        self.dealt -= 1;
+        deck[self.dealt]
     }
 
     fn free(&mut self, asks: &mut Asks<'_>, older: usize) {
@@ -231,8 +255,7 @@ impl Client for Profiled {
             self.free(asks, older);
         } else {
             self.allocs_left -= 1;
-            let bytes = self.plan.sizes.draw(&mut self.draws.sizes, self.born);
-            self.born += 1;
+            let bytes = self.size();
             self.live.push(self.port.get(asks, On::Any, bytes));
         }
         self.open_slice();
@@ -310,6 +333,17 @@ mod tests {
         let freed: Vec<u32> = freed.map(|(_, id)| id.parse().expect("an id")).collect();
         assert_eq!(freed.len(), 300);
         assert!(freed.iter().all(|id| (675..1325).contains(id)), "{freed:?}");
+    }
+
+    #[test]
+    fn weighted_sizes_have_their_shares_exactly() {
+        let plan = ProfiledPlan {
+            sizes: Sizes::weighted(&[(7, 3), (9, 1)]).expect("possible"),
+            ..plan(&[(0, 8, 0)])
+        };
+        let story = story(plan, None);
+        let count = |size: &str| story.split(' ').filter(|it| it.ends_with(size)).count();
+        assert_eq!((count(":7"), count(":9")), (6, 2), "{story}");
     }
 
     /// Runs of 20 on average: 1,000 requests and frees make about 50 runs of each.

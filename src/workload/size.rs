@@ -133,6 +133,19 @@ impl Sizes {
         }
     }
 
+    /// Weighted sizes as a deck of cards, each size as often as it weighs; none for other sizes
+    /// and for decks of more than 2^16 cards.
+    pub(super) fn deck(&self) -> Option<Vec<u64>> {
+        let Shape::Weighted { up_to, total } = &self.0 else {
+            return None;
+        };
+        let mut deck = Vec::new();
+        for &(size, end) in up_to.iter().filter(|_| total.get() <= 1 << 16) {
+            deck.resize(usize::try_from(end).ok()?, size);
+        }
+        (!deck.is_empty()).then_some(deck)
+    }
+
     /// The largest size.
     pub fn max(&self) -> u64 {
         match &self.0 {

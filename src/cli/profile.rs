@@ -1,0 +1,177 @@
+//! `profile`: a trace into a scenario that behaves like it and names nothing.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+use iovasim::model::Allocator;
+use iovasim::profile::{Naming, Profile, Profiler};
+use iovasim::report;
+use iovasim::scenario::Scenario;
+use iovasim::study::likeness::{self, Likeness};
+use iovasim::trace::check::Checker;
+use iovasim::trace::event::Header;
+use iovasim::trace::read::Reader;
+
+use super::common::{self, Allocators, Format, Terminal};
+use super::files;
+use super::progress::Progress;
+use super::status::{Failure, Verdict, say};
+
+/// Make a scenario that behaves like a trace and names nothing of it
+///
+/// How many buffers of which sizes come and go in each slice of time, at which level and
+/// limit, on which CPUs, and how old they are when they are freed; no addresses, no names, no
+/// times of day, and no request of the trace itself.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+With --check the trace and what the scenario generates are replayed, and a table says of each
+figure how close they are. The exit status is 1 where failure rates differ by more than
+--tolerance percentage points.
+
+Example, which runs in the repository: a recording that may be published, and what it is worth
+  iovasim profile traces/linux-6.12-fill32.trace.jsonl.zst -o fill.json --check -a linux-6.12")]
+pub(crate) struct Args {
+    /// The trace, in any form; `-` is standard input
+    #[arg(value_name = "TRACE")]
+    trace: PathBuf,
+    /// The scenario file to write
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// The scenario's name
+    #[arg(long, value_name = "NAME", default_value = "profile")]
+    name: String,
+    /// How many seeds the scenario has
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    #[command(flatten)]
+    allocators: Allocators,
+    /// Say how close what the scenario generates comes to the trace
+    #[arg(long)]
+    check: bool,
+    /// By how many percentage points the failure rates may differ
+    #[arg(long, value_name = "POINTS", default_value = "2", requires = "check", value_parser = points)]
+    tolerance: f64,
+    /// The form of what --check says
+    #[arg(long, value_name = "FORM", default_value = "text", requires = "check")]
+    format: Format,
+}
+
+fn points(text: &str) -> Result<f64, String> {
+    let points = text.parse::<f64>().ok();
+    points
+        .filter(|points| (0.0..=100.0).contains(points))
+        .ok_or_else(|| "expected a number from 0 to 100".to_owned())
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    let (reads_stdin, writes_stdout) =
+        (files::is_dash(&args.trace), files::is_dash(&args.output));
+    if args.check && reads_stdin {
+        let problem = "reads the trace twice, expected a file in place of standard input";
+        return Err(Failure::bad(format!("--check: {problem}")));
+    }
+    if args.check && writes_stdout {
+        let problem = "prints a table, expected -o FILE for the scenario";
+        return Err(Failure::bad(format!("--check: {problem}")));
+    }
+    let allocators = match args.allocators.named()? {
+        Some(named) => named,
+        None => vec![common::allocator("old")?, common::allocator("new")?],
+    };
+    let (header, profile) = read(&args.trace, terminal)?;
+    super::replay::check_flush_queue(&allocators, header.flush_queue)?;
+    let text = profile.scenario(&Naming {
+        name: &args.name,
+        allocators: &allocators,
+        seeds: args.seeds,
+    });
+    for (op, count) in profile.left_out() {
+        if !terminal.is_quiet() {
+            say(&format!("the profile leaves out {count} × {op}"));
+        }
+    }
+    let scenario = parse(&text)?;
+    files::write_text(Some(&args.output), &text)?;
+    if !args.check {
+        return Ok(Verdict::Done);
+    }
+    let likenesses = compare(args, &profile, &scenario, &allocators, terminal)?;
+    let page = match args.format {
+        Format::Text => report::likeness::text(&likenesses, terminal.page(None)),
+        Format::Json => report::likeness::json(&likenesses),
+    };
+    files::write_text(None, &page)?;
+    Ok(verdict(&likenesses, args.tolerance))
+}
+
+fn read(path: &Path, terminal: Terminal) -> Result<(Header, Profile), Failure> {
+    let name = files::input_name(path);
+    let input = files::open(path)?;
+    let mut progress = Progress::new(terminal.shows_progress(), input.size);
+    let mut reader = Reader::new(&name, progress.count(input.bytes)).map_err(Failure::bad)?;
+    let header = reader.header().clone();
+    let mut checker = Checker::new(&header);
+    let mut profiler = Profiler::new(&header);
+    for next in &mut reader {
+        let (place, event) = next.map_err(Failure::bad)?;
+        let admitted = checker.admit(place, &event);
+        admitted.map_err(|error| Failure::bad(error.in_file(&name)))?;
+        profiler.observe(&event);
+        progress.event();
+    }
+    match profiler.finish() {
+        Some(profile) => Ok((header, profile)),
+        None => Err(Failure::bad(format!(
+            "{name}: asks for no address, expected requests to profile"
+        ))),
+    }
+}
+
+/// The scenario that was written, read as any other.
+fn parse(text: &str) -> Result<Scenario, Failure> {
+    let mut no_trace = |_: &Path| Err("a profile names no trace".into());
+    Scenario::parse(text, Path::new("the profile"), &mut no_trace).map_err(Failure::bad)
+}
+
+fn compare(
+    args: &Args,
+    profile: &Profile,
+    scenario: &Scenario,
+    allocators: &[Allocator],
+    terminal: Terminal,
+) -> Result<Vec<Likeness>, Failure> {
+    let name = files::input_name(&args.trace);
+    let jobs = terminal.jobs();
+    let reader = || Reader::new(&name, files::open(&args.trace)?.bytes).map_err(Failure::bad);
+    let mentioned = reader()?.map_while(Result::ok).map(|(_, event)| event);
+    let dom = likeness::first_mention(mentioned, profile.busiest());
+    let reader = reader()?;
+    let header = reader.header().clone();
+    let originals = likeness::look(&name, &header, reader, allocators, dom, jobs);
+    let originals = originals.map_err(Failure::bad)?;
+    let seeds = likeness::look_at_scenario(scenario, allocators, jobs).map_err(Failure::bad)?;
+    let likenesses = allocators.iter().zip(originals.into_iter().zip(seeds));
+    let likeness = |(allocator, (original, seeds)): (&Allocator, _)| Likeness {
+        allocator: allocator.clone(),
+        original,
+        seeds,
+    };
+    Ok(likenesses.map(likeness).collect())
+}
+
+fn verdict(likenesses: &[Likeness], tolerance: f64) -> Verdict {
+    let mut verdict = Verdict::Done;
+    for likeness in likenesses {
+        let points = likeness.failure_points().unwrap_or(0.0);
+        if points > tolerance {
+            say(&format!(
+                "{}: the failure rates differ by {points:.2} percentage points, expected at most \
+                 {tolerance}",
+                likeness.allocator
+            ));
+            verdict = Verdict::Failed;
+        }
+    }
+    verdict
+}
