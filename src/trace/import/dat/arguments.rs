@@ -1,0 +1,185 @@
+//! An event's fields as the arguments that the tracers print: `name=value`, and what they put
+//! before that.
+//!
+//! Every importer reads arguments by these names. The layout of the line is the kernel's
+//! (`print fmt`) only as far as they look at it: the place of a probe in parentheses, `IOMMU:`,
+//! a device before all else, which numbers go without `0x`. What no importer reads stays empty.
+
+use std::fmt::Write as _;
+
+use super::super::error::Problem;
+use super::bytes::Order;
+use super::formats::{Field, Format, Kind};
+
+/// Names under which the kernel prints fields, where these are called otherwise.
+const DMA_NAMES: [(&str, &str); 3] = [
+    ("addr", "dma_addr"),
+    ("addrs", "phys_addrs"),
+    ("lengths", "sizes"),
+];
+
+/// What the kernel prints without `0x`.
+const PLAIN_HEXADECIMAL: [&str; 3] = ["dma_addr", "phys_addr", "virt_addr"];
+
+/// An event's bytes, with what is needed to read them.
+#[derive(Clone, Copy)]
+pub(super) struct Event<'a> {
+    pub(super) format: &'a Format,
+    pub(super) bytes: &'a [u8],
+    pub(super) order: Order,
+}
+
+impl<'a> Event<'a> {
+    /// Writes the arguments behind what is in `out`.
+    pub(super) fn write(&self, out: &mut String) -> Result<(), Problem> {
+        let is = |name: &str| self.format.fields.iter().find(|field| field.name == name);
+        if let Some(place) = is("__probe_ip") {
+            let _ = write!(out, "({:x})", self.number(place)?);
+        } else if let (Some(function), Some(to)) = (is("__probe_func"), is("__probe_ret_ip")) {
+            let (function, to) = (self.number(function)?, self.number(to)?);
+            let _ = write!(out, "({function:x} <- {to:x})");
+        } else {
+            match &*self.format.system {
+                "iommu" => return self.write_iommu(out),
+                "dma" => return self.write_dma(out),
+                _ => return Ok(()),
+            }
+        }
+        let own = |field: &&Field| !field.name.starts_with("__probe_");
+        let mut own = self.format.fields.iter().filter(own);
+        own.try_for_each(|field| match field.kind {
+            Kind::Number { .. } => self.write_number(&field.name, field, out),
+            // No importer reads a probe's texts, and they might look like other arguments.
+            _ => Ok(()),
+        })
+    }
+
+    fn write_iommu(&self, out: &mut String) -> Result<(), Problem> {
+        out.push_str("IOMMU:");
+        self.format
+            .fields
+            .iter()
+            .try_for_each(|field| match field.kind {
+                Kind::Text { .. } => {
+                    let _ = write!(out, " {}={}", field.name, self.text(field)?);
+                    Ok(())
+                }
+                _ if field.name == "gid" => self.write_number("groupID", field, out),
+                _ => self.write_number(&field.name, field, out),
+            })
+    }
+
+    fn write_dma(&self, out: &mut String) -> Result<(), Problem> {
+        let field = |name: &str| self.format.fields.iter().find(|field| field.name == name);
+        if let Some(device) = field("device") {
+            out.push_str(&self.text(device)?);
+        }
+        for field in &self.format.fields {
+            let renamed = DMA_NAMES.iter().find(|(name, _)| *name == field.name);
+            let name = renamed.map_or(&*field.name, |(_, name)| name);
+            match field.kind {
+                Kind::Number { .. } if PLAIN_HEXADECIMAL.contains(&name) => {
+                    let _ = write!(out, " {name}={:x}", self.number(field)?);
+                }
+                Kind::Number { .. } => self.write_number(name, field, out)?,
+                Kind::List { element, .. } => {
+                    self.write_list(name, self.data(field)?, element, out);
+                }
+                Kind::Text { .. } | Kind::Other => {}
+            }
+        }
+        // The kernel records no more entries than it prints.
+        if let (Some(all), Some(shown)) = (field("full_ents"), field("dma_addrs"))
+            && let Kind::List { element, .. } = shown.kind
+        {
+            let shown = self.data(shown)?.len() / element;
+            let _ = write!(out, " ents={shown}/{}", self.number(all)?);
+        }
+        Ok(())
+    }
+
+    fn write_number(&self, name: &str, field: &Field, out: &mut String) -> Result<(), Problem> {
+        let Kind::Number { signed } = field.kind else {
+            return Ok(());
+        };
+        let number = self.number(field)?;
+        let _ = match signed_of(number, field.size).filter(|number| signed && *number < 0) {
+            Some(negative) => write!(out, " {name}={negative}"),
+            None => write!(out, " {name}={number:#x}"),
+        };
+        Ok(())
+    }
+
+    fn write_list(&self, name: &str, bytes: &[u8], element: usize, out: &mut String) {
+        let _ = write!(out, " {name}={{");
+        for (at, element) in bytes.chunks_exact(element).enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            let _ = write!(out, "{comma}{:#x}", self.order.number(element));
+        }
+        out.push('}');
+    }
+
+    /// A field as a number without its sign.
+    fn number(&self, field: &Field) -> Result<u64, Problem> {
+        let bytes = field.of(self.bytes);
+        let bytes = bytes.ok_or_else(|| self.too_short(field, field.offset, field.size))?;
+        Ok(self.order.number(bytes))
+    }
+
+    /// The task that was running.
+    pub(super) fn pid(&self) -> Result<u32, Problem> {
+        let field = &self.format.pid;
+        let number = self.number(field)?;
+        let number = signed_of(number, field.size).unwrap_or(-1);
+        u32::try_from(number).map_err(|_| Problem::Value {
+            field: format!("common_pid of {}", self.format.name),
+            found: number.to_string(),
+            expected: "a number from 0".to_owned(),
+        })
+    }
+
+    fn text(&self, field: &Field) -> Result<std::borrow::Cow<'a, str>, Problem> {
+        let bytes = self.data(field)?;
+        let text = bytes.split(|byte| *byte == 0).next();
+        Ok(String::from_utf8_lossy(text.unwrap_or_default()))
+    }
+
+    /// What a field points at.
+    fn data(&self, field: &Field) -> Result<&'a [u8], Problem> {
+        let (Kind::Text { relative } | Kind::List { relative, .. }) = field.kind else {
+            return Ok(&[]);
+        };
+        let location = self.number(field)?;
+        let (size, offset) = (low_half(location >> 16), low_half(location));
+        let from = if relative {
+            field.offset.saturating_add(field.size)
+        } else {
+            0
+        };
+        let start = offset.saturating_add(from);
+        let bytes = self.bytes.get(start..start.saturating_add(size));
+        bytes.ok_or_else(|| self.too_short(field, start, size))
+    }
+
+    fn too_short(&self, field: &Field, offset: usize, size: usize) -> Problem {
+        Problem::Value {
+            field: format!("{} of {}", field.name, self.format.name),
+            found: format!("{size} bytes at {offset}"),
+            expected: format!("a place within the event's {} bytes", self.bytes.len()),
+        }
+    }
+}
+
+/// The lower 16 bits.
+fn low_half(number: u64) -> usize {
+    usize::from(u16::try_from(number & 0xffff).unwrap_or_default())
+}
+
+/// A number of some bytes with its sign; none if it has not between 1 and 8.
+fn signed_of(number: u64, size: usize) -> Option<i64> {
+    let unused = match size {
+        1..=8 => 64 - 8 * u32::try_from(size).ok()?,
+        _ => return None,
+    };
+    Some((number << unused).cast_signed() >> unused)
+}
