@@ -59,6 +59,10 @@ pub(super) struct Dat {
     pub(super) missed: Vec<(u16, usize, Option<u64>)>,
     /// Every so many events, the time is absolute; a discarded event comes before others.
     pub(super) odd: usize,
+    /// Whether the buffers' options are as the manual page has them, without the page size.
+    pub(super) documented: bool,
+    /// The numbers of the CPUs of version 7, where they are not from 0 on.
+    pub(super) numbers: Option<Vec<u16>>,
     /// The names of buffers; all have the same events. The main one's is empty.
     pub(super) buffers: Vec<&'static str>,
 }
@@ -81,6 +85,8 @@ impl Dat {
             options: vec![(4, b"local [mono] boot\n\0".to_vec())],
             missed: Vec::new(),
             odd: usize::MAX,
+            documented: false,
+            numbers: None,
             buffers: vec![""],
         }
     }
@@ -201,10 +207,11 @@ impl Dat {
             all.extend([0xaa; 8]);
             delta = 0;
         }
-        if delta >> 27 != 0 {
-            all.extend(self.head(30, delta & 0x7ff_ffff));
-            all.extend(self.number(delta >> 27, 4));
-            delta = 0;
+        while delta >> 27 != 0 {
+            let part = delta.min((1 << 59) - 1);
+            all.extend(self.head(30, part & 0x7ff_ffff));
+            all.extend(self.number(part >> 27, 4));
+            delta -= part;
         }
         let data = self.data(entry);
         if data.len() > 4 * 28 || number % 7 == 3 {
@@ -360,7 +367,9 @@ impl Dat {
                     data.extend(pages.concat());
                     size += data.len();
                 }
-                table.extend(self.number(u64::from(cpu), 4));
+                let numbers = self.numbers.as_ref();
+                let number = numbers.map_or(cpu, |numbers| numbers[usize::from(cpu)]);
+                table.extend(self.number(u64::from(number), 4));
                 table.extend(self.number((start + 16 + content.len()) as u64, 8));
                 table.extend(self.number(size as u64, 8));
                 content.extend(data);
@@ -369,7 +378,9 @@ impl Dat {
             let mut option = self.number(start as u64, 8);
             option.extend(name.bytes());
             option.extend(b"\0mono\0");
-            option.extend(self.number(4096, 4));
+            if !self.documented {
+                option.extend(self.number(4096, 4));
+            }
             option.extend(self.number(u64::from(self.cpus), 4));
             option.extend(table);
             buffers.push((3, option));

@@ -376,6 +376,66 @@ fn what_cannot_be_read_is_said_with_its_place() {
 }
 
 #[test]
+fn cpus_have_the_numbers_that_the_file_gives() {
+    let mut dat = maps(Version::Seven(Packing::Zstd), &[(0, 5), (1, 5), (0, 6)]);
+    dat.numbers = Some(vec![5, 3]);
+    dat.documented = true;
+    let imported = read_maps(&dat).expect("a recording");
+    assert_eq!(moments(&imported), [(3, 0), (5, 0), (5, 1)]);
+    dat.numbers = Some(vec![1, 1]);
+    let error = read_maps(&dat).map(|_| ()).expect_err("refused");
+    assert!(
+        error.contains("`CPUs with data`: found CPU 1 twice, expected one each"),
+        "{error}"
+    );
+}
+
+#[test]
+fn counts_of_a_time_stamp_counter_become_nanoseconds() {
+    let mut dat = maps(Version::Six, &[(0, 1000), (1, 1010), (0, 3000)]);
+    dat.options.push((4, b"mono [x86-tsc]\0".to_vec()));
+    let scale = [dat.number(3, 4), dat.number(1, 4), dat.number(77, 8)];
+    dat.options.push((14, scale.concat()));
+    let imported = read_maps(&dat).expect("a recording");
+    assert_eq!(moments(&imported), [(0, 0), (1, 15), (0, 3000)]);
+}
+
+#[test]
+fn no_more_is_taken_than_the_file_has() {
+    let dat = maps(Version::Six, &[(0, 5), (1, 6)]);
+    let mut bytes = dat.bytes();
+    let tag = bytes.windows(10).position(|bytes| bytes == b"flyrecord\0");
+    let table = tag.expect("a tag") + 10;
+    // The second CPU's pages are all of the file.
+    let size = bytes.len() as u64;
+    bytes[table + 16..table + 24].fill(0);
+    bytes[table + 24..table + 32].copy_from_slice(&size.to_le_bytes());
+    let error = refused(&bytes);
+    assert!(
+        error.contains("`sizes of all CPUs' data`: found "),
+        "{error}"
+    );
+    bytes[table + 24..table + 32].copy_from_slice(&(size + 1).to_le_bytes());
+    let error = refused(&bytes);
+    assert!(
+        error.contains("`a CPU's data` ends too early: found "),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_wrong_in_a_chunk_is_said_with_both_places() {
+    let mut dat = maps(Version::Seven(Packing::Zlib), &[(0, 5), (0, 6)]);
+    dat.entries[1].pid = u32::MAX;
+    let error = read_maps(&dat).map(|_| ()).expect_err("refused");
+    let (byte, rest) = error.split_once(", ").expect("two places");
+    assert!(byte.starts_with("recording: byte "), "{error}");
+    // 16 bytes before the events, 4 before each, 24 of the first.
+    let expected = "unpacked byte 48: `common_pid of map`: found -1, expected a number from 0";
+    assert_eq!(rest, expected);
+}
+
+#[test]
 fn options_that_go_in_a_circle_are_refused() {
     let dat = maps(Version::Seven(Packing::None), &[(0, 5)]);
     let mut bytes = dat.bytes();
@@ -443,7 +503,6 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
-/// Damages the part of a file that is not all zeros; most of it is what the file begins with.
 fn apply(mut bytes: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
     for damage in damages {
         let size = bytes.len();
@@ -539,7 +598,7 @@ proptest! {
         let mut now = 0_u64;
         let mut at = Vec::new();
         for (cpu, bits, gap) in gaps {
-            // Far apart on the whole, near the end of the clock never.
+            // Never near the end of the clock.
             now = now.saturating_add(gap >> (63 - bits)).min(1 << 62);
             at.push((cpu, now));
         }

@@ -183,3 +183,93 @@ fn signed_of(number: u64, size: usize) -> Option<i64> {
     };
     Some((number << unused).cast_signed() >> unused)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bytes::{Bytes, Origin};
+    use super::super::formats::Formats;
+    use super::*;
+
+    /// The arguments of an event with id 7 of task 9, after 8 bytes of common fields.
+    fn arguments(system: &str, fields: &[&str], bytes: &[u8]) -> Result<String, String> {
+        let mut text = "name: event\nID: 7\nformat:\n\
+            \tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n\
+            \tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n"
+            .to_owned();
+        for field in fields {
+            let (declared, place) = field.split_once(" at ").expect("a place");
+            let (offset, rest) = place.split_once('+').expect("a size");
+            let (size, signed) = rest.split_at(1);
+            let signed = u8::from(signed == " signed");
+            let line = format!(
+                "\tfield:{declared};\toffset:{offset};\tsize:{size};\tsigned:{signed};\n"
+            );
+            text.push_str(&line);
+        }
+        let bytes = [&[7, 0, 0, 0, 9, 0, 0, 0], bytes].concat();
+        let mut formats = Formats::default();
+        let file = Bytes::new(text.as_bytes(), Origin::File(0), Order::Little);
+        formats.add(system, file).expect("a format");
+        let (id, format) = formats.of(&bytes, Order::Little).expect("an id");
+        assert_eq!(id, 7);
+        let event = Event {
+            format: format.expect("a format"),
+            bytes: &bytes,
+            order: Order::Little,
+        };
+        assert_eq!(event.pid().ok(), Some(9));
+        let mut out = String::new();
+        let written = event.write(&mut out);
+        written.map(|()| out).map_err(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn probes_begin_with_their_place() {
+        let ip = "unsigned long __probe_ip at 8+2";
+        let entry = arguments("any", &[ip, "u8 size at 10+1"], &[0x34, 0x12, 200]);
+        assert_eq!(entry.as_deref(), Ok("(1234) size=0xc8"));
+        let places = ["u8 __probe_func at 8+1", "u8 __probe_ret_ip at 9+1"];
+        let result = ["s16 pfn at 10+2 signed", "__data_loc char[] text at 12+4"];
+        let fields = [&places[..], &result].concat();
+        let text = [1, 2, 0xfe, 0xff, 16, 0, 4, 0, b'a', b'=', b'1', 0];
+        let both = arguments("any", &fields, &text);
+        assert_eq!(both.as_deref(), Ok("(1 <- 2) pfn=-2"));
+        assert_eq!(
+            arguments("any", &["u8 size at 8+1"], &[1]).as_deref(),
+            Ok("")
+        );
+    }
+
+    #[test]
+    fn iommu_and_dma_events_are_as_the_kernel_prints_them() {
+        let device = "__data_loc char[] device at 12+4";
+        let bytes = [3, 0, 0, 0, 16, 0, 4, 0, b'a', b':', b'b', 0];
+        let group = arguments("iommu", &["int gid at 8+4 signed", device], &bytes);
+        assert_eq!(group.as_deref(), Ok("IOMMU: groupID=0x3 device=a:b"));
+        let dma = arguments("dma", &["u32 addr at 8+4", device], &bytes);
+        assert_eq!(dma.as_deref(), Ok("a:b dma_addr=3"));
+    }
+
+    #[test]
+    fn lists_have_all_that_was_recorded() {
+        let fields = [
+            "int full_ents at 8+4 signed",
+            "__data_loc u64[] dma_addrs at 12+4",
+            "__rel_loc unsigned int[] lengths at 16+4",
+        ];
+        let mut bytes = vec![130, 0, 0, 0, 20, 0, 16, 0, 16, 0, 8, 0];
+        bytes.extend([1_u64, 0x20].map(u64::to_le_bytes).concat());
+        bytes.extend([5_u32, 6].map(u32::to_le_bytes).concat());
+        let expected = " full_ents=0x82 dma_addrs={0x1,0x20} sizes={0x5,0x6} ents=2/130";
+        assert_eq!(arguments("dma", &fields, &bytes).as_deref(), Ok(expected));
+        let error = arguments("dma", &fields, &bytes[..30]).expect_err("too short");
+        let expected = "`lengths of event`: found 8 bytes at 36, expected a place within the \
+                        event's 38 bytes";
+        assert_eq!(error, expected);
+        let error = arguments("dma", &fields, &bytes[..3]).expect_err("too short");
+        assert!(
+            error.starts_with("`full_ents of event`: found 4 bytes at 8"),
+            "{error}"
+        );
+    }
+}

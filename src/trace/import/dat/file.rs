@@ -25,6 +25,7 @@ pub(in super::super) struct File {
     pub(super) formats: Formats,
     pub(super) options: Gathered,
     pub(super) scale: Option<Tsc>,
+    /// By CPU, the lowest number first.
     pub(super) data: Vec<CpuData>,
 }
 
@@ -81,8 +82,9 @@ impl File {
             page,
             formats,
             options,
-            data,
+            mut data,
         } = contents;
+        data.sort_unstable_by_key(|data| data.cpu);
         Ok(File {
             bytes,
             order,

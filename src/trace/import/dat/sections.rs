@@ -110,3 +110,76 @@ fn format(bytes: &mut Bytes<'_>, system: &str, formats: &mut Formats) -> Result<
     let size = bytes.u64("size of a format")?;
     formats.add(system, bytes.take(size, "format of an event")?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bytes::{Order, Origin};
+    use super::*;
+
+    const PAGE: &str = "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\
+        \tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n\
+        \tfield: char data;\toffset:16;\tsize:4080;\tsigned:0;\n";
+    const EVENT: &str = "# compressed entry header\n\ttype_len    :    5 bits\n\
+        \ttime_delta  :   27 bits\n\tarray       :   32 bits\n\n\
+        \tpadding     : type == 29\n\ttime_extend : type == 30\n";
+
+    fn read(page: &str, event: &str) -> Result<PageLayout, String> {
+        let sized = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+        let parts = [
+            b"header_page\0".to_vec(),
+            sized(page),
+            b"header_event\0".to_vec(),
+        ];
+        let bytes = [parts.concat(), sized(event)].concat();
+        let mut bytes = Bytes::new(&bytes, Origin::File(0), Order::Little);
+        header_info(&mut bytes).map_err(|fault| fault.problem.to_string())
+    }
+
+    #[test]
+    fn pages_are_what_the_file_says() {
+        let layout = read(PAGE, EVENT).expect("a layout");
+        assert_eq!((layout.data, layout.size), (16, 4096));
+        // A kernel of 32 bits.
+        let narrow = PAGE.replace("offset:8;\tsize:8", "offset:8;\tsize:4");
+        let narrow = narrow.replace("offset:16;\tsize:4080", "offset:12;\tsize:4084");
+        let layout = read(&narrow, EVENT).expect("a layout");
+        assert_eq!(
+            (layout.commit.size, layout.data, layout.size),
+            (4, 12, 4096)
+        );
+    }
+
+    #[test]
+    fn other_layouts_are_refused() {
+        for (from, to, expected) in [
+            ("commit", "omit", "a field `commit`"),
+            (
+                "offset:0;\tsize:8",
+                "offset:0;\tsize:4",
+                "found 4 and 8 bytes",
+            ),
+            ("offset:8;\tsize:8", "offset:9;\tsize:8", "before the data"),
+            ("size:4080", "size:4", "found a page of 20 bytes"),
+            ("size:4080", "size:16777216", "a page of 16777232 bytes"),
+            ("size:4080", "size:18446744073709551615", "a page of"),
+        ] {
+            let error = read(&PAGE.replace(from, to), EVENT).expect_err(to);
+            assert!(error.contains(expected), "{error}");
+        }
+        for (from, to, expected) in [
+            (
+                "27 bits",
+                "26 bits",
+                "`header_event: time_delta`: found 26 bits, expected 27 bits",
+            ),
+            (
+                "padding",
+                "filler",
+                "`header_event: padding`: found nothing, expected type == 29",
+            ),
+        ] {
+            let error = read(PAGE, &EVENT.replace(from, to)).expect_err(to);
+            assert_eq!(error, expected);
+        }
+    }
+}
