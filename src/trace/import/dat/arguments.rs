@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::super::error::Problem;
 use super::bytes::Order;
-use super::formats::{Field, Format, Kind};
+use super::formats::{Field, Format, Kind, Sort};
 
 /// Names under which the kernel prints fields, where these are called otherwise.
 const DMA_NAMES: [(&str, &str); 3] = [
@@ -32,41 +32,40 @@ pub(super) struct Event<'a> {
 impl<'a> Event<'a> {
     /// Writes the arguments behind what is in `out`.
     pub(super) fn write(&self, out: &mut String) -> Result<(), Problem> {
-        let is = |name: &str| self.format.fields.iter().find(|field| field.name == name);
-        if let Some(place) = is("__probe_ip") {
-            let _ = write!(out, "({:x})", self.number(place)?);
-        } else if let (Some(function), Some(to)) = (is("__probe_func"), is("__probe_ret_ip")) {
-            let (function, to) = (self.number(function)?, self.number(to)?);
-            let _ = write!(out, "({function:x} <- {to:x})");
-        } else {
-            match &*self.format.system {
-                "iommu" => return self.write_iommu(out),
-                "dma" => return self.write_dma(out),
-                _ => return Ok(()),
+        match &self.format.sort {
+            Sort::Probe { at } => {
+                out.push('(');
+                push_hexadecimal(self.number(at)?, out);
             }
+            Sort::Return { function, to } => {
+                out.push('(');
+                push_hexadecimal(self.number(function)?, out);
+                out.push_str(" <- ");
+                push_hexadecimal(self.number(to)?, out);
+            }
+            Sort::Iommu => return self.write_iommu(out),
+            Sort::Dma => return self.write_dma(out),
+            Sort::Other => return Ok(()),
         }
-        let own = |field: &&Field| !field.name.starts_with("__probe_");
-        let mut own = self.format.fields.iter().filter(own);
-        own.try_for_each(|field| match field.kind {
-            Kind::Number { .. } => self.write_number(&field.name, field, out),
-            // No importer reads a probe's texts, and they might look like other arguments.
-            _ => Ok(()),
-        })
+        out.push(')');
+        // No importer reads a probe's texts, and they might look like other arguments.
+        let mut fields = self.format.fields.iter();
+        fields.try_for_each(|field| self.write_number(&field.name, field, out))
     }
 
     fn write_iommu(&self, out: &mut String) -> Result<(), Problem> {
         out.push_str("IOMMU:");
-        self.format
-            .fields
-            .iter()
-            .try_for_each(|field| match field.kind {
+        for field in &self.format.fields {
+            match field.kind {
                 Kind::Text { .. } => {
-                    let _ = write!(out, " {}={}", field.name, self.text(field)?);
-                    Ok(())
+                    push_name(&field.name, out);
+                    out.push_str(&self.text(field)?);
                 }
-                _ if field.name == "gid" => self.write_number("groupID", field, out),
-                _ => self.write_number(&field.name, field, out),
-            })
+                _ if field.name == "gid" => self.write_number("groupID", field, out)?,
+                _ => self.write_number(&field.name, field, out)?,
+            }
+        }
+        Ok(())
     }
 
     fn write_dma(&self, out: &mut String) -> Result<(), Problem> {
@@ -79,7 +78,8 @@ impl<'a> Event<'a> {
             let name = renamed.map_or(&*field.name, |(_, name)| name);
             match field.kind {
                 Kind::Number { .. } if PLAIN_HEXADECIMAL.contains(&name) => {
-                    let _ = write!(out, " {name}={:x}", self.number(field)?);
+                    push_name(name, out);
+                    push_hexadecimal(self.number(field)?, out);
                 }
                 Kind::Number { .. } => self.write_number(name, field, out)?,
                 Kind::List { element, .. } => {
@@ -98,25 +98,32 @@ impl<'a> Event<'a> {
         Ok(())
     }
 
+    /// Writes a number; nothing of what is none.
     fn write_number(&self, name: &str, field: &Field, out: &mut String) -> Result<(), Problem> {
         let Kind::Number { signed } = field.kind else {
             return Ok(());
         };
         let number = self.number(field)?;
-        let _ = match signed_of(number, field.size).filter(|number| signed && *number < 0) {
-            Some(negative) => write!(out, " {name}={negative}"),
-            None => write!(out, " {name}={number:#x}"),
-        };
+        push_name(name, out);
+        let negative = signed_of(number, field.size).filter(|number| signed && *number < 0);
+        if let Some(negative) = negative {
+            out.push_str(&negative.to_string());
+        } else {
+            out.push_str("0x");
+            push_hexadecimal(number, out);
+        }
         Ok(())
     }
 
     fn write_list(&self, name: &str, bytes: &[u8], element: usize, out: &mut String) {
-        let _ = write!(out, " {name}={{");
-        for (at, element) in bytes.chunks_exact(element).enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            let _ = write!(out, "{comma}{:#x}", self.order.number(element));
+        push_name(name, out);
+        let mut before = "{0x";
+        for element in bytes.chunks_exact(element) {
+            out.push_str(before);
+            push_hexadecimal(self.order.number(element), out);
+            before = ",0x";
         }
-        out.push('}');
+        out.push_str(if before == "{0x" { "{}" } else { "}" });
     }
 
     /// A field as a number without its sign.
@@ -168,6 +175,23 @@ impl<'a> Event<'a> {
             expected: format!("a place within the event's {} bytes", self.bytes.len()),
         }
     }
+}
+
+fn push_name(name: &str, out: &mut String) {
+    out.push(' ');
+    out.push_str(name);
+    out.push('=');
+}
+
+/// Appends a number's digits.
+fn push_hexadecimal(number: u64, out: &mut String) {
+    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    let digit = |place: u32| (number >> (4 * place) & 15) as u32;
+    out.extend(
+        (0..digits)
+            .rev()
+            .filter_map(|place| char::from_digit(digit(place), 16)),
+    );
 }
 
 /// The lower 16 bits.

@@ -24,11 +24,26 @@ pub(super) struct Formats {
 /// One event's layout.
 #[derive(Debug)]
 pub(super) struct Format {
-    pub(super) system: String,
     pub(super) name: String,
     pub(super) pid: Field,
-    /// Those that are the event's own.
+    pub(super) sort: Sort,
+    /// Those that are the event's own, without what says where a probe hit.
     pub(super) fields: Vec<Field>,
+}
+
+/// What an event is, as far as its arguments are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// A probe that hit at an address.
+    Probe { at: Field },
+    /// A probe on a function's return, and where that goes to.
+    Return { function: Field, to: Field },
+    /// The IOMMU's own events.
+    Iommu,
+    /// The DMA API's.
+    Dma,
+    /// One that no importer reads.
+    Other,
 }
 
 /// Where a field is and what it holds.
@@ -77,11 +92,8 @@ impl Formats {
             )
         })?;
         let mut fields = fields(&text);
-        let mut common = |name: &str| {
-            let at = fields.iter().position(|field| field.name == name);
-            at.map(|at| fields.remove(at))
-        };
-        let (Some(id_field), Some(pid)) = (common("common_type"), common("common_pid")) else {
+        let id_field = remove(&mut fields, "common_type");
+        let (Some(id_field), Some(pid)) = (id_field, remove(&mut fields, "common_pid")) else {
             let expected = "the fields `common_type` and `common_pid`";
             return Err(file.wrong(format!("format of {name}"), short(), expected));
         };
@@ -92,9 +104,9 @@ impl Formats {
         }
         fields.retain(|field| !field.name.starts_with("common_"));
         let format = Format {
-            system: system.to_owned(),
             name: name.to_owned(),
             pid,
+            sort: Sort::of(system, &mut fields),
             fields,
         };
         self.by_id.entry(id).or_insert(format);
@@ -110,6 +122,27 @@ impl Formats {
     pub(super) fn get(&self, id: u64) -> Option<&Format> {
         self.by_id.get(&id)
     }
+}
+
+impl Sort {
+    /// By the system and the fields, of which it keeps those that say where a probe hit.
+    fn of(system: &str, fields: &mut Vec<Field>) -> Sort {
+        let at = remove(fields, "__probe_ip");
+        let function = remove(fields, "__probe_func");
+        let to = remove(fields, "__probe_ret_ip");
+        match (at, function, to, system) {
+            (Some(at), ..) => Sort::Probe { at },
+            (None, Some(function), Some(to), _) => Sort::Return { function, to },
+            (.., "iommu") => Sort::Iommu,
+            (.., "dma") => Sort::Dma,
+            _ => Sort::Other,
+        }
+    }
+}
+
+fn remove(fields: &mut Vec<Field>, name: &str) -> Option<Field> {
+    let at = fields.iter().position(|field| field.name == name);
+    at.map(|at| fields.remove(at))
 }
 
 impl Field {
