@@ -332,3 +332,19 @@ fn fill(page: &mut Vec<u8>, bytes: &[u8]) {
     page.clear();
     page.extend_from_slice(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absolute_times_have_the_upper_bits_of_the_time_before() {
+        let upper = 3 << STAMP_BITS;
+        assert_eq!(absolute(7, 9), 9);
+        assert_eq!(absolute(9, 7), 7);
+        assert_eq!(absolute(upper | 7, 9), upper | 9);
+        assert_eq!(absolute(upper | 7, 7), upper | 7);
+        // Going back means that the lower bits began anew.
+        assert_eq!(absolute(upper | 9, 7), (4 << STAMP_BITS) | 7);
+    }
+}
