@@ -16,11 +16,13 @@ use super::replay::Queue;
 use super::status::{Failure, Verdict};
 use super::traces::{FORMS, TraceWriter};
 
-/// Make a trace of a recording: ftrace, trace-cmd report, perf script or a kernel log
+/// Make a trace of a recording: ftrace, trace-cmd, perf script or a kernel log
 ///
 /// Probes on the allocator's functions are exact, with limits, failures and answers; `dma`
 /// and `iommu` events say less, and what they do not say is asked for. What was read, what
-/// was left out and why is reported on standard error.
+/// was left out and why is reported on standard error. Of trace-cmd, both the binary
+/// trace.dat (versions 6 and 7) and what `trace-cmd report` prints of it are read; the first
+/// is exact to the nanosecond, and held in memory.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = format!("{FORMS}\n\n\
 Numbers may be hexadecimal with 0x.\n\n\
@@ -32,7 +34,8 @@ pub(crate) struct Args {
     /// The trace to write; its name says the form
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// The form of the recording: ftrace, trace-cmd, perf or log [default: by content]
+    /// The form of the recording: ftrace, trace-cmd (what it reports), trace-dat, perf or log
+    /// [default: by content]
     #[arg(long, value_name = "FORM")]
     from: Option<Form>,
     /// The records to read: probes, dma, iommu or ranges [default: the most exact]

@@ -11,7 +11,7 @@ use super::read;
 use super::recordings::{EXCERPTS, excerpt};
 
 /// Everything allowed, so that as much as possible goes on.
-fn lenient() -> Options {
+pub(crate) fn lenient() -> Options {
     Options {
         mask: Some(u64::MAX),
         flush_queue: Some(FlushQueue::PerCpu),

@@ -1,5 +1,6 @@
 //! Recordings into traces: small cases as text, excerpts of real recordings, and hostile input.
 
+mod dat;
 mod events;
 mod hostile;
 mod log;

@@ -27,7 +27,7 @@ pub(crate) struct Excerpt {
     /// What recorded it, as an allocator.
     allocator: &'static str,
     /// How it is read.
-    options: fn() -> Options,
+    pub(crate) options: fn() -> Options,
     /// Lines, events, requests, and how many of these the replay answers otherwise.
     counts: (u64, u64, u64, u64),
 }
@@ -155,7 +155,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings")
 }
 
-fn unpacked(path: &Path) -> Vec<u8> {
+pub(crate) fn unpacked(path: &Path) -> Vec<u8> {
     let file =
         fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut bytes = Vec::new();

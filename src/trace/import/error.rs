@@ -7,8 +7,21 @@ use std::io;
 #[derive(Debug)]
 pub struct Error {
     file: String,
-    line: Option<u64>,
+    place: Place,
     problem: Problem,
+}
+
+/// Where something is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The recording as a whole.
+    Whole,
+    /// A line, from 1.
+    Line(u64),
+    /// A byte of a binary recording, from 0.
+    Byte(u64),
+    /// A byte of what is packed at a byte.
+    Packed { at: u64, inside: u32 },
 }
 
 /// What is wrong, without the place.
@@ -21,9 +34,19 @@ pub(super) enum Problem {
     #[error("the last line has no end: was the file cut short?")]
     CutShort,
     #[error(
-        "this is trace-cmd's binary file: run `trace-cmd report -i FILE` and import what it prints"
+        "`{field}` ends too early: found {found} bytes, expected {expected}; was the file cut short?"
     )]
-    TraceDat,
+    Short {
+        field: String,
+        found: u64,
+        expected: u64,
+    },
+    #[error("`{field}`: found {found}, expected {expected}")]
+    Value {
+        field: String,
+        found: String,
+        expected: String,
+    },
     #[error("this is perf's binary file: run `perf script -i FILE` and import what it prints")]
     PerfData,
     #[error("found no record of {0}: is it such a recording?")]
@@ -61,24 +84,43 @@ pub(super) enum Problem {
 
 impl Error {
     pub(super) fn new(file: &str, line: Option<u64>, problem: impl Into<Problem>) -> Error {
+        Error::at(file, line.map_or(Place::Whole, Place::Line), problem)
+    }
+
+    pub(super) fn at(file: &str, place: Place, problem: impl Into<Problem>) -> Error {
         Error {
             file: file.to_owned(),
-            line,
+            place,
             problem: problem.into(),
         }
     }
 
-    /// The line that is wrong, from 1; none where it is the file as a whole.
+    /// The line that is wrong, from 1; none where it is the file as a whole, or no text.
     pub fn line(&self) -> Option<u64> {
-        self.line
+        match self.place {
+            Place::Line(line) => Some(line),
+            _ => None,
+        }
+    }
+
+    /// The byte of a binary recording where what is wrong begins, from 0; of what is packed, where
+    /// that begins.
+    pub fn byte(&self) -> Option<u64> {
+        match self.place {
+            Place::Byte(at) | Place::Packed { at, .. } => Some(at),
+            _ => None,
+        }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file)?;
-        if let Some(line) = self.line {
-            write!(f, "{line}:")?;
+        match self.place {
+            Place::Whole => {}
+            Place::Line(line) => write!(f, "{line}:")?,
+            Place::Byte(at) => write!(f, " byte {at}:")?,
+            Place::Packed { at, inside } => write!(f, " byte {at}, unpacked byte {inside}:")?,
         }
         write!(f, " {}", self.problem)
     }

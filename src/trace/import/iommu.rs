@@ -11,11 +11,11 @@ use std::io::BufRead;
 use super::Form;
 use super::error::{Error, Problem};
 use super::ledger::Sink;
-use super::line::{self, Line};
-use super::lines::Lines;
+use super::line::Line;
 use super::record::{Context, Record};
 use super::report::{DomainReport, Report};
 use super::requests::Level;
+use super::source::Source;
 use crate::trace::event::{Got, Op};
 use crate::units::{Granule, Pfn, PfnRange};
 
@@ -103,19 +103,19 @@ impl Pieces {
 
 impl Joins {
     /// Reads a whole recording.
-    pub(super) fn of<R: BufRead>(lines: &mut Lines<R>, form: Form) -> Result<Joins, Error> {
+    pub(super) fn of<R: BufRead>(source: &mut Source<R>, form: Form) -> Result<Joins, Error> {
         let mut joins = Joins::default();
         let mut pieces = Pieces::default();
         let mut last: BTreeMap<Context, (u64, u64)> = BTreeMap::new();
         let mut number = 0;
-        while lines.advance()? {
-            let Line::Record(record) = line::parse(lines.text(), form) else {
+        while source.advance()? {
+            let Line::Record(record) = source.line(form) else {
                 continue;
             };
             if !is_event(&record) {
                 continue;
             }
-            let part = Part::of(&record).map_err(|problem| lines.error(problem))?;
+            let part = Part::of(&record).map_err(|problem| source.error(problem))?;
             let context = Context::of(&record);
             if record.event == "map" {
                 let before = last.insert(context, (part.end, number));

@@ -56,9 +56,6 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn refuse_binary(&self) -> Result<(), Error> {
-        if self.bytes.starts_with(b"\x17\x08\x44tracing") {
-            return Err(self.error(Problem::TraceDat));
-        }
         if self.bytes.starts_with(b"PERFILE2") {
             return Err(self.error(Problem::PerfData));
         }
@@ -97,7 +94,6 @@ mod tests {
         };
         assert!(error(&vec![b'a'; LINE_MAX + 2]).starts_with("f:1: a line of more than"));
         assert!(error(b"one\ntwo").starts_with("f:2: the last line has no end"));
-        assert!(error(b"\x17\x08\x44tracing6\0").contains("trace-cmd report"));
         assert!(error(b"PERFILE2....").contains("perf script"));
     }
 }

@@ -1,15 +1,16 @@
 //! Recordings of a running kernel into traces.
 //!
 //! ```text
-//! lines ─ line ─► records ─┬─ pairing ─► calls ─ order ─► ledger ─┐
-//!                          ├─ dma ───────────────────────────────┼─► events
+//! lines ─ line ┬► records ─┬─ pairing ─► calls ─ order ─► ledger ─┐
+//!          dat ┘           ├─ dma ───────────────────────────────┼─► events
 //!                          ├─ iommu ─────────────────────────────┤
 //!                       ranges ─ kernel_log ─────────────────────┘
 //! ```
 //!
 //! A recording is read twice: a survey gathers what the header says and what decides how the
 //! records are to be read (how many CPUs, which kinds of records, which domains); then events are
-//! made as the lines go by. What is live is held in memory, the recording is not.
+//! made as the lines go by. What is live is held in memory, the recording is not, unless it is a
+//! binary file (`dat`).
 //!
 //! What a recording does not say is an option, an error that asks for it, or a note in the
 //! [`Report`], which accounts for every line.
@@ -17,6 +18,7 @@
 mod before;
 mod call;
 mod clock;
+mod dat;
 mod dma;
 mod domains;
 mod error;
@@ -32,6 +34,7 @@ mod pairing;
 mod record;
 mod report;
 mod requests;
+mod source;
 mod survey;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -44,9 +47,9 @@ use error::Problem;
 use functions::Function;
 use ledger::{Ledger, Sink};
 use line::Line;
-use lines::Lines;
 use pairing::Pairing;
 use record::Record;
+use source::{Recording, Source};
 use survey::Survey;
 
 pub use domains::Choice;
@@ -80,7 +83,7 @@ impl Read for Unpacked {
 pub struct Import<R> {
     header: Header,
     form: Form,
-    lines: Lines<R>,
+    source: Source<R>,
     reader: Reader,
     clock: Clock,
     allow_lost: bool,
@@ -101,7 +104,7 @@ enum Reader {
 /// Surveys a recording and begins to import it.
 ///
 /// `open` gives a reader from the start of the (uncompressed) recording; it is called two or
-/// three times. `file` is what messages call it.
+/// three times, of a binary file once. `file` is what messages call it.
 ///
 /// # Errors
 ///
@@ -109,14 +112,11 @@ enum Reader {
 /// needed and no option does.
 pub fn import<R: BufRead>(
     file: &str,
-    mut open: impl FnMut() -> io::Result<R>,
+    open: impl FnMut() -> io::Result<R>,
     options: &Options,
 ) -> Result<Import<R>, Error> {
-    let mut lines = || match open() {
-        Ok(reader) => Ok(Lines::new(file, reader)),
-        Err(error) => Err(Error::new(file, None, error)),
-    };
-    let survey = Survey::of(file, &mut lines()?, options)?;
+    let mut recording = Recording::new(file, open, options.form);
+    let survey = Survey::of(file, &mut recording.source()?, options)?;
     let ask = |problem| Error::new(file, None, Problem::Ask(problem));
     let mut report = Report {
         form: Some(survey.form),
@@ -127,7 +127,7 @@ pub fn import<R: BufRead>(
     let reader = match survey.evidence {
         Evidence::Probes => {
             let before = if options.state_before {
-                gather_before(&mut lines()?, &survey, options)?
+                gather_before(&mut recording.source()?, &survey, options)?
             } else {
                 BTreeMap::new()
             };
@@ -155,7 +155,7 @@ pub fn import<R: BufRead>(
                         .to_owned(),
                 ));
             }
-            let joins = iommu::Joins::of(&mut lines()?, survey.form)?;
+            let joins = iommu::Joins::of(&mut recording.source()?, survey.form)?;
             Reader::Iommu(iommu::Importer::new(
                 level,
                 header.granule,
@@ -168,7 +168,7 @@ pub fn import<R: BufRead>(
     Ok(Import {
         header,
         form: survey.form,
-        lines: lines()?,
+        source: recording.source()?,
         reader,
         clock: Clock::default(),
         allow_lost: options.allow_lost,
@@ -180,7 +180,7 @@ pub fn import<R: BufRead>(
 
 /// Reads all calls for what they show of the time before.
 fn gather_before<R: BufRead>(
-    lines: &mut Lines<R>,
+    source: &mut Source<R>,
     survey: &Survey,
     options: &Options,
 ) -> Result<BTreeMap<u64, Before>, Error> {
@@ -188,14 +188,14 @@ fn gather_before<R: BufRead>(
     let mut domains = Domains::new(options.domain.clone(), &[]);
     let mut gatherer = Gatherer::default();
     let mut report = Report::default();
-    while lines.advance()? {
-        if let Line::Record(record) = line::parse(lines.text(), survey.form)
+    while source.advance()? {
+        if let Line::Record(record) = source.line(survey.form)
             && let Some((function, edge)) = Function::of(&record)
         {
             domains
                 .mention(&record, function, edge)
                 .and_then(|()| pairing.take(&record, function, edge, &mut report))
-                .map_err(|problem| lines.error(problem))?;
+                .map_err(|problem| source.error(problem))?;
             while let Some(call) = pairing.pop(record.at) {
                 gatherer.take(&call, domains.at(call.domain));
             }
@@ -237,23 +237,22 @@ impl<R: BufRead> Import<R> {
 
     /// Reads one line; false at the end.
     fn advance(&mut self) -> Result<bool, Error> {
-        if !self.lines.advance()? {
+        if !self.source.advance()? {
             self.finish()?;
             return Ok(false);
         }
         self.report.lines += 1;
         self.take_line()
-            .map_err(|problem| self.lines.error(problem))?;
+            .map_err(|problem| self.source.error(problem))?;
         Ok(true)
     }
 
     fn take_line(&mut self) -> Result<(), Problem> {
-        let text = self.lines.text();
         let (events, report) = (&mut self.queue, &mut self.report);
         if let Reader::Ranges(log) = &mut self.reader {
-            return log.take(text, events, report);
+            return log.take(self.source.text(), events, report);
         }
-        let record = match line::parse(text, self.form) {
+        let record = match self.source.line(self.form) {
             Line::Record(record) => record,
             Line::Lost { count, .. } => {
                 debug_assert!(self.allow_lost, "the survey refuses losses");
@@ -307,7 +306,7 @@ impl<R: BufRead> Import<R> {
             Reader::Iommu(iommu) => iommu.finish(report),
             Reader::Ranges(log) => log
                 .finish(events, report)
-                .map_err(|problem| self.lines.error(problem))?,
+                .map_err(|problem| self.source.error(problem))?,
         }
         Ok(())
     }

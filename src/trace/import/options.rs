@@ -13,6 +13,8 @@ use crate::units::{Granule, Pages, Pfn, PfnRange};
 pub enum Form {
     /// The text of tracefs's `trace`, or what `trace-cmd report` prints.
     Ftrace,
+    /// trace-cmd's binary file, `trace.dat`.
+    TraceDat,
     /// What `perf script` prints.
     PerfScript,
     /// The kernel's log, in which a driver lists a domain's ranges after a failure.
@@ -35,7 +37,9 @@ pub enum Evidence {
 impl Form {
     pub(super) fn expected(self) -> &'static str {
         match self {
-            Form::Ftrace => "task-pid [cpu] flags seconds.micros: event: arguments",
+            Form::Ftrace | Form::TraceDat => {
+                "task-pid [cpu] flags seconds.micros: event: arguments"
+            }
             Form::PerfScript => "task pid [cpu] seconds.micros: group:event: arguments",
             Form::KernelLog => "index pointer lo size hi",
         }
@@ -53,6 +57,7 @@ impl Form {
     pub(super) fn name(self) -> &'static str {
         match self {
             Form::Ftrace => "ftrace text",
+            Form::TraceDat => "trace.dat",
             Form::PerfScript => "perf script",
             Form::KernelLog => "a kernel log",
         }
@@ -71,10 +76,11 @@ impl FromStr for Form {
     fn from_str(text: &str) -> Result<Form, String> {
         match text {
             "ftrace" | "tracefs" | "trace-cmd" => Ok(Form::Ftrace),
+            "trace-dat" | "trace.dat" => Ok(Form::TraceDat),
             "perf" | "perf-script" => Ok(Form::PerfScript),
             "log" | "kernel-log" => Ok(Form::KernelLog),
             _ => Err(format!(
-                "no form `{text}`; there are `ftrace`, `trace-cmd`, `perf`, `log`"
+                "no form `{text}`; there are `ftrace`, `trace-cmd`, `trace-dat`, `perf`, `log`"
             )),
         }
     }

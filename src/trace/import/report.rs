@@ -12,7 +12,7 @@ pub struct Report {
     pub form: Option<Form>,
     /// The kind of records that was used.
     pub evidence: Option<Evidence>,
-    /// Lines read, comments included.
+    /// Lines read, comments included; of a trace.dat, what a text would have lines for.
     pub lines: u64,
     /// Records by name, the unused ones included.
     pub records: BTreeMap<String, u64>,
@@ -112,12 +112,12 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} lines", self.lines)?;
-        if let Some(form) = self.form {
-            write!(f, " of {form}")?;
-        }
         let records: u64 = self.records.values().sum();
-        write!(f, ", {records} records")?;
+        match self.form {
+            Some(form @ Form::TraceDat) => write!(f, "{records} records of {form}")?,
+            Some(form) => write!(f, "{} lines of {form}, {records} records", self.lines)?,
+            None => write!(f, "{} lines, {records} records", self.lines)?,
+        }
         if let Some(evidence) = self.evidence {
             write!(f, ", read by {evidence}")?;
         }

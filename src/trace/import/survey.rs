@@ -6,9 +6,9 @@ use super::domains::{Choice, Domains};
 use super::error::{Error, Problem};
 use super::functions::{Function, Probed, dead_cpu};
 use super::line::{self, Line};
-use super::lines::Lines;
 use super::record::Record;
 use super::report::Report;
+use super::source::Source;
 use super::{Evidence, Form, Options, dma, iommu};
 use crate::trace::event::Header;
 use crate::units::{Cpu, Granule, Pfn};
@@ -46,7 +46,7 @@ struct Seen {
 impl Survey {
     pub(super) fn of<R: BufRead>(
         file: &str,
-        lines: &mut Lines<R>,
+        source: &mut Source<R>,
         options: &Options,
     ) -> Result<Survey, Error> {
         let mut seen = Seen {
@@ -60,17 +60,17 @@ impl Survey {
             kernel: None,
             odd: None,
         };
-        let mut form = options.form;
-        while lines.advance()? {
+        let mut form = options.form.or(source.form());
+        while source.advance()? {
             if form.is_none() {
-                form = line::form_of(lines.text());
+                form = line::form_of(source.text());
                 seen.refuse_odd(file, form)?;
             }
             match form {
                 Some(Form::KernelLog) => {}
                 // Nothing recognised yet: headers look alike, and a log may begin with anything.
-                None => seen.take_head(lines, options)?,
-                Some(form) => seen.take(lines, form, options)?,
+                None => seen.take_head(source, options)?,
+                Some(form) => seen.take(source, form, options)?,
             }
         }
         let Some(form) = form else {
@@ -221,16 +221,16 @@ impl Seen {
     /// A line before anything was recognised.
     fn take_head<R: BufRead>(
         &mut self,
-        lines: &Lines<R>,
+        source: &Source<R>,
         options: &Options,
     ) -> Result<(), Error> {
-        match line::parse(lines.text(), Form::Ftrace) {
+        match source.line(Form::Ftrace) {
             Line::Other => {
-                let odd = || (lines.number(), excerpt(lines.text()));
+                let odd = || (source.number(), excerpt(source.text()));
                 self.odd.get_or_insert_with(odd);
                 Ok(())
             }
-            _ => self.take(lines, Form::Ftrace, options),
+            _ => self.take(source, Form::Ftrace, options),
         }
     }
 
@@ -250,11 +250,11 @@ impl Seen {
 
     fn take<R: BufRead>(
         &mut self,
-        lines: &Lines<R>,
+        source: &Source<R>,
         form: Form,
         options: &Options,
     ) -> Result<(), Error> {
-        let taken = match line::parse(lines.text(), form) {
+        let taken = match source.line(form) {
             Line::Record(record) => {
                 self.records = true;
                 self.cpu_max = self.cpu_max.max(record.cpu);
@@ -273,9 +273,9 @@ impl Seen {
                 Ok(())
             }
             Line::Note(_) | Line::Nothing => Ok(()),
-            Line::Other => Err(form.not_a_record(excerpt(lines.text()))),
+            Line::Other => Err(form.not_a_record(excerpt(source.text()))),
         };
-        taken.map_err(|problem| lines.error(problem))
+        taken.map_err(|problem| source.error(problem))
     }
 
     fn take_header(

@@ -1,0 +1,149 @@
+//! A recording from its start, text or binary, as lines: what the text has, or what a text of the
+//! binary file would have.
+
+use std::io::{self, BufRead, Chain, Cursor, Read};
+use std::sync::Arc;
+
+use super::Form;
+use super::dat::{self, Fault};
+use super::error::{Error, Problem};
+use super::line::{self, Line};
+use super::lines::Lines;
+
+/// The largest binary file that is read, in bytes; it is held in memory.
+const DAT_MAX: u64 = 1 << 32;
+
+/// A recording that is read several times.
+pub(super) struct Recording<'a, F> {
+    file: &'a str,
+    open: F,
+    form: Option<Form>,
+    /// A binary file, once it is known to be one.
+    dat: Option<Arc<dat::File>>,
+}
+
+/// A recording that is being read.
+#[derive(Debug)]
+pub(super) enum Source<R> {
+    Text(Lines<Chain<Cursor<Vec<u8>>, R>>),
+    Dat { file: String, records: dat::Records },
+}
+
+impl<'a, R: BufRead, F: FnMut() -> io::Result<R>> Recording<'a, F> {
+    /// A recording of a form, or of the form that it shows.
+    pub(super) fn new(file: &'a str, open: F, form: Option<Form>) -> Recording<'a, F> {
+        Recording {
+            file,
+            open,
+            form,
+            dat: None,
+        }
+    }
+
+    /// The recording from its start.
+    pub(super) fn source(&mut self) -> Result<Source<R>, Error> {
+        if let Some(dat) = &self.dat {
+            return self.records(dat.clone());
+        }
+        let failed = |error| Error::new(self.file, None, error);
+        let mut reader = (self.open)().map_err(failed)?;
+        let mut head = Vec::new();
+        let length = dat::MAGIC.len() as u64;
+        let mut start = Read::take(&mut reader, length);
+        start.read_to_end(&mut head).map_err(failed)?;
+        let is_dat = head == dat::MAGIC;
+        match self.form {
+            Some(form) if form != Form::TraceDat && is_dat => {
+                let problem =
+                    format!("this is trace-cmd's binary file, not {form}: --from trace-dat");
+                return Err(Error::new(self.file, None, Problem::Ask(problem)));
+            }
+            _ if !is_dat && self.form != Some(Form::TraceDat) => {
+                let lines = Lines::new(self.file, Cursor::new(head).chain(reader));
+                return Ok(Source::Text(lines));
+            }
+            _ => {}
+        }
+        let mut rest = Read::take(reader, DAT_MAX - length + 1);
+        rest.read_to_end(&mut head).map_err(failed)?;
+        if head.len() as u64 > DAT_MAX {
+            let problem = format!(
+                "more than {DAT_MAX} bytes: make parts of it with `trace-cmd split`, or import \
+                 what `trace-cmd report` prints"
+            );
+            return Err(Error::new(self.file, None, Problem::Ask(problem)));
+        }
+        let dat = dat::File::read(head).map_err(|fault| self.error(fault))?;
+        let dat = Arc::new(dat);
+        self.dat = Some(dat.clone());
+        self.records(dat)
+    }
+
+    fn records(&self, dat: Arc<dat::File>) -> Result<Source<R>, Error> {
+        let records = dat::Records::new(dat).map_err(|fault| self.error(fault))?;
+        Ok(Source::Dat {
+            file: self.file.to_owned(),
+            records,
+        })
+    }
+
+    fn error(&self, fault: Fault) -> Error {
+        Error::at(self.file, fault.place, fault.problem)
+    }
+}
+
+impl<R: BufRead> Source<R> {
+    /// The form, where it is known before any line.
+    pub(super) fn form(&self) -> Option<Form> {
+        match self {
+            Source::Text(_) => None,
+            Source::Dat { .. } => Some(Form::TraceDat),
+        }
+    }
+
+    /// Goes to the next line; false at the end.
+    pub(super) fn advance(&mut self) -> Result<bool, Error> {
+        match self {
+            Source::Text(lines) => lines.advance(),
+            Source::Dat { file, records } => {
+                let error = |fault: Fault| Error::at(file, fault.place, fault.problem);
+                records.advance().map_err(error)
+            }
+        }
+    }
+
+    /// What the line says; a text's depends on its form.
+    pub(super) fn line(&self, form: Form) -> Line<'_> {
+        match self {
+            Source::Text(lines) => line::parse(lines.text(), form),
+            Source::Dat { records, .. } => records.line(),
+        }
+    }
+
+    /// The line as it is in a text; nothing for a binary file.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Source::Text(lines) => lines.text(),
+            Source::Dat { .. } => "",
+        }
+    }
+
+    /// The number of a text's line.
+    pub(super) fn number(&self) -> u64 {
+        match self {
+            Source::Text(lines) => lines.number(),
+            Source::Dat { .. } => 0,
+        }
+    }
+
+    /// An error in the line that was read last.
+    pub(super) fn error(&self, problem: Problem) -> Error {
+        match self {
+            Source::Text(lines) => lines.error(problem),
+            Source::Dat { file, records } => {
+                let fault = records.fault(problem);
+                Error::at(file, fault.place, fault.problem)
+            }
+        }
+    }
+}

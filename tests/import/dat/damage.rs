@@ -1,0 +1,146 @@
+//! Files that no tracer wrote: nothing panics, and what is accepted is a valid trace.
+
+use iovasim::trace::import::{Choice, Evidence, Options};
+use proptest::prelude::*;
+
+use super::encode::Version;
+use super::{VERSIONS, files, text};
+use crate::hostile::lenient;
+use crate::recordings::excerpt;
+use crate::{assert_valid, read};
+
+/// Reads in several ways; the answers do not matter.
+fn try_all(bytes: &[u8]) {
+    for evidence in [None, Some(Evidence::Dma), Some(Evidence::Iommu)] {
+        let options = Options {
+            evidence,
+            domain: evidence.map(|_| Choice::One),
+            ..lenient()
+        };
+        if let Ok(imported) = read(bytes, &options) {
+            assert_valid(&imported.header, &imported.events);
+        }
+    }
+}
+
+/// What happens to a file.
+#[derive(Clone, Debug)]
+enum Damage {
+    Cut(prop::sample::Index),
+    Byte(prop::sample::Index, u8),
+    Number(prop::sample::Index, usize, u64),
+    Move(prop::sample::Index, prop::sample::Index, usize),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    use prop::sample::{Index, select};
+    let numbers = select(vec![
+        0,
+        1,
+        3,
+        4,
+        28,
+        29,
+        0xffff,
+        0x7fff_ffff,
+        0xffff_ffff,
+        u64::MAX,
+        1 << 63,
+    ]);
+    let sizes = || select(vec![2_usize, 4, 8]);
+    prop_oneof![
+        1 => any::<Index>().prop_map(Damage::Cut),
+        4 => any::<(Index, u8)>().prop_map(|(at, byte)| Damage::Byte(at, byte)),
+        4 => (any::<Index>(), sizes(), numbers)
+            .prop_map(|(at, size, number)| Damage::Number(at, size, number)),
+        2 => (any::<Index>(), any::<Index>(), sizes())
+            .prop_map(|(from, to, size)| Damage::Move(from, to, size)),
+    ]
+}
+
+fn apply(mut bytes: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
+    for damage in damages {
+        let size = bytes.len();
+        if size < 16 {
+            break;
+        }
+        match damage {
+            Damage::Cut(at) => bytes.truncate(at.index(size)),
+            Damage::Byte(at, byte) => bytes[at.index(size)] = *byte,
+            Damage::Number(at, width, number) => {
+                let at = at.index(size - width);
+                bytes[at..at + width].copy_from_slice(&number.to_le_bytes()[..*width]);
+            }
+            Damage::Move(from, to, width) => {
+                let (from, to) = (from.index(size - width), to.index(size - width));
+                bytes.copy_within(from..from + width, to);
+            }
+        }
+    }
+    bytes
+}
+
+/// Small files to damage: the real ones, and one of each kind with all events.
+fn victims() -> Vec<Vec<u8>> {
+    let mut victims = files().to_vec();
+    for (name, version, big) in [
+        (
+            "linux-6.12-oplist-strict-fprobe-state.ftrace",
+            Version::Six,
+            true,
+        ),
+        (
+            "linux-6.12-mixed-strict-iommu-dma-events.ftrace",
+            Version::Six,
+            false,
+        ),
+        (
+            "linux-6.12-mixed-strict-iommu-dma-events.ftrace",
+            VERSIONS[1],
+            true,
+        ),
+        (
+            "linux-6.12-fill32-strict-kprobe-iommu.ftrace",
+            VERSIONS[1],
+            false,
+        ),
+        (
+            "linux-6.12-fill32-lazy-iommu-dma-events.ftrace",
+            VERSIONS[2],
+            false,
+        ),
+    ] {
+        let text = String::from_utf8(excerpt(name)).expect("text");
+        let few: Vec<&str> = text.lines().take(150).collect();
+        let (_, mut dat) = text::both(&few.join("\n"), version);
+        dat.big = big;
+        dat.page = 512;
+        dat.odd = 3;
+        victims.push(dat.bytes());
+    }
+    victims
+}
+
+#[test]
+fn a_file_that_ends_anywhere_is_an_error_or_a_trace() {
+    for bytes in victims() {
+        let step = bytes.len() / 700 + 1;
+        for length in (0..bytes.len()).step_by(step) {
+            try_all(&bytes[..length]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn a_damaged_file_is_an_error_or_a_trace(
+        which in 0..7_usize,
+        damages in prop::collection::vec(damage(), 1..5),
+    ) {
+        thread_local!(static VICTIMS: Vec<Vec<u8>> = victims());
+        let bytes = VICTIMS.with(|victims| victims[which].clone());
+        try_all(&apply(bytes, &damages));
+    }
+}
