@@ -24,13 +24,13 @@ const MAPS: usize = 12;
 /// Cells are not drawn smaller than so many pixels.
 const CELL_MIN: f64 = 2.5;
 /// The height of a line of failures.
-const STRIP: f64 = 7.0;
+const STRIP: f64 = 9.0;
 
 /// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<&MapRecord>], look: &Look) -> Scene {
     let mut about = about.to_vec();
     if entries.len() > MAPS {
-        about.push(format!("the first {MAPS} of {} allocators", entries.len()));
+        about.push(format!("the first {MAPS} of {} allocators; --allocator chooses", entries.len()));
     }
     let entries = &entries[..entries.len().min(MAPS)];
     let columns = if entries.len() > 4 {
@@ -58,7 +58,7 @@ pub fn draw(about: &[String], entries: &[Entry<&MapRecord>], look: &Look) -> Sce
             Frame {
                 title: entry.allocator.clone(),
                 note: String::new(),
-                title_paint: sheet.theme.allocator(entry.place),
+                of: Some(sheet.theme.allocator_line(entry.place)),
                 above: 2.0 * STRIP,
                 x: clock.axis(if columns > 2 { 3 } else { 5 }),
                 x_name: clock.name().to_owned(),
@@ -92,6 +92,10 @@ fn keys(sheet: &Sheet, entries: &[Entry<&MapRecord>]) -> Vec<Key> {
             .to_owned(),
         })
         .collect();
+    keys.push(Key {
+        sample: Sample::Blank(sheet.theme.line(sheet.theme.faint, 1.0)),
+        label: "free; paler: in part".to_owned(),
+    });
     let failed = |of: fn(&MapRecord) -> &Vec<u64>| {
         entries
             .iter()
@@ -100,13 +104,13 @@ fn keys(sheet: &Sheet, entries: &[Entry<&MapRecord>]) -> Vec<Key> {
     if failed(|it| &it.refused_with_room) {
         keys.push(Key {
             sample: Sample::Area(sheet.theme.cause(Cause::Shortcut).into()),
-            label: "above: refused, with room".to_owned(),
+            label: "above: refused with room".to_owned(),
         });
     }
     if failed(|it| &it.refused_without) {
         keys.push(Key {
             sample: Sample::Area(sheet.theme.faint.into()),
-            label: "above: refused, without".to_owned(),
+            label: "refused without".to_owned(),
         });
     }
     keys
@@ -235,7 +239,7 @@ fn failures(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &MapRecord
         let rects = marked.map(|(pair, _)| Rect {
             left: pair[0],
             // A failure is seen however short the moment.
-            right: pair[1].max(pair[0] + 1.5),
+            right: pair[1].max(pair[0] + 3.0),
             top,
             bottom: top + STRIP - 1.0,
         });

@@ -24,7 +24,7 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
     let mut about = about.to_vec();
     if entries.len() > PANELS {
         about.push(format!(
-            "the first {PANELS} of {} allocators",
+            "the first {PANELS} of {} allocators; --allocator chooses",
             entries.len()
         ));
     }
@@ -36,7 +36,7 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
     let rows = entries.len().div_ceil(columns);
     let height = 210.0 + small(rows) * if columns > 1 { 255.0 } else { 300.0 };
     let mut sheet = Sheet::new(look, height, TITLE, &about);
-    let keys = keys(&sheet);
+    let keys = keys(&sheet, entries[0].place);
     sheet.legend(&keys);
     let clock = Clock::of(entries.iter().map(|it| &it.what.moments));
     let y = size_axis(entries, if columns > 1 { 4 } else { 5 });
@@ -50,7 +50,7 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
             Frame {
                 title: title_of(entry),
                 note: note(entry.what),
-                title_paint: sheet.theme.allocator(entry.place),
+                of: Some(sheet.theme.allocator_line(entry.place)),
                 above: 0.0,
                 x: clock.axis(if columns > 1 { 3 } else { 7 }),
                 x_name: clock.name().to_owned(),
@@ -63,7 +63,7 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
     sheet.scene
 }
 
-fn keys(sheet: &Sheet) -> [Key; 5] {
+fn keys(sheet: &Sheet, place: usize) -> [Key; 5] {
     let theme = sheet.theme;
     let mistaken = theme.cause(Cause::Shortcut);
     let key = |sample, label: &str| Key {
@@ -76,8 +76,8 @@ fn keys(sheet: &Sheet) -> [Key; 5] {
             "largest request that would find a place",
         ),
         key(
-            Sample::Line(theme.line(theme.allocator(0), 2.5)),
-            "max32: refuses this and more",
+            Sample::Line(theme.allocator_line(place)),
+            "in colour: max32, refuses this and more",
         ),
         key(
             Sample::Area(mistaken.with_alpha(0.3)),
@@ -161,9 +161,10 @@ fn lines(sheet: &mut Sheet, panel: &Panel, begins: &[f64], entry: &Entry<&Timeli
         mistaken,
         red.with_alpha(0.3),
     );
-    for (figure, rgb) in [
-        (Figure::LargestRequest, theme.ink),
-        (Figure::Max32, theme.allocator(entry.place)),
+    let believed = theme.allocator_line(entry.place);
+    for (figure, rgb, stroke) in [
+        (Figure::LargestRequest, theme.ink, theme.line(theme.ink, believed.width)),
+        (Figure::Max32, theme.allocator(entry.place), believed),
     ] {
         let Some(column) = record.figures.get(&figure) else {
             continue;
@@ -182,12 +183,7 @@ fn lines(sheet: &mut Sheet, panel: &Panel, begins: &[f64], entry: &Entry<&Timeli
             .into_iter()
             .map(bytes)
             .collect();
-        panel.steps(
-            &mut sheet.scene,
-            &stretches.edges,
-            &last,
-            theme.line(rgb, 2.5),
-        );
+        panel.steps(&mut sheet.scene, &stretches.edges, &last, stroke);
     }
     refusals(sheet, panel, begins, record);
 }

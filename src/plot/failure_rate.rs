@@ -95,7 +95,7 @@ fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
         Frame {
             title: String::new(),
             note: String::new(),
-            title_paint: sheet.theme.ink,
+            of: None,
             above: 0.0,
             x: Axis::shares(highest, 6),
             x_name: x_name(entries),

@@ -43,7 +43,8 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
     let mut about = about.to_vec();
     if entries.len() > OVERLAID {
         about.push(format!(
-            "the first {OVERLAID} of {} allocators: more could not be told apart",
+            "the first {OVERLAID} of {} allocators: more could not be told apart; --allocator \
+             chooses",
             entries.len()
         ));
     }
@@ -77,7 +78,7 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
             Frame {
                 title: name.to_owned(),
                 note: String::new(),
-                title_paint: sheet.theme.ink,
+                of: None,
                 above: 0.0,
                 x: clock.axis(5),
                 x_name: clock.name().to_owned(),

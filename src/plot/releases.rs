@@ -126,7 +126,7 @@ pub fn draw(about: &[String], eras: &[Era], look: &Look) -> Scene {
         Frame {
             title: String::new(),
             note: String::new(),
-            title_paint: sheet.theme.ink,
+            of: None,
             above: 0.0,
             x: Axis::shares(highest, 4),
             x_name: "share of requests refused; whiskers: 95 %".to_owned(),
@@ -144,7 +144,7 @@ pub fn draw(about: &[String], eras: &[Era], look: &Look) -> Scene {
         Frame {
             title: String::new(),
             note: String::new(),
-            title_paint: sheet.theme.ink,
+            of: None,
             above: 0.0,
             x: Axis::decades(1.0, real(longest), 5, number::count),
             x_name: "steps that 99 % do not exceed".to_owned(),

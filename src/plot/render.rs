@@ -148,18 +148,30 @@ impl<B: DrawingBackend> Pen<B> {
     }
 
     /// The library's thick lines have holes where they cross themselves, so that on a raster each
-    /// straight piece is drawn alone, a little longer than it is to close the corners.
+    /// straight piece is drawn alone, a little longer where it meets another to close the corner.
     fn path(&mut self, points: &[(i32, i32)], style: &ShapeStyle) -> Drawn<B> {
         if !self.pixels {
             return self.backend.draw_path(points.iter().copied(), style);
         }
         let below = i32::try_from(style.stroke_width / 2).unwrap_or(0);
         let above = i32::try_from(style.stroke_width).unwrap_or(0) - below;
-        for pair in points.windows(2) {
+        for (index, pair) in points.windows(2).enumerate() {
             let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
+            let meets = [index > 0, index + 2 < points.len()];
+            let [longer0, longer1] = meets.map(|meets| if meets { below } else { 0 });
+            // From the lower to the higher end of a side, where it is as long as the line.
+            let long = |from: i32, to: i32| {
+                if from <= to {
+                    (from - longer0, to + longer1)
+                } else {
+                    (to - longer1, from + longer0)
+                }
+            };
             if x0 == x1 || y0 == y1 {
-                let upper_left = (x0.min(x1) - below, y0.min(y1) - below);
-                let lower_right = (x0.max(x1) + above, y0.max(y1) + above);
+                let thick = |at: i32| (at - below, at + above);
+                let (left, right) = if y0 == y1 { long(x0, x1) } else { thick(x0) };
+                let (top, bottom) = if y0 == y1 { thick(y0) } else { long(y0, y1) };
+                let (upper_left, lower_right) = ((left, top), (right, bottom));
                 self.backend
                     .draw_rect(upper_left, lower_right, &style.filled(), true)?;
             } else {

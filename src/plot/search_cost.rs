@@ -110,7 +110,7 @@ fn distribution(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
         Frame {
             title: "share of requests that took at least so many steps".to_owned(),
             note: String::new(),
-            title_paint: sheet.theme.ink,
+            of: None,
             above: 0.0,
             x: Axis::decades(1.0, real(longest), 9, number::count),
             x_name: "steps (ranges looked at) of a request".to_owned(),
@@ -193,7 +193,7 @@ fn over_time(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
     });
     let mut sampled: Vec<_> = sampled.collect();
     let note = if sampled.len() > OVERLAID {
-        format!("of the first {OVERLAID} allocators that walk")
+        format!("of the first {OVERLAID} allocators that walk; --allocator chooses")
     } else {
         String::new()
     };
@@ -212,7 +212,7 @@ fn over_time(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
             Frame {
                 title: name.to_owned(),
                 note: note.clone(),
-                title_paint: sheet.theme.ink,
+                of: None,
                 above: 0.0,
                 x: clock.axis(5),
                 x_name: clock.name().to_owned(),

@@ -2,8 +2,9 @@
 //!
 //! An allocator has the colour and the dashes of its place among all allocators of the results.
 //! The colours are those of Okabe and Ito, which readers with any of the usual colour
-//! deficiencies can tell apart; yellow is left out, since it is too pale on white. Causes of
-//! failures have colours of their own, red only where there was room.
+//! deficiencies can tell apart; yellow is left out, since it is too pale on white, and black,
+//! which is for the truth: in its place there is a violet. Causes of failures
+//! have colours of their own, red only where there was room.
 
 use super::scene::Stroke;
 use crate::measure::Cause;
@@ -63,7 +64,7 @@ const LIGHT: Theme = Theme {
         Rgb(204, 121, 167),
         Rgb(230, 159, 0),
         Rgb(86, 180, 233),
-        Rgb(70, 70, 70),
+        Rgb(90, 40, 140),
     ],
     causes: [
         Rgb(178, 24, 43),
@@ -93,7 +94,7 @@ const DARK: Theme = Theme {
         Rgb(225, 150, 190),
         Rgb(240, 185, 60),
         Rgb(150, 210, 245),
-        Rgb(190, 190, 190),
+        Rgb(175, 140, 255),
     ],
     causes: [
         Rgb(235, 75, 85),
@@ -121,12 +122,13 @@ pub enum Tone {
     Dark,
 }
 
+/// Gaps are wide enough to show a line beneath.
 const DASHES: [&[f64]; 5] = [
     &[],
-    &[9.0, 4.0],
-    &[2.5, 3.5],
-    &[10.0, 3.5, 2.5, 3.5],
-    &[16.0, 5.0],
+    &[9.0, 6.0],
+    &[2.5, 4.5],
+    &[11.0, 5.0, 2.5, 5.0],
+    &[18.0, 7.0],
 ];
 
 /// How thick a line of data is.
