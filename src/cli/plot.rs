@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
 use iovasim::measure::Sampling;
+use iovasim::model::{Allocator, FlushQueue};
 use iovasim::plot::{self, Chart, Look, Scene, Subject, Tone};
 use iovasim::study::{self, Feed, Lane, Stop};
 use iovasim::trace::read::Reader;
@@ -19,7 +20,8 @@ use super::status::{Failure, Verdict, say};
 /// Draw charts of results, of replays' documents, or of traces
 ///
 /// Draws every chart that the input has the data for, a file each. A trace is replayed on the
-/// spot, by default under old and new.
+/// spot, by default under old and new; for `--chart releases` alone under every release that
+/// came with a change.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 The charts: failure-rate, fragmentation, belief (max32 beside what would find a place),
@@ -241,6 +243,22 @@ fn is_trace(head: &[u8]) -> bool {
     said.is_some_and(|said| said.starts_with("\"trace\""))
 }
 
+/// `old` and `new`; for the chart of releases alone, every release that came with a change.
+fn by_default(charts: &[Chart], queue: FlushQueue) -> Result<Vec<Allocator>, Failure> {
+    let names = match charts {
+        [Chart::Releases] => plot::releases::one_of_each(),
+        _ => ["old", "new"].map(str::to_owned).to_vec(),
+    };
+    let allocators: Result<Vec<_>, _> =
+        names.iter().map(|name| common::allocator(name)).collect();
+    let mut allocators = allocators?;
+    if charts == [Chart::Releases] {
+        // Those that could have made the trace.
+        allocators.retain(|it| super::replay::check_flush_queue(&[it.clone()], queue).is_ok());
+    }
+    Ok(allocators)
+}
+
 /// Replays a trace, and samples it.
 fn replay(
     file: &str,
@@ -253,7 +271,7 @@ fn replay(
     let header = reader.header().clone();
     let allocators = match args.allocators.named()? {
         Some(named) => named,
-        None => vec![common::allocator("old")?, common::allocator("new")?],
+        None => by_default(&args.charts, header.flush_queue)?,
     };
     super::replay::check_flush_queue(&allocators, header.flush_queue)?;
     let lane =

@@ -1,8 +1,8 @@
 //! All that is sampled of one allocator in a replay.
 //!
-//! Which domain matters is known at the end alone: a recording may begin with one that is never
-//! used again. So the first few that are asked are all sampled, and the one that was asked for
-//! addresses most often is what comes of it.
+//! Which domain matters is known at the end alone: a recording begins with a dozen of which most
+//! are never used. So the first few are all sampled, one that is never asked for addresses gives
+//! way to one that is, and the one that was asked most often is what comes of it.
 
 use super::address_map::AddressMap;
 use super::decision::Decision;
@@ -13,7 +13,7 @@ use crate::model::domain::{Answer, DomainConfig};
 use crate::replay::{Dom, Replay, Request};
 
 /// The most domains that are sampled where none was chosen.
-const DOMAINS: usize = 8;
+const DOMAINS: usize = 16;
 
 /// Samples a replay.
 #[derive(Clone, Debug)]
@@ -58,25 +58,32 @@ impl Sampler {
         self.ended = Moment::of(replay, request);
         let asks = u64::from(answer.is_some());
         self.requests += asks;
-        if let Some(watched) = self.watched(request.dom) {
+        if let Some(watched) = self.watched(request.dom, asks > 0) {
             watched.requests += asks;
             watched.timeline.observe(replay, request, answer, decision);
             watched.map.observe(replay, request, answer, decision);
         }
     }
 
-    /// What there is of a domain; none of one that is not sampled.
-    fn watched(&mut self, dom: Dom) -> Option<&mut Watched> {
-        let place = self.domains.iter().position(|it| it.dom == dom);
-        let place = match (place, self.sampling.dom) {
-            (Some(place), _) => place,
-            (None, Some(chosen)) if chosen != dom => return None,
-            (None, None) if self.domains.len() == DOMAINS => return None,
-            (None, _) => {
-                self.domains.push(self.watch(dom));
-                self.domains.len() - 1
-            }
+    /// What there is of a domain, which `asks` for addresses now or not; none of one that is not
+    /// sampled.
+    fn watched(&mut self, dom: Dom, asks: bool) -> Option<&mut Watched> {
+        let domains = &self.domains;
+        if let Some(place) = domains.iter().position(|it| it.dom == dom) {
+            return self.domains.get_mut(place);
+        }
+        let free = match self.sampling.dom {
+            Some(chosen) => (chosen == dom).then_some(0),
+            None if domains.len() < DOMAINS => Some(domains.len()),
+            None if asks => domains.iter().position(|it| it.requests == 0),
+            None => None,
         };
+        let place = free?;
+        let watched = self.watch(dom);
+        match self.domains.get_mut(place) {
+            Some(idle) => *idle = watched,
+            None => self.domains.push(watched),
+        }
         self.domains.get_mut(place)
     }
 
@@ -111,6 +118,8 @@ mod tests {
     use super::*;
     use crate::measure::testing::{Script, fresh};
     use crate::measure::timeline::Figure;
+    use crate::replay::Ask;
+    use crate::units::{Pfn, PfnRange};
 
     /// What is seen of a script whose requests go to these domains.
     fn sampled(sampling: Sampling, script: &Script, doms: &[u32]) -> SampledRecord {
@@ -167,10 +176,26 @@ mod tests {
     }
 
     #[test]
+    fn a_domain_that_is_never_asked_gives_way() {
+        let mut script = Script::default();
+        for pfn in 0..20 {
+            let range = PfnRange::new(Pfn(100 + pfn), Pfn(100 + pfn)).expect("a range");
+            script.ask(Ask::Reserve { range });
+        }
+        script.alloc(0, 1, 0xf_ffff).alloc(1, 1, 0xf_ffff);
+        let doms: Vec<u32> = (0..20).chain([19, 19]).collect();
+        let record = sampled(Sampling::default(), &script, &doms);
+        assert_eq!(record.timeline.window.domain, 19);
+        assert_eq!(record.timeline.requests, [1, 1]);
+        let used = [2, 3].map(Some);
+        assert_eq!(record.timeline.figures[&Figure::Used].last, used);
+    }
+
+    #[test]
     fn more_domains_than_there_is_room_for_are_counted_alone() {
-        let doms: Vec<u32> = (0..20).chain([3]).collect();
-        let record = sampled(Sampling::default(), &script(21), &doms);
+        let doms: Vec<u32> = (0..20).chain([19, 19, 3]).collect();
+        let record = sampled(Sampling::default(), &script(23), &doms);
         assert_eq!(record.timeline.window.domain, 3);
-        assert_eq!(record.timeline.requests_elsewhere, 19);
+        assert_eq!(record.timeline.requests_elsewhere, 21);
     }
 }

@@ -101,7 +101,8 @@ impl Chart {
         places: &BTreeMap<String, usize>,
         look: &Look,
     ) -> Result<Scene, Lacking> {
-        let about = &subject.about;
+        let about = &[subject.about.clone()][..];
+        let about_window = &subject.about_samples(true);
         match self {
             Chart::FailureRate => {
                 let entries = entries(subject, places, |it| Some(it.failures.clone()));
@@ -109,22 +110,22 @@ impl Chart {
             }
             Chart::Fragmentation => {
                 let entries = sampled(subject, places, |it| &it.timeline)?;
-                Ok(fragmentation::draw(about, &entries, look))
+                Ok(fragmentation::draw(about_window, &entries, look))
             }
             Chart::Belief => {
                 let entries = sampled(subject, places, |it| &it.timeline)?;
-                Ok(belief::draw(about, &entries, look))
+                Ok(belief::draw(about_window, &entries, look))
             }
             Chart::AddressMap => {
                 let entries = sampled(subject, places, |it| &it.map)?;
-                Ok(address_map::draw(about, &entries, look))
+                Ok(address_map::draw(about_window, &entries, look))
             }
             Chart::SearchCost => {
                 let entries = entries(subject, places, steps);
                 if entries.is_empty() {
                     return Err(Lacking::StepCounts);
                 }
-                Ok(search_cost::draw(about, &entries, look))
+                Ok(search_cost::draw(&subject.about_samples(false), &entries, look))
             }
             Chart::Releases => {
                 let eras = releases::eras(&subject.allocators);
@@ -135,7 +136,7 @@ impl Chart {
             }
             Chart::Workload => {
                 let traffic = subject.traffic.as_ref().ok_or(Lacking::Samples)?;
-                Ok(workload::draw(about, traffic, look))
+                Ok(workload::draw(&subject.about_the_seed(), traffic, look))
             }
         }
     }

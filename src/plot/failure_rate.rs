@@ -9,7 +9,7 @@ use super::font;
 use super::number::{percent, real};
 use super::panel::{Frame, Panel};
 use super::scene::{Anchor, Rect, Scene};
-use super::sheet::{Key, LABEL, Look, Sample, Sheet, small};
+use super::sheet::{Key, LABEL, Look, SAMPLE, Sample, Sheet, small};
 use crate::measure::Cause;
 
 /// The question that the chart answers.
@@ -24,6 +24,8 @@ pub struct Failures {
     pub causes: BTreeMap<Cause, u64>,
     /// The interval of the rate, where it is known.
     pub interval: Option<(f64, f64)>,
+    /// Whether the interval knows how runs differ; the requests of one run count as independent.
+    pub several_runs: bool,
 }
 
 impl Failures {
@@ -82,7 +84,7 @@ const FIGURES: [Figure; 2] = [("refused", |_| true), ("with room", Cause::is_spu
 fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
     let column = font::width("0.000001 %", LABEL) + 18.0;
     let names = entries.iter().map(|it| font::width(&it.allocator, LABEL));
-    let names = names.fold(0.0, f64::max).min(sheet.width() * 0.34);
+    let names = names.fold(0.0, f64::max).min(sheet.width() * 0.34) + SAMPLE + 8.0;
     let highest = entries
         .iter()
         .map(|it| it.what.highest())
@@ -113,7 +115,7 @@ fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
     let row = panel.area.height() / small(entries.len());
     for (index, entry) in entries.iter().enumerate() {
         let middle = panel.area.top + row * (small(index) + 0.5);
-        name_row(sheet, &panel, &entry.allocator, middle, row);
+        name_row(sheet, &panel, entry, middle, row);
         bars(sheet, &panel, &entry.what, middle, row);
         for ((_, counts), right) in rights.clone() {
             let share = entry.what.share(counts);
@@ -125,13 +127,21 @@ fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
 }
 
 fn x_name(entries: &[Entry<Failures>]) -> String {
-    let known = entries.iter().any(|it| it.what.interval.is_some());
-    let whiskers = if known {
+    let refused = |it: &Entry<Failures>| it.what.causes.values().any(|&count| count > 0);
+    let what = if entries.iter().any(refused) {
+        "share of all requests that were refused"
+    } else {
+        "no request was refused"
+    };
+    let several_runs = entries.iter().any(|it| it.what.several_runs);
+    let whiskers = if entries.iter().all(|it| it.what.interval.is_none()) {
+        ""
+    } else if several_runs {
         "; whiskers: 95 % interval"
     } else {
-        ""
+        "; whiskers: 95 % interval, as if requests were independent"
     };
-    format!("share of all requests that were refused{whiskers}")
+    format!("{what}{whiskers}")
 }
 
 /// A legend of the causes that there are.
@@ -159,8 +169,14 @@ pub(super) fn causes_seen<'a>(
     seen.map(key).collect()
 }
 
-fn name_row(sheet: &mut Sheet, panel: &Panel, name: &str, middle: f64, row: f64) {
-    let room = panel.area.left - 8.0 - sheet.body().left;
+/// Names a row, and shows what its allocator looks like in other charts.
+fn name_row<T>(sheet: &mut Sheet, panel: &Panel, entry: &Entry<T>, middle: f64, row: f64) {
+    let name = &entry.allocator;
+    let stroke = sheet.theme.allocator_line(entry.place);
+    let right = panel.area.left - 8.0 - SAMPLE;
+    sheet.line_of(stroke, (right, middle));
+    let right = right - 8.0;
+    let room = right - sheet.body().left;
     let lines = font::wrap(name, LABEL, room);
     let fitting = if row < LABEL * 2.4 { 1 } else { 2 };
     let lines = if lines.len() > fitting {
@@ -171,7 +187,7 @@ fn name_row(sheet: &mut Sheet, panel: &Panel, name: &str, middle: f64, row: f64)
     let above = small(lines.len() - 1) * LABEL * 0.6;
     for (index, line) in lines.iter().enumerate() {
         let y = middle - above + small(index) * LABEL * 1.2 + LABEL * font::CAPITAL_MIDDLE;
-        let at = (panel.area.left - 8.0, y);
+        let at = (right, y);
         sheet.write(at, line, LABEL, sheet.theme.ink, Anchor::End);
     }
 }
@@ -201,15 +217,16 @@ pub(super) fn bars(
         }
     }
     if let Some((low, high)) = failures.interval {
-        let stroke = sheet.theme.line(sheet.theme.ink, 1.5);
         let [low, high] = [low, high].map(|share| panel.x(share));
-        sheet
-            .scene
-            .line(vec![(low, middle), (high, middle)], stroke);
-        for end in [low, high] {
-            sheet
-                .scene
-                .line(vec![(end, middle - 5.0), (end, middle + 5.0)], stroke);
+        let theme = sheet.theme;
+        // A light edge makes the whisker stand out from a dark bar.
+        for stroke in [theme.line(theme.background, 4.0), theme.line(theme.ink, 1.75)] {
+            let across = vec![(low, middle), (high, middle)];
+            sheet.scene.line(across, stroke);
+            for end in [low, high] {
+                let upright = vec![(end, middle - 5.0), (end, middle + 5.0)];
+                sheet.scene.line(upright, stroke);
+            }
         }
     }
 }
