@@ -5,6 +5,7 @@
 //! used, and the caches and flush queues say what they hold back. The rest has no holder that
 //! is known: it was reserved, restored, or given to a caller who takes pfn 0 for a failure.
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::cause::Asked;
@@ -28,8 +29,8 @@ pub struct AddressMap {
     sampling: Sampling,
     dom: Dom,
     grid: Grid,
-    /// What callers hold now, by slot; no pages where they hold nothing.
-    held: Vec<(Pfn, Pages)>,
+    /// What callers hold now. Never iterated over, as its order is not the trace's.
+    held: FxHashMap<Slot, (Pfn, Pages)>,
     /// The pages of each cell that callers hold now.
     live: Vec<u64>,
     series: Series<Column>,
@@ -135,7 +136,7 @@ impl AddressMap {
             sampling,
             dom,
             grid,
-            held: Vec::new(),
+            held: FxHashMap::default(),
             live: vec![0; grid.cells],
             allowance: Allowance::new(),
         }
@@ -183,21 +184,16 @@ impl AddressMap {
     }
 
     fn begin(&mut self, slot: Slot, pfn: Pfn, pages: Pages) {
-        let index = slot.0 as usize;
-        if self.held.len() <= index {
-            self.held.resize(index + 1, (Pfn(0), Pages(0)));
-        }
-        self.held[index] = (pfn, pages);
+        self.held.insert(slot, (pfn, pages));
         for (cell, pages) in parts(self.grid, pfn, pages) {
             self.live[cell] += pages;
         }
     }
 
     fn end(&mut self, slot: Slot) {
-        let Some(held) = self.held.get_mut(slot.0 as usize) else {
+        let Some((pfn, pages)) = self.held.remove(&slot) else {
             return;
         };
-        let (pfn, pages) = std::mem::take(held);
         for (cell, pages) in parts(self.grid, pfn, pages) {
             self.live[cell] -= pages;
         }
