@@ -254,7 +254,9 @@ fn by_default(charts: &[Chart], queue: FlushQueue) -> Result<Vec<Allocator>, Fai
     let mut allocators = allocators?;
     if charts == [Chart::Releases] {
         // Those that could have made the trace.
-        allocators.retain(|it| super::replay::check_flush_queue(std::slice::from_ref(it), queue).is_ok());
+        allocators.retain(|it| {
+            super::replay::check_flush_queue(std::slice::from_ref(it), queue).is_ok()
+        });
     }
     Ok(allocators)
 }

@@ -100,7 +100,11 @@ impl Sampler {
     pub fn finish(mut self, replay: &Replay) -> SampledRecord {
         // Of several with as many requests the first.
         let most = |one: Watched, other: Watched| {
-            if other.requests > one.requests { other } else { one }
+            if other.requests > one.requests {
+                other
+            } else {
+                one
+            }
         };
         let unasked = self.watch(self.sampling.dom.unwrap_or(Dom(0)));
         let watched = std::mem::take(&mut self.domains).into_iter().reduce(most);
@@ -150,7 +154,10 @@ mod tests {
         let timeline = &record.timeline;
         assert_eq!((timeline.window.domain, record.map.window.domain), (1, 1));
         assert_eq!(timeline.moments.event, [1, 2, 4]);
-        assert_eq!((timeline.requests.len(), timeline.requests_elsewhere), (3, 2));
+        assert_eq!(
+            (timeline.requests.len(), timeline.requests_elsewhere),
+            (3, 2)
+        );
         let used = [64, 128, 192].map(Some);
         assert_eq!(timeline.figures[&Figure::Used].last, used);
     }

@@ -125,7 +125,11 @@ impl Chart {
                 if entries.is_empty() {
                     return Err(Lacking::StepCounts);
                 }
-                Ok(search_cost::draw(&subject.about_samples(false), &entries, look))
+                Ok(search_cost::draw(
+                    &subject.about_samples(false),
+                    &entries,
+                    look,
+                ))
             }
             Chart::Releases => {
                 let eras = releases::eras(&subject.allocators);
@@ -255,7 +259,6 @@ mod tests {
     ];
 
     #[test]
-    #[ignore = "where twelve panels are small, the lowest labels of both axes still touch"]
     fn no_text_overlaps_or_is_cut_off() {
         for (allocators, count) in [
             (&TWELVE[..], 600),

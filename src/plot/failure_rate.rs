@@ -220,7 +220,10 @@ pub(super) fn bars(
         let [low, high] = [low, high].map(|share| panel.x(share));
         let theme = sheet.theme;
         // A light edge makes the whisker stand out from a dark bar.
-        for stroke in [theme.line(theme.background, 4.0), theme.line(theme.ink, 1.75)] {
+        for stroke in [
+            theme.line(theme.background, 4.0),
+            theme.line(theme.ink, 1.75),
+        ] {
             let across = vec![(low, middle), (high, middle)];
             sheet.scene.line(across, stroke);
             for end in [low, high] {

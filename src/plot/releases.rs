@@ -108,7 +108,9 @@ pub fn draw(about: &[String], eras: &[Era], look: &Look) -> Scene {
         return Sheet::blank(look, TITLE, about, "there are no requests for addresses");
     }
     let width = Sheet::new(look, 0.0, TITLE, about).body().width();
-    let lines = eras.iter().map(|era| changes(era, changes_width(width)).len());
+    let lines = eras
+        .iter()
+        .map(|era| changes(era, changes_width(width)).len());
     let row = (small(lines.max().unwrap_or(1)) * LINE + 8.0).clamp(ROW, ROW_MAX);
     let height = 230.0 + row * small(eras.len());
     let mut sheet = Sheet::new(look, height, TITLE, about);

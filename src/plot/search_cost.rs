@@ -3,7 +3,7 @@
 
 use super::Entry;
 use super::axis::{Axis, TICK};
-use super::clock::Clock;
+use super::clock::{Clock, Spans};
 use super::number::{self, plain, real};
 use super::panel::{Frame, Panel};
 use super::scene::{Anchor, Rect, Scene, Stroke};
@@ -184,12 +184,7 @@ fn curve(sheet: &mut Sheet, panel: &Panel, entry: &Entry<Steps<'_>>) {
 fn over_time(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
     let sampled = entries.iter().filter_map(|it| {
         let record = it.what.timeline?;
-        Some((
-            it.place,
-            &record.moments,
-            &record.requests,
-            record.steps.as_ref()?,
-        ))
+        Some((it.place, record, &record.requests, record.steps.as_ref()?))
     });
     let mut sampled: Vec<_> = sampled.collect();
     let note = if sampled.len() > OVERLAID {
@@ -198,7 +193,11 @@ fn over_time(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
         String::new()
     };
     sampled.truncate(OVERLAID);
-    let clock = Clock::of(sampled.iter().map(|(_, moments, ..)| *moments));
+    let clock = Clock::of(
+        sampled
+            .iter()
+            .map(|(_, record, ..)| (&record.moments, record.every)),
+    );
     let most = sampled
         .iter()
         .filter_map(|(.., steps)| steps.max.iter().flatten().max());
@@ -215,13 +214,13 @@ fn over_time(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
                 of: None,
                 above: 0.0,
                 x: clock.axis(5),
-                x_name: clock.name().to_owned(),
+                x_name: clock.name(),
                 y,
                 y_labels,
             },
         );
-        for (place, moments, requests, steps) in &sampled {
-            let stretches = Stretches::new(&panel, &clock.edges(moments));
+        for (place, record, requests, steps) in &sampled {
+            let stretches = Stretches::new(&panel, &Spans::of(&record.moments, record.every));
             let values = if name == names[0] {
                 let most = stretches.max(&steps.max);
                 most.into_iter().map(|steps| steps.map(real)).collect()

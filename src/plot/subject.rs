@@ -130,7 +130,9 @@ impl Subject {
 
     /// What pictures say where all is of the seed that was sampled.
     pub(super) fn about_the_seed(&self) -> Vec<String> {
-        let seed = self.sampled_seed.map(|seed| format!("of seed {seed} alone"));
+        let seed = self
+            .sampled_seed
+            .map(|seed| format!("of seed {seed} alone"));
         [self.about.clone()].into_iter().chain(seed).collect()
     }
 
@@ -151,14 +153,17 @@ impl Subject {
             if elsewhere > 0 {
                 let here: u64 = timeline.requests.iter().sum();
                 let (here, all) = (counted(here), counted(here + elsewhere));
-                sampled.push(format!("domain {domain}, which has {here} of {all} requests"));
+                sampled.push(format!(
+                    "domain {domain}, which has {here} of {all} requests"
+                ));
             }
             if window {
                 let limit = (number::real(limit_pfn) + 1.0) * number::real(granule);
                 sampled.push(format!("addresses below {}", number::bytes(limit)));
             }
         }
-        let sampled = (!sampled.is_empty()).then(|| format!("over time: {}", sampled.join("; ")));
+        let sampled =
+            (!sampled.is_empty()).then(|| format!("over time: {}", sampled.join("; ")));
         [self.about.clone()].into_iter().chain(sampled).collect()
     }
 

@@ -1,7 +1,7 @@
 //! What the callers ask for, whatever an allocator answers: sizes, lifetimes, and the load.
 
 use super::axis::{Axis, Tick};
-use super::clock::Clock;
+use super::clock::{Clock, Spans};
 use super::number::{self, plain, real};
 use super::panel::{Frame, Panel};
 use super::scene::{Rect, Scene};
@@ -194,7 +194,7 @@ fn load(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
         .max()
         .copied()
         .unwrap_or(0);
-    let clock = Clock::of([&traffic.moments]);
+    let clock = Clock::of([(&traffic.moments, traffic.every)]);
     let y = Axis::bytes(highest, 4);
     let y_labels = y.label_width();
     let panel = sheet.panel(
@@ -208,12 +208,12 @@ fn load(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
             of: None,
             above: 0.0,
             x: clock.axis(8),
-            x_name: clock.name().to_owned(),
+            x_name: clock.name(),
             y,
             y_labels,
         },
     );
-    let stretches = Stretches::new(&panel, &clock.edges(&traffic.moments));
+    let stretches = Stretches::new(&panel, &Spans::of(&traffic.moments, traffic.every));
     let rgb = sheet.theme.bytes();
     let (min, max) = (stretches.min(column.min()), stretches.max(column.max()));
     let bounds = min.into_iter().zip(max);
