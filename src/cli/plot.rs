@@ -118,8 +118,10 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     }
     std::fs::create_dir_all(&args.output)
         .map_err(|error| Failure::write(args.output.display(), &error))?;
-    for (name, scene) in &pictures {
-        write(&args.output, name, scene, args.format)?;
+    let write = |(name, scene): &(String, Scene)| write(&args.output, name, scene, args.format);
+    let written: Result<Vec<Output>, Failure> = pictures.iter().map(write).collect();
+    for output in written? {
+        output.finish()?;
     }
     Ok(Verdict::Done)
 }
@@ -179,7 +181,8 @@ fn file_name(name: &str) -> String {
     }
 }
 
-fn write(folder: &Path, name: &str, scene: &Scene, form: Form) -> Result<(), Failure> {
+/// Writes a picture; it has its name once the output is finished.
+fn write(folder: &Path, name: &str, scene: &Scene, form: Form) -> Result<Output, Failure> {
     let (bytes, ending) = match form {
         Form::Svg => (plot::svg(scene).into_bytes(), "svg"),
         Form::Png => (plot::png(scene), "png"),
@@ -189,7 +192,7 @@ fn write(folder: &Path, name: &str, scene: &Scene, form: Form) -> Result<(), Fai
         .writer()?
         .write_all(&bytes)
         .map_err(|error| output.failure(&error))?;
-    output.finish()
+    Ok(output)
 }
 
 /// How much of an input tells what it is.

@@ -86,7 +86,7 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
                 y_labels,
             },
         );
-        for entry in entries {
+        for entry in sheet.theme.solid_first(entries, |it| it.place) {
             let Some(column) = entry.what.figures.get(&figure) else {
                 continue;
             };

@@ -119,7 +119,7 @@ fn distribution(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
         },
     );
     guides(sheet, &panel);
-    for entry in entries {
+    for entry in sheet.theme.solid_first(entries, |it| it.place) {
         curve(sheet, &panel, entry);
     }
 }
@@ -219,7 +219,7 @@ fn over_time(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
                 y_labels,
             },
         );
-        for (place, record, requests, steps) in &sampled {
+        for (place, record, requests, steps) in sheet.theme.solid_first(&sampled, |it| it.0) {
             let stretches = Stretches::new(&panel, &Spans::of(&record.moments, record.every));
             let values = if name == names[0] {
                 let most = stretches.max(&steps.max);

@@ -157,6 +157,18 @@ impl Theme {
         }
     }
 
+    /// Things that are drawn as lines over each other, in the order in which that is done: lines
+    /// without gaps first, which show through the gaps of the others.
+    pub(super) fn solid_first<'a, T>(
+        &self,
+        things: &'a [T],
+        place: impl Fn(&T) -> usize,
+    ) -> Vec<&'a T> {
+        let mut things: Vec<&T> = things.iter().collect();
+        things.sort_by_key(|thing| !self.allocator_line(place(thing)).dash.is_empty());
+        things
+    }
+
     /// A line without gaps.
     pub fn line(&self, rgb: Rgb, width: f64) -> Stroke {
         Stroke {
@@ -211,6 +223,12 @@ fn byte(value: f64) -> u8 {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn lines_without_gaps_are_drawn_first_and_the_others_in_their_order() {
+        let drawn = Theme::of(Tone::Light).solid_first(&[1, 0, 7, 5], |&place| place);
+        assert_eq!(drawn, [&0, &5, &1, &7]);
+    }
 
     #[test]
     fn no_two_of_thirty_five_allocators_look_alike() {
