@@ -86,13 +86,12 @@ impl Spans {
         let over = |at: u64| (at / width).saturating_add(1).saturating_mul(width);
         let nexts = begun.iter().skip(1).map(|&next| Some(next));
         let samples = begun.iter().zip(nexts.chain([None])).map(|(&at, next)| {
-            let until = match next {
-                Some(next) => real(over(at).min(next)),
-                None => {
-                    let first = begun.first().copied().unwrap_or(at);
-                    let average = real(last - first) / real(begun.len() as u64);
-                    real(last) + average.min(real(width)).max(1.0)
-                }
+            let until = if let Some(next) = next {
+                real(over(at).min(next))
+            } else {
+                let first = begun.first().copied().unwrap_or(at);
+                let average = real(last - first) / real(begun.len() as u64);
+                real(last) + average.min(real(width)).max(1.0)
             };
             (real(at), until)
         });
