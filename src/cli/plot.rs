@@ -42,7 +42,8 @@ pub(crate) struct Args {
     /// The form of the files
     #[arg(long, value_name = "FORM", default_value = "svg")]
     format: Form,
-    /// Width and height in pixels [default: what suits the chart]
+    /// Width and height in pixels; in a small picture all is smaller [default: what suits the
+    /// chart]
     #[arg(long, value_name = "WxH", value_parser = size)]
     size: Option<(u32, u32)>,
     /// The title in place of a chart's own
@@ -75,7 +76,7 @@ fn chart(name: &str) -> Result<Chart, String> {
     })
 }
 
-/// The smallest picture in which every chart is legible, and the largest.
+/// The smallest and the largest side of a picture.
 const SIDES: std::ops::RangeInclusive<u32> = 400..=4096;
 
 fn size(text: &str) -> Result<(u32, u32), String> {

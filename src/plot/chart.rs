@@ -260,15 +260,22 @@ mod tests {
 
     #[test]
     fn no_text_overlaps_or_is_cut_off() {
-        for (allocators, count) in [
-            (&TWELVE[..], 600),
-            (&TWELVE[3..5], 600),
-            (&TWELVE[4..5], 10),
-            (&TWELVE[..2], 0),
+        let of_size = |width, height| Look {
+            size: Some((width, height)),
+            ..Look::default()
+        };
+        for (allocators, count, look) in [
+            (&TWELVE[..], 600, &Look::default()),
+            (&TWELVE[..], 600, &of_size(400, 400)),
+            (&TWELVE[..], 600, &of_size(400, 1600)),
+            (&TWELVE[..], 600, &of_size(4096, 2048)),
+            (&TWELVE[3..5], 600, &Look::default()),
+            (&TWELVE[4..5], 10, &Look::default()),
+            (&TWELVE[..2], 0, &Look::default()),
         ] {
             let subject = subject(allocators, count);
             for chart in Chart::ALL {
-                let Ok(scene) = chart.draw(&subject, &BTreeMap::new(), &Look::default()) else {
+                let Ok(scene) = chart.draw(&subject, &BTreeMap::new(), look) else {
                     assert!(
                         chart == Chart::Releases && allocators.len() < 3,
                         "{chart:?}"

@@ -16,10 +16,10 @@ use super::theme::{Paint, Rgb};
 pub fn svg(scene: &Scene) -> String {
     let mut out = String::new();
     let size = (scene.width * svg::FINER, scene.height * svg::FINER);
-    let backend = Svg::new(&mut out, size, &scene.title);
+    let backend = Svg::new(&mut out, size, scene.shown, &scene.title);
     let pen = Pen {
         backend,
-        scale: svg::FINER,
+        scale: svg::FINER.into(),
         pixels: false,
     };
     match pen.draw(scene) {
@@ -37,22 +37,21 @@ const SMOOTHEST: u64 = 1 << 21;
 ///
 /// If the picture has no pixels.
 pub fn png(scene: &Scene) -> Vec<u8> {
-    let pixels = u64::from(scene.width) * u64::from(scene.height);
-    let scale = if pixels <= SMOOTHEST { 4 } else { 2 };
-    let (width, height) = (scene.width * scale, scene.height * scale);
-    let mut large = vec![0; width as usize * height as usize * 3];
+    let shown = scene.shown;
+    let pixels = u64::from(shown.0) * u64::from(shown.1);
+    let finer = if pixels <= SMOOTHEST { 4 } else { 2 };
+    let (width, height) = (shown.0 * finer, shown.1 * finer);
+    let Rgb(red, green, blue) = scene.background;
+    let mut large = [red, green, blue].repeat(width as usize * height as usize);
     let pen = Pen {
         backend: BitMapBackend::with_buffer(&mut large, (width, height)),
-        scale,
+        scale: f64::from(width) / f64::from(scene.width),
         pixels: true,
     };
     if let Err(error) = pen.draw(scene) {
         unreachable!("memory takes all pixels: {error}");
     }
-    encode(
-        scene,
-        &averaged(&large, scene.width as usize, scale as usize),
-    )
+    encode(scene, &averaged(&large, shown.0 as usize, finer as usize))
 }
 
 /// Means of squares of `scale` × `scale` pixels.
@@ -78,7 +77,7 @@ fn averaged(large: &[u8], width: usize, scale: usize) -> Vec<u8> {
 
 fn encode(scene: &Scene, pixels: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut encoder = png::Encoder::new(&mut out, scene.width, scene.height);
+    let mut encoder = png::Encoder::new(&mut out, scene.shown.0, scene.shown.1);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_compression(png::Compression::High);
     let written = encoder
@@ -92,7 +91,7 @@ fn encode(scene: &Scene, pixels: &[u8]) -> Vec<u8> {
 /// Draws on a backend that is `scale` times as large as the scene.
 struct Pen<B> {
     backend: B,
-    scale: u32,
+    scale: f64,
     /// Whether the backend is a raster, which draws lines and text in its own way.
     pixels: bool,
 }
@@ -190,7 +189,7 @@ impl<B: DrawingBackend> Pen<B> {
         };
         let Rgb(red, green, blue) = text.paint.rgb;
         let color = RGBColor(red, green, blue).mix(text.paint.alpha);
-        let font = font::at(text.size * f64::from(self.scale));
+        let font = font::at(text.size * self.scale);
         let style = TextStyle::from(font).pos(Pos::new(h_pos, VPos::Top));
         let (x, y) = text.at;
         let above = if self.pixels { font::HEIGHT / 2.0 } else { 0.0 };
@@ -199,12 +198,11 @@ impl<B: DrawingBackend> Pen<B> {
     }
 
     fn point(&self, (x, y): Point) -> (i32, i32) {
-        let scale = f64::from(self.scale);
-        (whole(x * scale), whole(y * scale))
+        (whole(x * self.scale), whole(y * self.scale))
     }
 
     fn length(&self, length: f64) -> u32 {
-        let pixels = whole(length * f64::from(self.scale));
+        let pixels = whole(length * self.scale);
         u32::try_from(pixels).unwrap_or(0).max(1)
     }
 }
@@ -320,6 +318,48 @@ M40 9h20v20h-20z\"/>
             "a quarter of its area is outside"
         );
         assert_eq!(pixel(10, 15), [26, 26, 26]);
+    }
+
+    #[test]
+    fn a_scene_that_is_shown_smaller_has_all_its_marks_there() {
+        let scene = Scene {
+            shown: (20, 10),
+            ..scene()
+        };
+        let svg = svg(&scene);
+        let head = "width=\"20\" height=\"10\" viewBox=\"0 0 160 80\"";
+        assert!(svg.contains(head), "{svg}");
+        let bytes = png(&scene);
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes))
+            .read_info()
+            .expect("a PNG");
+        let mut pixels = vec![0; reader.output_buffer_size().expect("a small picture")];
+        let info = reader.next_frame(&mut pixels).expect("pixels");
+        assert_eq!((info.width, info.height), (20, 10));
+        let pixel = |x: usize, y: usize| &pixels[(y * 20 + x) * 3..][..3];
+        assert_eq!(pixel(1, 2), [255, 0, 0]);
+        assert_eq!(pixel(3, 2), [255, 255, 255]);
+        assert_eq!(pixel(19, 9), [255, 255, 255]);
+    }
+
+    #[test]
+    fn a_dash_is_as_long_on_a_raster_as_it_should_be() {
+        let theme = Theme::of(Tone::Light);
+        let mut scene = Scene::new(30, 9, theme.background);
+        let stroke = Stroke {
+            dash: &[6.0, 4.0],
+            ..theme.line(theme.ink, 3.0)
+        };
+        scene.line(vec![(0.0, 4.5), (30.0, 4.5)], stroke);
+        let bytes = png(&scene);
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes))
+            .read_info()
+            .expect("a PNG");
+        let mut pixels = vec![0; reader.output_buffer_size().expect("a small picture")];
+        reader.next_frame(&mut pixels).expect("pixels");
+        let row = pixels[4 * 30 * 3..5 * 30 * 3].chunks(3);
+        let drawn: String = row.map(|it| if it[0] < 128 { '#' } else { '.' }).collect();
+        assert_eq!(drawn, "######....".repeat(3));
     }
 
     #[test]

@@ -3,13 +3,16 @@
 
 use super::theme::{Paint, Rgb};
 
-/// A picture before it is drawn. All measures are in pixels from the upper left corner.
+/// A picture before it is drawn. All measures are in pixels from the upper left corner, before it
+/// is made smaller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     /// Its width.
     pub width: u32,
     /// Its height.
     pub height: u32,
+    /// Width and height in pixels when it is shown: as large, or smaller.
+    pub shown: (u32, u32),
     /// What it is behind everything.
     pub background: Rgb,
     /// What it shows, in words: for readers who cannot see it.
@@ -130,6 +133,7 @@ impl Scene {
         Scene {
             width,
             height,
+            shown: (width, height),
             background,
             title: String::new(),
             marks: Vec::new(),

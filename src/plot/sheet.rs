@@ -65,11 +65,19 @@ pub(super) const SAMPLE: f64 = 34.0;
 
 impl Sheet {
     /// A page with a title, which is `height` high unless that was chosen, and lines about it.
+    /// One that is chosen to be smaller has the same on it, all of it smaller.
     pub(super) fn new(look: &Look, height: f64, title: &str, about: &[String]) -> Sheet {
-        let (width, height) = look.size.unwrap_or((WIDTH, pixels(height)));
+        let suits = (WIDTH, pixels(height));
+        let shown = look.size.unwrap_or(suits);
+        let needed = [(suits.0, shown.0), (suits.1, shown.1)]
+            .map(|(suits, shown)| f64::from(suits) / f64::from(shown));
+        let larger = needed.into_iter().fold(1.0, f64::max);
+        let [width, height] = [shown.0, shown.1].map(|it| pixels(f64::from(it) * larger));
         let theme = Theme::of(look.tone);
+        let mut scene = Scene::new(width, height, theme.background);
+        scene.shown = shown;
         let mut sheet = Sheet {
-            scene: Scene::new(width, height, theme.background),
+            scene,
             theme,
             top: MARGIN - 6.0,
         };
