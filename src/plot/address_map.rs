@@ -259,3 +259,42 @@ fn failures(sheet: &mut Sheet, panel: &Panel, spans: &Spans, record: &MapRecord)
         sheet.scene.rects(merged, rgb.into());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::Mark;
+    use super::*;
+
+    #[test]
+    fn what_was_not_looked_at_is_drawn_as_before_and_not_as_free() {
+        let record = serde_json::json!({
+            "window": { "domain": 0, "granule": 4096, "start_pfn": 0, "limit_pfn": 1 },
+            "every": { "events": 100 },
+            "moments": {
+                "event": [0, 100, 200], "nanos": [0, 0, 0], "last_event": 299, "last_nanos": 0
+            },
+            "base_pfn": 0,
+            "row_pages": 1,
+            "held": { "live": ["f?0", "???"] },
+            "refused_with_room": [0, 0, 0],
+            "refused_without": [0, 0, 0]
+        });
+        let record: MapRecord = serde_json::from_value(record).expect("a record");
+        let entry = Entry {
+            allocator: "new".to_owned(),
+            place: 0,
+            what: &record,
+        };
+        let scene = draw(&[], &[entry], &Look::default());
+        let live = Theme::of(Look::default().tone).holder(Holder::Live);
+        let drawn = scene.marks.iter().filter_map(|mark| match mark {
+            Mark::Rects { rects, paint } if *paint == live.into() => Some(rects),
+            _ => None,
+        });
+        // The legend's sample, and two of the three columns.
+        let widths: Vec<f64> = drawn.flatten().map(|rect| rect.width()).collect();
+        assert_eq!(widths.len(), 2, "{widths:?}");
+        let map = f64::from(scene.width) * 2.0 / 3.0;
+        assert!(widths[1] > map * 0.8 && widths[1] < map, "{widths:?}");
+    }
+}

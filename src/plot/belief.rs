@@ -245,3 +245,48 @@ fn refusals(sheet: &mut Sheet, panel: &Panel, spans: &Spans, record: &TimelineRe
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_was_looked_at_a_mistake_lasts() {
+        let column = |last: [Option<u64>; 3]| serde_json::json!({ "last": last });
+        let none = [None::<u64>; 3];
+        let record = serde_json::json!({
+            "window": { "domain": 0, "granule": 4096, "start_pfn": 1, "limit_pfn": 0xf_ffff },
+            "every": { "events": 100 },
+            "moments": {
+                "event": [0, 100, 200], "nanos": [0, 0, 0], "last_event": 300, "last_nanos": 0
+            },
+            "figures": {
+                "max32": column([Some(4), None, Some(10)]),
+                "largest_request": column([Some(9), None, Some(9)])
+            },
+            "mistaken": { "min": none, "max": none },
+            "requests": [1, 1, 1],
+            "steps": null,
+            "failures": {},
+            "refused_with_room": { "min": none, "max": none },
+            "refused_without": { "min": none, "max": none },
+            "requests_elsewhere": 0
+        });
+        let record: TimelineRecord = serde_json::from_value(record).expect("a record");
+        let mut sheet = Sheet::new(&Look::default(), 300.0, TITLE, &[]);
+        let clock = Clock::of([(&record.moments, record.every)]);
+        let frame = Frame {
+            title: String::new(),
+            note: String::new(),
+            of: None,
+            above: 0.0,
+            x: clock.axis(3),
+            x_name: String::new(),
+            y: Axis::linear(0.0, 1.0, Vec::new()),
+            y_labels: 0.0,
+        };
+        let panel = sheet.panel(sheet.body(), frame);
+        let stretches = Stretches::new(&panel, &Spans::of(&record.moments, record.every));
+        assert_eq!(lasting(&stretches, &record), [None, Some((4, 9)), None]);
+    }
+}

@@ -75,8 +75,8 @@ impl Clock {
 }
 
 impl Spans {
-    /// Those of some samples. The state after the last event lasts as long as a sample does on
-    /// average, so that it is seen.
+    /// Those of some samples. The state after the last event lasts for an event, or as long as
+    /// a sample does on average, so that it is seen.
     pub(super) fn of(moments: &Moments, every: Every) -> Spans {
         let (begun, last) = match every {
             Every::Events(_) => (&moments.event, moments.last_event),
@@ -91,7 +91,11 @@ impl Spans {
             } else {
                 let first = begun.first().copied().unwrap_or(at);
                 let average = real(last - first) / real(begun.len() as u64);
-                real(last) + average.min(real(width)).max(1.0)
+                let lasting = match every {
+                    Every::Events(_) => 1.0,
+                    Every::Nanos(_) => average.min(real(width)).max(1.0),
+                };
+                real(last) + lasting
             };
             (real(at), until)
         });
@@ -144,6 +148,6 @@ mod tests {
     fn a_sample_does_not_last_over_a_stretch_in_which_nothing_happens() {
         let moments = moments([3, 100, 101], [0, 0, 0]);
         let spans = Spans::of(&moments, Every::Events(width(4)));
-        assert_eq!(spans.samples, [(3.0, 4.0), (100.0, 105.0)]);
+        assert_eq!(spans.samples, [(3.0, 4.0), (100.0, 102.0)]);
     }
 }

@@ -45,8 +45,6 @@ impl Failures {
 
 /// The height of a row, where the height of the picture is not chosen.
 const ROW: f64 = 38.0;
-/// Rows are not drawn lower than this.
-const ROW_MIN: f64 = 21.0;
 
 /// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<Failures>], look: &Look) -> Scene {
@@ -56,22 +54,8 @@ pub fn draw(about: &[String], entries: &[Entry<Failures>], look: &Look) -> Scene
     let height = 240.0 + ROW * small(entries.len());
     let mut sheet = Sheet::new(look, height, TITLE, about);
     sheet.legend(&causes_seen(&sheet, &entries.iter().map(|it| &it.what)));
-    let shown = rows_that_fit(sheet.body().height() - 6.0 * TICK, entries.len());
-    table(&mut sheet, &entries[..shown]);
-    if shown < entries.len() {
-        let more = entries.len() - shown;
-        let text = format!("and {more} more, for which this picture is not high enough");
-        let body = sheet.body();
-        let at = (body.left, body.bottom - 2.0);
-        sheet.write(at, text, TICK, sheet.theme.faint, Anchor::Start);
-    }
+    table(&mut sheet, entries);
     sheet.scene
-}
-
-/// How many rows fit into a height.
-fn rows_that_fit(height: f64, rows: usize) -> usize {
-    let fits = |rows: &usize| small(*rows) * ROW_MIN <= height;
-    (1..=rows).rev().find(fits).unwrap_or(1).min(rows)
 }
 
 /// A heading, and the causes that count for it.

@@ -91,3 +91,45 @@ impl Stretches {
         self.each(column, |part| part.iter().flatten().max().copied())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::axis::Axis;
+    use super::super::panel::Frame;
+    use super::super::scene::Rect;
+    use super::super::sheet::{Look, Sheet};
+    use super::*;
+
+    /// A panel on which a value is as many pixels from the left.
+    fn panel() -> Panel {
+        let mut sheet = Sheet::new(&Look::default(), 300.0, "", &[]);
+        sheet.panel(
+            Rect::new(0.0, 0.0, 1002.0, 200.0),
+            Frame {
+                title: String::new(),
+                note: String::new(),
+                of: None,
+                above: 0.0,
+                x: Axis::linear(0.0, 1000.0, Vec::new()),
+                x_name: String::new(),
+                y: Axis::linear(0.0, 1.0, Vec::new()),
+                y_labels: -8.0,
+            },
+        )
+    }
+
+    #[test]
+    fn narrow_samples_are_taken_together_and_nothing_happens_where_there_are_none() {
+        let samples = vec![(0.0, 10.0), (10.0, 11.0), (11.0, 12.0), (500.0, 510.0)];
+        let stretches = Stretches::new(&panel(), &Spans { samples });
+        assert_eq!(stretches.edges, [0.0, 10.0, 13.0, 500.0, 510.0]);
+        assert_eq!(stretches.samples(), [0..1, 1..3, 3..3, 3..4]);
+        let column = [Some(1), Some(2), Some(3), None];
+        assert_eq!(stretches.min(&column), [Some(1), Some(2), None, None]);
+        assert_eq!(stretches.max(&column), [Some(1), Some(3), None, None]);
+        assert_eq!(
+            stretches.last(&column),
+            [Some(1), Some(3), Some(3), Some(3)]
+        );
+    }
+}
