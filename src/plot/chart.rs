@@ -196,6 +196,7 @@ fn steps(of: &Subjected) -> Option<search_cost::Steps<'_>> {
 mod tests {
     use super::*;
     use crate::measure::Sampling;
+    use crate::measure::sampling::Every;
     use crate::model::Allocator;
     use crate::plot::{sheet, svg};
     use crate::replay::Path;
@@ -203,7 +204,7 @@ mod tests {
     use crate::trace::Place;
     use crate::trace::event::{Event, Got, Header, Op};
     use crate::units::{Cpu, Nanos, Pages, Pfn};
-    use std::num::NonZeroUsize;
+    use std::num::{NonZeroU64, NonZeroUsize};
 
     /// Requests of many sizes, of which every third is freed.
     fn events(count: u64) -> Vec<Event> {
@@ -230,11 +231,11 @@ mod tests {
         events
     }
 
-    fn subject(allocators: &[&str], count: u64) -> Subject {
+    fn subject(allocators: &[&str], count: u64, sampling: Sampling) -> Subject {
         let header = Header::default();
         let lane = |name: &&str| {
             let allocator: Allocator = name.parse().expect("an allocator");
-            Lane::<Vec<u8>>::new(allocator, &header).with_sampling(Sampling::default())
+            Lane::<Vec<u8>>::new(allocator, &header).with_sampling(sampling)
         };
         let events = (0..).map(Place::Event).zip(events(count)).map(Ok);
         let mut feed = Feed::new("a trace", &header, events);
@@ -264,16 +265,22 @@ mod tests {
             size: Some((width, height)),
             ..Look::default()
         };
-        for (allocators, count, look) in [
-            (&TWELVE[..], 600, &Look::default()),
-            (&TWELVE[..], 600, &of_size(400, 400)),
-            (&TWELVE[..], 600, &of_size(400, 1600)),
-            (&TWELVE[..], 600, &of_size(4096, 2048)),
-            (&TWELVE[3..5], 600, &Look::default()),
-            (&TWELVE[4..5], 10, &Look::default()),
-            (&TWELVE[..2], 0, &Look::default()),
+        let by_events = Sampling::default();
+        let by_time = Sampling {
+            every: Every::Nanos(NonZeroU64::MIN),
+            ..by_events
+        };
+        for (allocators, count, sampling, look) in [
+            (&TWELVE[..], 600, by_events, &Look::default()),
+            (&TWELVE[..], 600, by_time, &Look::default()),
+            (&TWELVE[..], 600, by_time, &of_size(400, 400)),
+            (&TWELVE[..], 600, by_time, &of_size(400, 1600)),
+            (&TWELVE[..], 600, by_time, &of_size(4096, 2048)),
+            (&TWELVE[3..5], 600, by_time, &Look::default()),
+            (&TWELVE[4..5], 10, by_events, &Look::default()),
+            (&TWELVE[..2], 0, by_events, &Look::default()),
         ] {
-            let subject = subject(allocators, count);
+            let subject = subject(allocators, count, sampling);
             for chart in Chart::ALL {
                 let Ok(scene) = chart.draw(&subject, &BTreeMap::new(), look) else {
                     assert!(
@@ -295,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_a_chart_lacks_comes_with_the_option_that_records_it() {
-        let mut subject = subject(&["new"], 10);
+        let mut subject = subject(&["new"], 10, Sampling::default());
         subject.traffic = None;
         subject.allocators[0].sampled = None;
         let lacking = |chart: Chart| {
