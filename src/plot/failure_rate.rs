@@ -113,7 +113,7 @@ fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
 fn x_name(entries: &[Entry<Failures>]) -> String {
     let refused = |it: &Entry<Failures>| it.what.causes.values().any(|&count| count > 0);
     let what = if entries.iter().any(refused) {
-        "share of all requests that were refused"
+        "requests refused"
     } else {
         "no request was refused"
     };
@@ -121,9 +121,9 @@ fn x_name(entries: &[Entry<Failures>]) -> String {
     let whiskers = if entries.iter().all(|it| it.what.interval.is_none()) {
         ""
     } else if several_runs {
-        "; whiskers: 95 % interval"
+        "; whiskers: 95 %"
     } else {
-        "; whiskers: 95 % interval, as if requests were independent"
+        "; whiskers: 95 %, as if independent"
     };
     format!("{what}{whiskers}")
 }

@@ -139,7 +139,7 @@ impl<B: DrawingBackend> Pen<B> {
 
     fn line(&mut self, points: &[Point], stroke: Stroke) -> Drawn<B> {
         let style = filled(stroke.paint).stroke_width(self.length(stroke.width));
-        for piece in dashed(points, stroke.dash) {
+        for piece in dashed(points, stroke.dash, stroke.phase) {
             let piece: Vec<_> = piece.into_iter().map(|point| self.point(point)).collect();
             self.path(&piece, &style)?;
         }
@@ -218,15 +218,27 @@ fn filled(paint: Paint) -> ShapeStyle {
     RGBColor(red, green, blue).mix(paint.alpha).filled()
 }
 
-/// The pieces of a line that are drawn, given the lengths that are and are not in turns.
-fn dashed(points: &[Point], dash: &[f64]) -> Vec<Vec<Point>> {
+/// The pieces of a line that are drawn, given the lengths that are and are not in turns, and the
+/// length that is over when the line begins.
+fn dashed(points: &[Point], dash: &[f64], phase: f64) -> Vec<Vec<Point>> {
     if dash.is_empty() {
         return vec![points.to_vec()];
     }
     let mut lengths = dash.iter().copied().cycle();
     let mut left = lengths.next().unwrap_or(f64::INFINITY);
     let mut drawn = true;
-    let mut pieces = vec![vec![points[0]]];
+    let mut over = phase;
+    while over >= left {
+        over -= left;
+        left = lengths.next().unwrap_or(f64::INFINITY);
+        drawn = !drawn;
+    }
+    left -= over;
+    let mut pieces = if drawn {
+        vec![vec![points[0]]]
+    } else {
+        Vec::new()
+    };
     for pair in points.windows(2) {
         let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
         let length = (x1 - x0).hypot(y1 - y0);
@@ -365,12 +377,19 @@ M40 9h20v20h-20z\"/>
     #[test]
     fn dashes_go_on_around_corners() {
         let points = [(0.0, 0.0), (5.0, 0.0), (5.0, 10.0)];
-        let pieces = dashed(&points, &[4.0, 2.0]);
+        let pieces = dashed(&points, &[4.0, 2.0], 0.0);
         let expected = [
             vec![(0.0, 0.0), (4.0, 0.0)],
             vec![(5.0, 1.0), (5.0, 5.0)],
             vec![(5.0, 7.0), (5.0, 10.0)],
         ];
         assert_eq!(pieces, expected);
+        let pieces = dashed(&points[..2], &[2.0, 2.0], 3.0);
+        assert_eq!(pieces, [vec![(1.0, 0.0), (3.0, 0.0)]]);
+        let pieces = dashed(&points[..2], &[2.0, 2.0], 1.0);
+        assert_eq!(
+            pieces,
+            [vec![(0.0, 0.0), (1.0, 0.0)], vec![(3.0, 0.0), (5.0, 0.0)]]
+        );
     }
 }

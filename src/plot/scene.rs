@@ -61,6 +61,8 @@ pub struct Stroke {
     pub width: f64,
     /// Lengths of what is drawn and what is left out, in turns; nothing for a line without gaps.
     pub dash: &'static [f64],
+    /// Where in the first dash a line begins.
+    pub phase: f64,
 }
 
 /// A line of text.

@@ -249,6 +249,7 @@ pub(super) fn cross(scene: &mut Scene, (x, y): Point, paint: Paint) {
         paint,
         width: 2.0,
         dash: &[],
+        phase: 0.0,
     };
     scene.line(vec![(x - ARM, y - ARM), (x + ARM, y + ARM)], stroke);
     scene.line(vec![(x - ARM, y + ARM), (x + ARM, y - ARM)], stroke);

@@ -150,10 +150,15 @@ impl Theme {
 
     /// The line of the allocator at a place among all.
     pub fn allocator_line(&self, place: usize) -> Stroke {
+        let dash = DASHES[place % DASHES.len()];
+        // Where dashes come again, those of one are in the gaps of the other.
+        let again = place / DASHES.len();
+        let half = dash.iter().sum::<f64>() / 2.0;
         Stroke {
             paint: self.allocator(place).into(),
             width: LINE,
-            dash: DASHES[place % DASHES.len()],
+            dash,
+            phase: if again.is_multiple_of(2) { 0.0 } else { half },
         }
     }
 
@@ -175,6 +180,7 @@ impl Theme {
             paint: rgb.into(),
             width,
             dash: &[],
+            phase: 0.0,
         }
     }
 
