@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use iovasim::measure::Sampling;
 use iovasim::measure::sampling::Every;
 use iovasim::model::Allocator;
+use iovasim::replay::Dom;
 use iovasim::report::Page;
 use iovasim::units::Pfn;
 
@@ -72,6 +73,10 @@ pub(crate) struct Sampled {
     /// Sample the window up to PFN [default: the highest 32-bit pfn]
     #[arg(long = "sample-limit", value_name = "PFN", requires = "every", value_parser = pfn)]
     limit: Option<Pfn>,
+    /// Sample the N-th domain that is asked for anything, from 0 [default: the one with the most
+    /// requests]
+    #[arg(long = "sample-domain", value_name = "N", requires = "every")]
+    domain: Option<u32>,
 }
 
 impl Sampled {
@@ -80,7 +85,7 @@ impl Sampled {
         self.every.map(|every| Sampling {
             every,
             limit: self.limit,
-            ..Sampling::default()
+            dom: self.domain.map(Dom),
         })
     }
 }

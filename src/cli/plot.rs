@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
 use iovasim::measure::Sampling;
+use iovasim::model::{Allocator, FlushQueue};
 use iovasim::plot::{self, Chart, Look, Scene, Subject, Tone};
 use iovasim::study::{self, Feed, Lane, Step, Stop};
 use iovasim::trace::read::Reader;
@@ -19,7 +20,8 @@ use super::status::{Failure, Verdict, say};
 /// Draw charts of results, of replays' documents, or of traces
 ///
 /// Draws every chart that the input has the data for, a file each. A trace is replayed on the
-/// spot, by default under old and new.
+/// spot, by default under old and new; for `--chart releases` alone under every release that
+/// came with a change.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 The charts: failure-rate, fragmentation, belief (max32 beside what would find a place),
@@ -40,7 +42,8 @@ pub(crate) struct Args {
     /// The form of the files
     #[arg(long, value_name = "FORM", default_value = "svg")]
     format: Form,
-    /// Width and height in pixels [default: what suits the chart]
+    /// Width and height in pixels; in a small picture all is smaller [default: what suits the
+    /// chart]
     #[arg(long, value_name = "WxH", value_parser = size)]
     size: Option<(u32, u32)>,
     /// The title in place of a chart's own
@@ -73,7 +76,7 @@ fn chart(name: &str) -> Result<Chart, String> {
     })
 }
 
-/// The smallest picture in which every chart is legible, and the largest.
+/// The smallest and the largest side of a picture.
 const SIDES: std::ops::RangeInclusive<u32> = 400..=4096;
 
 fn size(text: &str) -> Result<(u32, u32), String> {
@@ -116,8 +119,10 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     }
     std::fs::create_dir_all(&args.output)
         .map_err(|error| Failure::write(args.output.display(), &error))?;
-    for (name, scene) in &pictures {
-        write(&args.output, name, scene, args.format)?;
+    let write = |(name, scene): &(String, Scene)| write(&args.output, name, scene, args.format);
+    let written: Result<Vec<Output>, Failure> = pictures.iter().map(write).collect();
+    for output in written? {
+        output.finish()?;
     }
     Ok(Verdict::Done)
 }
@@ -177,7 +182,8 @@ fn file_name(name: &str) -> String {
     }
 }
 
-fn write(folder: &Path, name: &str, scene: &Scene, form: Form) -> Result<(), Failure> {
+/// Writes a picture; it has its name once the output is finished.
+fn write(folder: &Path, name: &str, scene: &Scene, form: Form) -> Result<Output, Failure> {
     let (bytes, ending) = match form {
         Form::Svg => (plot::svg(scene).into_bytes(), "svg"),
         Form::Png => (plot::png(scene), "png"),
@@ -187,7 +193,7 @@ fn write(folder: &Path, name: &str, scene: &Scene, form: Form) -> Result<(), Fai
         .writer()?
         .write_all(&bytes)
         .map_err(|error| output.failure(&error))?;
-    output.finish()
+    Ok(output)
 }
 
 /// How much of an input tells what it is.
@@ -241,6 +247,24 @@ fn is_trace(head: &[u8]) -> bool {
     said.is_some_and(|said| said.starts_with("\"trace\""))
 }
 
+/// `old` and `new`; for the chart of releases alone, every release that came with a change.
+fn by_default(charts: &[Chart], queue: FlushQueue) -> Result<Vec<Allocator>, Failure> {
+    let names = match charts {
+        [Chart::Releases] => plot::releases::one_of_each(),
+        _ => ["old", "new"].map(str::to_owned).to_vec(),
+    };
+    let allocators: Result<Vec<_>, _> =
+        names.iter().map(|name| common::allocator(name)).collect();
+    let mut allocators = allocators?;
+    if charts == [Chart::Releases] {
+        // Those that could have made the trace.
+        allocators.retain(|it| {
+            super::replay::check_flush_queue(std::slice::from_ref(it), queue).is_ok()
+        });
+    }
+    Ok(allocators)
+}
+
 /// Replays a trace, and samples it.
 fn replay(
     file: &str,
@@ -253,7 +277,7 @@ fn replay(
     let header = reader.header().clone();
     let allocators = match args.allocators.named()? {
         Some(named) => named,
-        None => vec![common::allocator("old")?, common::allocator("new")?],
+        None => by_default(&args.charts, header.flush_queue)?,
     };
     super::replay::check_flush_queue(&allocators, header.flush_queue)?;
     let lane =

@@ -5,6 +5,7 @@
 //! used, and the caches and flush queues say what they hold back. The rest has no holder that
 //! is known: it was reserved, restored, or given to a caller who takes pfn 0 for a failure.
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::cause::Asked;
@@ -14,7 +15,7 @@ use super::record::{self, MapRecord, Moments};
 use super::sampling::{Allowance, Moment, Sampling};
 use super::series::{Merge, Series};
 use crate::model::domain::{Answer, DomainConfig};
-use crate::replay::{Ask, Replay, Request, Slot};
+use crate::replay::{Ask, Dom, Replay, Request, Slot};
 use crate::units::{Pages, Pfn, PfnRange};
 
 /// The most columns that are kept.
@@ -26,14 +27,14 @@ const CELLS_ORDER: u32 = 7;
 #[derive(Clone, Debug)]
 pub struct AddressMap {
     sampling: Sampling,
+    dom: Dom,
     grid: Grid,
-    /// What callers hold now, by slot; no pages where they hold nothing.
-    held: Vec<(Pfn, Pages)>,
+    /// What callers hold now. Never iterated over, as its order is not the trace's.
+    held: FxHashMap<Slot, (Pfn, Pages)>,
     /// The pages of each cell that callers hold now.
     live: Vec<u64>,
     series: Series<Column>,
     allowance: Allowance,
-    ended: Moment,
 }
 
 /// How addresses are cut into cells.
@@ -127,21 +128,21 @@ impl Grid {
 }
 
 impl AddressMap {
-    /// An observer of a replay of such domains, which has not begun.
-    pub fn new(sampling: Sampling, config: &DomainConfig) -> AddressMap {
+    /// An observer of a domain that nothing was asked of yet.
+    pub fn new(sampling: Sampling, dom: Dom, config: &DomainConfig) -> AddressMap {
         let grid = Grid::new(config.start_pfn, sampling.limit(config));
         AddressMap {
             series: Series::new(sampling.every.width(), COLUMNS),
             sampling,
+            dom,
             grid,
-            held: Vec::new(),
+            held: FxHashMap::default(),
             live: vec![0; grid.cells],
             allowance: Allowance::new(),
-            ended: Moment::default(),
         }
     }
 
-    /// Takes in a request that `replay` has just answered.
+    /// Takes in a request of the domain that `replay` has just answered.
     pub fn observe(
         &mut self,
         replay: &Replay,
@@ -150,10 +151,6 @@ impl AddressMap {
         decision: Decision,
     ) {
         let moment = Moment::of(replay, request);
-        self.ended = moment;
-        if request.dom != self.sampling.dom {
-            return;
-        }
         self.follow(replay, request, answer);
         let position = self.sampling.every.position(moment.event, moment.at);
         let (column, begins) = self.series.at(position);
@@ -187,29 +184,23 @@ impl AddressMap {
     }
 
     fn begin(&mut self, slot: Slot, pfn: Pfn, pages: Pages) {
-        let index = slot.0 as usize;
-        if self.held.len() <= index {
-            self.held.resize(index + 1, (Pfn(0), Pages(0)));
-        }
-        self.held[index] = (pfn, pages);
+        self.held.insert(slot, (pfn, pages));
         for (cell, pages) in parts(self.grid, pfn, pages) {
             self.live[cell] += pages;
         }
     }
 
     fn end(&mut self, slot: Slot) {
-        let Some(held) = self.held.get_mut(slot.0 as usize) else {
+        let Some((pfn, pages)) = self.held.remove(&slot) else {
             return;
         };
-        let (pfn, pages) = std::mem::take(held);
         for (cell, pages) in parts(self.grid, pfn, pages) {
             self.live[cell] -= pages;
         }
     }
 
     fn look(&mut self, replay: &Replay) {
-        let Sampling { dom, .. } = self.sampling;
-        let grid = self.grid;
+        let (dom, grid) = (self.dom, self.grid);
         let mut pages = vec![[0; Holder::ALL.len()]; grid.cells];
         let work = held_back::visit(replay, dom, |holder, range| {
             let holder = match holder {
@@ -238,15 +229,15 @@ impl AddressMap {
     }
 
     /// What came of it. `config` is that of the replay.
-    pub fn finish(self, config: &DomainConfig) -> MapRecord {
+    pub fn finish(self, config: &DomainConfig, ended: Moment) -> MapRecord {
         let every = self.sampling.every.with_width(self.series.width());
         let columns = self.series.into_samples();
         let held = Holder::ALL.map(|holder| (holder, rows(self.grid, &columns, holder)));
         let somewhere = |rows: &Vec<String>| rows.iter().any(|row| row.contains(is_share));
         MapRecord {
-            window: self.sampling.window(config),
+            window: self.sampling.window(self.dom, config),
             every,
-            moments: Moments::of(columns.iter().map(|it| it.begun), self.ended),
+            moments: Moments::of(columns.iter().map(|it| it.begun), ended),
             base_pfn: self.grid.base.0,
             row_pages: 1 << self.grid.cell_order,
             held: held
@@ -334,13 +325,13 @@ mod tests {
 
     fn mapped(allocator: &str, script: &Script) -> MapRecord {
         let mut replay = fresh(allocator);
-        let mut map = AddressMap::new(Sampling::default(), replay.config());
+        let mut map = AddressMap::new(Sampling::default(), Dom(0), replay.config());
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing undoes this");
             let decision = Decision::of(&replay, request, answer);
             map.observe(&replay, request, answer, decision);
         }
-        map.finish(replay.config())
+        map.finish(replay.config(), script.ended())
     }
 
     /// The rows of a holder in which it has anything, counted from the top.

@@ -15,8 +15,8 @@ use crate::units::{Nanos, Pfn};
 pub struct Sampling {
     /// How often at first; a long replay is sampled less often, so that the samples stay few.
     pub every: Every,
-    /// The domain that is looked at.
-    pub dom: Dom,
+    /// The domain that is looked at; none for the one with the most requests for addresses.
+    pub dom: Option<Dom>,
     /// The highest pfn of the window that is looked at (inclusive); none for the highest 32-bit
     /// pfn, up to which the requests go that `max32` is about.
     pub limit: Option<Pfn>,
@@ -33,11 +33,12 @@ pub enum Every {
 }
 
 impl Default for Sampling {
-    /// Every event at first, of the first domain, up to the highest 32-bit pfn.
+    /// Every event at first, of the domain with the most requests, up to the highest 32-bit
+    /// pfn.
     fn default() -> Sampling {
         Sampling {
             every: Every::Events(NonZeroU64::MIN),
-            dom: Dom(0),
+            dom: None,
             limit: None,
         }
     }
@@ -49,10 +50,10 @@ impl Sampling {
         self.limit.unwrap_or(Pfn(config.granule.dma32().0 - 1))
     }
 
-    /// The window that is looked at.
-    pub(super) fn window(&self, config: &DomainConfig) -> Window {
+    /// The window of a domain that is looked at.
+    pub(super) fn window(&self, dom: Dom, config: &DomainConfig) -> Window {
         Window {
-            domain: self.dom.0,
+            domain: dom.0,
             granule: config.granule.bytes(),
             start_pfn: config.start_pfn.0,
             limit_pfn: self.limit(config).0,

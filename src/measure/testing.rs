@@ -1,5 +1,6 @@
 //! Short streams of requests for tests.
 
+use super::sampling::Moment;
 use crate::model::domain::DomainConfig;
 use crate::model::{Allocator, FlushQueue};
 use crate::replay::{Ask, Dom, Path, Replay, Request, Slot};
@@ -44,6 +45,14 @@ impl Script {
 
     pub(crate) fn requests(&self) -> &[Request] {
         &self.requests
+    }
+
+    /// The moment of the last request.
+    pub(crate) fn ended(&self) -> Moment {
+        Moment {
+            event: (self.requests.len() as u64).saturating_sub(1),
+            at: self.at,
+        }
     }
 }
 

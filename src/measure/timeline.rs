@@ -15,7 +15,7 @@ use super::record::{Bounds, Column, Moments, StepColumns, TimelineRecord};
 use super::sampling::{Allowance, Moment, Sampling};
 use super::series::{Extremes, Merge, Series};
 use crate::model::domain::Answer;
-use crate::replay::{Replay, Request};
+use crate::replay::{Dom, Replay, Request};
 
 /// The most samples that are kept.
 const SAMPLES: usize = 384;
@@ -24,10 +24,9 @@ const SAMPLES: usize = 384;
 #[derive(Clone, Debug)]
 pub struct Timeline {
     sampling: Sampling,
+    dom: Dom,
     series: Series<Sample>,
     allowance: Allowance,
-    ended: Moment,
-    elsewhere: u64,
 }
 
 /// A stretch of a replay.
@@ -137,18 +136,17 @@ impl Figure {
 }
 
 impl Timeline {
-    /// An observer of a replay that has not begun.
-    pub fn new(sampling: Sampling) -> Timeline {
+    /// An observer of a domain that nothing was asked of yet.
+    pub fn new(sampling: Sampling, dom: Dom) -> Timeline {
         Timeline {
             series: Series::new(sampling.every.width(), SAMPLES),
             sampling,
+            dom,
             allowance: Allowance::new(),
-            ended: Moment::default(),
-            elsewhere: 0,
         }
     }
 
-    /// Takes in a request that `replay` has just answered.
+    /// Takes in a request of the domain that `replay` has just answered.
     pub fn observe(
         &mut self,
         replay: &Replay,
@@ -158,11 +156,6 @@ impl Timeline {
     ) {
         let moment = Moment::of(replay, request);
         let cause = decision.cause();
-        self.ended = moment;
-        if request.dom != self.sampling.dom {
-            self.elsewhere += u64::from(answer.is_some());
-            return;
-        }
         let position = self.sampling.every.position(moment.event, moment.at);
         let (sample, begins) = self.series.at(position);
         if begins {
@@ -173,9 +166,8 @@ impl Timeline {
             sample.count(answer);
         }
         if (begins || first_failure) && self.allowance.allows(moment.event) {
-            let Sampling { dom, .. } = self.sampling;
             let limit = self.sampling.limit(replay.config());
-            let (shape, ranges) = fragmentation::look_quickly(replay, dom, limit);
+            let (shape, ranges) = fragmentation::look_quickly(replay, self.dom, limit);
             self.allowance.pay(ranges);
             sample.see(&shape);
         }
@@ -184,14 +176,14 @@ impl Timeline {
         }
     }
 
-    /// What came of it: `replay` is at its end.
-    pub fn finish(mut self, replay: &Replay) -> TimelineRecord {
-        if self.allowance.allows(self.ended.event)
+    /// What came of it: `replay` is at its end, and `elsewhere` requests for addresses were of
+    /// other domains.
+    pub fn finish(mut self, replay: &Replay, ended: Moment, elsewhere: u64) -> TimelineRecord {
+        if self.allowance.allows(ended.event)
             && let Some(sample) = self.series.newest()
         {
-            let Sampling { dom, .. } = self.sampling;
             let limit = self.sampling.limit(replay.config());
-            let (shape, _) = fragmentation::look_quickly(replay, dom, limit);
+            let (shape, _) = fragmentation::look_quickly(replay, self.dom, limit);
             sample.see(&shape);
         }
         let every = self.sampling.every.with_width(self.series.width());
@@ -205,9 +197,9 @@ impl Timeline {
             (figure, Column::of(tracks))
         };
         TimelineRecord {
-            window: self.sampling.window(replay.config()),
+            window: self.sampling.window(self.dom, replay.config()),
             every,
-            moments: Moments::of(samples.iter().map(|it| it.begun), self.ended),
+            moments: Moments::of(samples.iter().map(|it| it.begun), ended),
             figures: Figure::ALL.into_iter().map(column).collect(),
             mistaken: Bounds {
                 min: samples
@@ -227,7 +219,7 @@ impl Timeline {
             failures: causes.map(|cause| (cause, of(cause).collect())).collect(),
             refused_with_room: Bounds::of(samples.iter().map(|it| it.refused_with_room)),
             refused_without: Bounds::of(samples.iter().map(|it| it.refused_without)),
-            requests_elsewhere: self.elsewhere,
+            requests_elsewhere: elsewhere,
         }
     }
 }
@@ -308,19 +300,18 @@ impl Merge for Track {
 mod tests {
     use super::*;
     use crate::measure::testing::{Script, fresh};
-    use crate::replay::Dom;
 
     const LIMIT: u64 = 0xf_ffff;
 
     fn watched(allocator: &str, script: &Script) -> TimelineRecord {
         let mut replay = fresh(allocator);
-        let mut timeline = Timeline::new(Sampling::default());
+        let mut timeline = Timeline::new(Sampling::default(), Dom(0));
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing undoes this");
             let decision = Decision::of(&replay, request, answer);
             timeline.observe(&replay, request, answer, decision);
         }
-        timeline.finish(&replay)
+        timeline.finish(&replay, script.ended(), 0)
     }
 
     /// The window is full but for the lowest hole, and searches begin above all ranges, when a
@@ -412,28 +403,9 @@ mod tests {
     }
 
     #[test]
-    fn requests_of_other_domains_are_told_and_not_sampled() {
-        let mut replay = fresh("linux-7.2");
-        let mut timeline = Timeline::new(Sampling::default());
-        let mut script = Script::default();
-        script.alloc(0, 1, LIMIT).alloc(1, 7, LIMIT);
-        for (request, dom) in script.requests().iter().zip([0, 1]) {
-            let request = Request {
-                dom: Dom(dom),
-                ..request.clone()
-            };
-            let answer = replay.apply(&request).expect("nothing undoes this");
-            timeline.observe(&replay, &request, answer, Decision::NotAsked);
-        }
-        let record = timeline.finish(&replay);
-        assert_eq!((record.requests, record.requests_elsewhere), (vec![1], 1));
-        assert_eq!(record.figures[&Figure::Used].last, [Some(1)]);
-    }
-
-    #[test]
     fn a_window_that_cannot_be_looked_at_any_more_is_unknown_and_not_empty() {
         let mut replay = fresh("linux-7.2");
-        let mut timeline = Timeline::new(Sampling::default());
+        let mut timeline = Timeline::new(Sampling::default(), Dom(0));
         timeline.allowance.pay(u64::MAX);
         let mut script = Script::default();
         script.alloc(0, 1, LIMIT);
@@ -441,7 +413,7 @@ mod tests {
             let answer = replay.apply(request).expect("nothing undoes this");
             timeline.observe(&replay, request, answer, Decision::NotAsked);
         }
-        let record = timeline.finish(&replay);
+        let record = timeline.finish(&replay, script.ended(), 0);
         assert_eq!(record.figures[&Figure::Used].last, [None]);
         assert_eq!(record.requests, [1]);
     }

@@ -1,6 +1,8 @@
 //! What callers ask for, whatever an allocator answers: sizes, lifetimes, and the load if
 //! every request were granted.
 
+use rustc_hash::FxHashMap;
+
 use super::record::{Column, LifetimeClass, Moments, SizeClass, TrafficRecord};
 use super::sampling::{Every, Moment};
 use super::series::{Merge, Series};
@@ -20,8 +22,9 @@ pub struct Traffic {
     granule: Granule,
     every: Every,
     events: u64,
-    /// When each slot's allocation was asked for, and its size; no pages where there is none.
-    asked: Vec<(Nanos, Pages)>,
+    /// When each allocation was asked for, and its size. Never iterated over, as its order is
+    /// not the trace's.
+    asked: FxHashMap<Slot, (Nanos, Pages)>,
     sizes: [Class; ORDERS],
     lifetimes: [u64; ORDERS],
     live: Class,
@@ -56,7 +59,7 @@ impl Traffic {
             granule,
             every,
             events: 0,
-            asked: Vec::new(),
+            asked: FxHashMap::default(),
             sizes: [Class::default(); ORDERS],
             lifetimes: [0; ORDERS],
             live: Class::default(),
@@ -91,20 +94,15 @@ impl Traffic {
     }
 
     fn begin(&mut self, slot: Slot, at: Nanos, pages: Pages) {
-        let index = slot.0 as usize;
-        if self.asked.len() <= index {
-            self.asked.resize(index + 1, (Nanos(0), Pages(0)));
-        }
-        self.asked[index] = (at, pages);
+        self.asked.insert(slot, (at, pages));
         self.sizes[order(pages.0)].add(pages);
         self.live.add(pages);
     }
 
     fn end(&mut self, slot: Slot, at: Nanos) {
-        let Some(asked) = self.asked.get_mut(slot.0 as usize) else {
+        let Some((since, pages)) = self.asked.remove(&slot) else {
             return;
         };
-        let (since, pages) = std::mem::take(asked);
         self.lifetimes[order(at.0.saturating_sub(since.0))] += 1;
         self.live.requests -= 1;
         self.live.pages = self.live.pages.saturating_sub(pages.0);

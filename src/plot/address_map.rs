@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Entry;
 use super::axis::Axis;
-use super::clock::Clock;
+use super::clock::{Clock, Spans};
 use super::number::real;
 use super::panel::{Frame, Panel};
 use super::scene::{Rect, Scene};
@@ -24,13 +24,16 @@ const MAPS: usize = 12;
 /// Cells are not drawn smaller than so many pixels.
 const CELL_MIN: f64 = 2.5;
 /// The height of a line of failures.
-const STRIP: f64 = 7.0;
+const STRIP: f64 = 9.0;
 
 /// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<&MapRecord>], look: &Look) -> Scene {
     let mut about = about.to_vec();
     if entries.len() > MAPS {
-        about.push(format!("the first {MAPS} of {} allocators", entries.len()));
+        about.push(format!(
+            "the first {MAPS} of {} allocators; --allocator chooses",
+            entries.len()
+        ));
     }
     let entries = &entries[..entries.len().min(MAPS)];
     let columns = if entries.len() > 4 {
@@ -46,7 +49,7 @@ pub fn draw(about: &[String], entries: &[Entry<&MapRecord>], look: &Look) -> Sce
     let mut sheet = Sheet::new(look, height, TITLE, &about);
     let keys = keys(&sheet, entries);
     sheet.legend(&keys);
-    let clock = Clock::of(entries.iter().map(|it| &it.what.moments));
+    let clock = Clock::of(entries.iter().map(|it| (&it.what.moments, it.what.every)));
     let labels = entries.iter().map(|it| addresses(it.what).label_width());
     let labels = labels.fold(0.0, f64::max) + 8.0;
     let cells = sheet.grid(labels, entries.len(), columns);
@@ -58,20 +61,15 @@ pub fn draw(about: &[String], entries: &[Entry<&MapRecord>], look: &Look) -> Sce
             Frame {
                 title: entry.allocator.clone(),
                 note: String::new(),
-                title_paint: sheet.theme.allocator(entry.place),
+                of: Some(sheet.theme.allocator_line(entry.place)),
                 above: 2.0 * STRIP,
                 x: clock.axis(if columns > 2 { 3 } else { 5 }),
-                x_name: clock.name().to_owned(),
+                x_name: clock.name(),
                 y: if labelled { y } else { y.without_labels() },
                 y_labels: -8.0,
             },
         );
-        map(
-            &mut sheet,
-            &panel,
-            &clock.edges(&entry.what.moments),
-            entry.what,
-        );
+        map(&mut sheet, &panel, entry.what);
     }
     sheet.scene
 }
@@ -92,6 +90,10 @@ fn keys(sheet: &Sheet, entries: &[Entry<&MapRecord>]) -> Vec<Key> {
             .to_owned(),
         })
         .collect();
+    keys.push(Key {
+        sample: Sample::Blank(sheet.theme.line(sheet.theme.faint, 1.0)),
+        label: "free; paler: in part".to_owned(),
+    });
     let failed = |of: fn(&MapRecord) -> &Vec<u64>| {
         entries
             .iter()
@@ -100,13 +102,13 @@ fn keys(sheet: &Sheet, entries: &[Entry<&MapRecord>]) -> Vec<Key> {
     if failed(|it| &it.refused_with_room) {
         keys.push(Key {
             sample: Sample::Area(sheet.theme.cause(Cause::Shortcut).into()),
-            label: "above: refused, with room".to_owned(),
+            label: "above: refused with room".to_owned(),
         });
     }
     if failed(|it| &it.refused_without) {
         keys.push(Key {
             sample: Sample::Area(sheet.theme.faint.into()),
-            label: "above: refused, without".to_owned(),
+            label: "refused without".to_owned(),
         });
     }
     keys
@@ -121,9 +123,10 @@ fn addresses(map: &MapRecord) -> Axis {
     Axis::addresses(low, high, 5)
 }
 
-fn map(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &MapRecord) {
+fn map(sheet: &mut Sheet, panel: &Panel, record: &MapRecord) {
     let grid = Grid::of(record);
-    let stretches = Stretches::new(panel, begins);
+    let spans = Spans::of(&record.moments, record.every);
+    let stretches = Stretches::new(panel, &spans);
     let down = (CELL_MIN / (panel.area.height() / small(grid.rows.max(1)))).ceil();
     let down = (1..=grid.rows.max(1))
         .find(|&rows| small(rows) >= down)
@@ -133,8 +136,12 @@ fn map(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &MapRecord) {
         let rows = first..(first + down).min(grid.rows);
         let height = panel.area.height() / small(grid.rows);
         let mut run: Option<(Rgb, Rect)> = None;
+        let mut before = sheet.theme.background;
         for (columns, sides) in stretches.samples().iter().zip(stretches.edges.windows(2)) {
-            let rgb = grid.colour(&sheet.theme, rows.clone(), columns.clone());
+            // Where nothing was looked at, all is as before.
+            let seen = grid.colour(&sheet.theme, rows.clone(), columns.clone());
+            let rgb = seen.unwrap_or(before);
+            before = rgb;
             let cell = Rect {
                 left: sides[0],
                 right: sides[1],
@@ -159,7 +166,7 @@ fn map(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &MapRecord) {
     for (rgb, rects) in by_colour {
         sheet.scene.rects(rects, rgb.into());
     }
-    failures(sheet, panel, begins, record);
+    failures(sheet, panel, &spans, record);
 }
 
 /// The cells of a record as numbers.
@@ -187,13 +194,13 @@ impl Grid {
         }
     }
 
-    /// What some cells look like on average.
+    /// What some cells look like on average; none where they were not looked at.
     fn colour(
         &self,
         theme: &Theme,
         rows: std::ops::Range<usize>,
         columns: std::ops::Range<usize>,
-    ) -> Rgb {
+    ) -> Option<Rgb> {
         let share = |held: &Vec<Vec<Option<f64>>>| {
             let rows = held.get(rows.clone()).unwrap_or_default().iter();
             let cells = rows.flat_map(|row| row.get(columns.clone()).unwrap_or_default());
@@ -201,27 +208,24 @@ impl Grid {
                 .flatten()
                 .fold((0.0, 0.0), |(count, sum), share| (count + 1.0, sum + share));
             // In as many steps as there are: the same colours come again.
-            if count > 0.0 {
-                (sum / count * 15.0).round() / 15.0
-            } else {
-                0.0
-            }
+            (count > 0.0).then(|| (sum / count * 15.0).round() / 15.0)
         };
-        let shares: Vec<(Rgb, f64)> = self
-            .held
-            .iter()
-            .map(|(holder, held)| (theme.holder(*holder), share(held)))
+        let held = self.held.iter();
+        let shares: Vec<(Rgb, f64)> = held
+            .filter_map(|(holder, held)| Some((theme.holder(*holder), share(held)?)))
             .collect();
+        if shares.is_empty() {
+            return None;
+        }
         let all: f64 = shares.iter().map(|(_, share)| share).sum();
         let shares = shares
             .iter()
             .map(|&(rgb, share)| (rgb, share / all.max(1.0)));
-        theme.mixture(&shares)
+        Some(theme.mixture(&shares))
     }
 }
 
-fn failures(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &MapRecord) {
-    let xs: Vec<f64> = begins.iter().map(|&value| panel.x(value)).collect();
+fn failures(sheet: &mut Sheet, panel: &Panel, spans: &Spans, record: &MapRecord) {
     let kinds = [
         (
             &record.refused_with_room,
@@ -231,11 +235,15 @@ fn failures(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &MapRecord
     ];
     for (line, (counts, rgb)) in (0_u32..).zip(kinds) {
         let top = panel.area.top - 1.0 - STRIP * f64::from(2 - line);
-        let marked = xs.windows(2).zip(counts).filter(|(_, count)| **count > 0);
-        let rects = marked.map(|(pair, _)| Rect {
-            left: pair[0],
+        let marked = spans
+            .samples
+            .iter()
+            .zip(counts)
+            .filter(|(_, count)| **count > 0);
+        let rects = marked.map(|(&(begin, end), _)| Rect {
+            left: panel.x(begin),
             // A failure is seen however short the moment.
-            right: pair[1].max(pair[0] + 1.5),
+            right: panel.x(end).max(panel.x(begin) + 3.0),
             top,
             bottom: top + STRIP - 1.0,
         });
@@ -249,5 +257,44 @@ fn failures(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &MapRecord
             }
         }
         sheet.scene.rects(merged, rgb.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::Mark;
+    use super::*;
+
+    #[test]
+    fn what_was_not_looked_at_is_drawn_as_before_and_not_as_free() {
+        let record = serde_json::json!({
+            "window": { "domain": 0, "granule": 4096, "start_pfn": 0, "limit_pfn": 1 },
+            "every": { "events": 100 },
+            "moments": {
+                "event": [0, 100, 200], "nanos": [0, 0, 0], "last_event": 299, "last_nanos": 0
+            },
+            "base_pfn": 0,
+            "row_pages": 1,
+            "held": { "live": ["f?0", "???"] },
+            "refused_with_room": [0, 0, 0],
+            "refused_without": [0, 0, 0]
+        });
+        let record: MapRecord = serde_json::from_value(record).expect("a record");
+        let entry = Entry {
+            allocator: "new".to_owned(),
+            place: 0,
+            what: &record,
+        };
+        let scene = draw(&[], &[entry], &Look::default());
+        let live = Theme::of(Look::default().tone).holder(Holder::Live);
+        let drawn = scene.marks.iter().filter_map(|mark| match mark {
+            Mark::Rects { rects, paint } if *paint == live.into() => Some(rects),
+            _ => None,
+        });
+        // The legend's sample, and two of the three columns.
+        let widths: Vec<f64> = drawn.flatten().map(|rect| rect.width()).collect();
+        assert_eq!(widths.len(), 2, "{widths:?}");
+        let map = f64::from(scene.width) * 2.0 / 3.0;
+        assert!(widths[1] > map * 0.8 && widths[1] < map, "{widths:?}");
     }
 }

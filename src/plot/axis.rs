@@ -97,10 +97,8 @@ impl Axis {
 
     /// Counts from 1 up, by their logarithms, with a tick at each power of ten, or fewer.
     pub(super) fn decades(low: f64, high: f64, ticks: u32, label: fn(f64) -> String) -> Axis {
-        let (first, last) = (
-            low.log10().floor(),
-            high.log10().ceil().max(low.log10() + 1.0),
-        );
+        let first = low.log10().floor();
+        let last = high.log10().ceil().max(first + 1.0);
         let apart = ((last - first) / f64::from(ticks)).ceil().max(1.0);
         let powers = (0..).map(|index| first + f64::from(index) * apart);
         let ticks = powers.take_while(|&power| power <= last).map(|power| Tick {
@@ -238,6 +236,11 @@ mod tests {
             labels(&Axis::decades(1.0, 3000.0, 9, number::count)),
             ["1", "10", "100", "1,000", "10k"]
         );
+        assert_eq!(
+            labels(&Axis::decades(0.2, 1.0, 7, number::percent)),
+            ["10 %", "100 %"]
+        );
+        assert!((Axis::decades(0.2, 1.0, 7, number::percent).place(1.0) - 1.0).abs() < 1e-9);
     }
 
     #[test]

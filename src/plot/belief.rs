@@ -3,7 +3,7 @@
 
 use super::Entry;
 use super::axis::Axis;
-use super::clock::Clock;
+use super::clock::{Clock, Spans};
 use super::number::{self, real};
 use super::panel::{Frame, Panel};
 use super::scene::{Point, Scene};
@@ -24,7 +24,7 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
     let mut about = about.to_vec();
     if entries.len() > PANELS {
         about.push(format!(
-            "the first {PANELS} of {} allocators",
+            "the first {PANELS} of {} allocators; --allocator chooses",
             entries.len()
         ));
     }
@@ -36,9 +36,9 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
     let rows = entries.len().div_ceil(columns);
     let height = 210.0 + small(rows) * if columns > 1 { 255.0 } else { 300.0 };
     let mut sheet = Sheet::new(look, height, TITLE, &about);
-    let keys = keys(&sheet);
+    let keys = keys(&sheet, entries[0].place);
     sheet.legend(&keys);
-    let clock = Clock::of(entries.iter().map(|it| &it.what.moments));
+    let clock = Clock::of(entries.iter().map(|it| (&it.what.moments, it.what.every)));
     let y = size_axis(entries, if columns > 1 { 4 } else { 5 });
     let labels = y.label_width() + 8.0;
     let cells = sheet.grid(labels, entries.len(), columns);
@@ -50,20 +50,20 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
             Frame {
                 title: title_of(entry),
                 note: note(entry.what),
-                title_paint: sheet.theme.allocator(entry.place),
+                of: Some(sheet.theme.allocator_line(entry.place)),
                 above: 0.0,
                 x: clock.axis(if columns > 1 { 3 } else { 7 }),
-                x_name: clock.name().to_owned(),
+                x_name: clock.name(),
                 y: if labelled { y } else { y.without_labels() },
                 y_labels: -8.0,
             },
         );
-        lines(&mut sheet, &panel, &clock.edges(&entry.what.moments), entry);
+        lines(&mut sheet, &panel, entry);
     }
     sheet.scene
 }
 
-fn keys(sheet: &Sheet) -> [Key; 5] {
+fn keys(sheet: &Sheet, place: usize) -> [Key; 5] {
     let theme = sheet.theme;
     let mistaken = theme.cause(Cause::Shortcut);
     let key = |sample, label: &str| Key {
@@ -76,8 +76,8 @@ fn keys(sheet: &Sheet) -> [Key; 5] {
             "largest request that would find a place",
         ),
         key(
-            Sample::Line(theme.line(theme.allocator(0), 2.5)),
-            "max32: refuses this and more",
+            Sample::Line(theme.allocator_line(place)),
+            "in colour: max32, refuses this and more",
         ),
         key(
             Sample::Area(mistaken.with_alpha(0.3)),
@@ -137,12 +137,13 @@ fn sizes(record: &TimelineRecord) -> impl Iterator<Item = u64> + '_ {
         .map(move |pages| pages.saturating_mul(granule))
 }
 
-fn lines(sheet: &mut Sheet, panel: &Panel, begins: &[f64], entry: &Entry<&TimelineRecord>) {
+fn lines(sheet: &mut Sheet, panel: &Panel, entry: &Entry<&TimelineRecord>) {
     let theme = sheet.theme;
     let record = entry.what;
     let granule = real(record.window.granule);
     let bytes = |pages: Option<u64>| pages.map(|pages| real(pages) * granule);
-    let stretches = Stretches::new(panel, begins);
+    let spans = Spans::of(&record.moments, record.every);
+    let stretches = Stretches::new(panel, &spans);
     let mistaken = record.mistaken.min.iter().zip(&record.mistaken.max);
     let mistaken: Vec<_> = mistaken.map(|(min, max)| min.zip(*max)).collect();
     let mistaken = stretches.each(&mistaken, |part| {
@@ -151,8 +152,10 @@ fn lines(sheet: &mut Sheet, panel: &Panel, begins: &[f64], entry: &Entry<&Timeli
             .max_by_key(|(max32, largest)| largest - max32)
             .copied()
     });
-    let mistaken = mistaken.into_iter().map(|mistake| {
-        mistake.map(|(max32, largest)| (real(max32) * granule, real(largest) * granule))
+    let mistaken = mistaken.into_iter().zip(lasting(&stretches, record));
+    let mistaken = mistaken.map(|(seen, lasting)| {
+        let (max32, largest) = seen.or(lasting)?;
+        Some((real(max32) * granule, real(largest) * granule))
     });
     let red = theme.cause(Cause::Shortcut);
     panel.between(
@@ -161,9 +164,14 @@ fn lines(sheet: &mut Sheet, panel: &Panel, begins: &[f64], entry: &Entry<&Timeli
         mistaken,
         red.with_alpha(0.3),
     );
-    for (figure, rgb) in [
-        (Figure::LargestRequest, theme.ink),
-        (Figure::Max32, theme.allocator(entry.place)),
+    let believed = theme.allocator_line(entry.place);
+    for (figure, rgb, stroke) in [
+        (
+            Figure::LargestRequest,
+            theme.ink,
+            theme.line(theme.ink, believed.width),
+        ),
+        (Figure::Max32, theme.allocator(entry.place), believed),
     ] {
         let Some(column) = record.figures.get(&figure) else {
             continue;
@@ -182,28 +190,43 @@ fn lines(sheet: &mut Sheet, panel: &Panel, begins: &[f64], entry: &Entry<&Timeli
             .into_iter()
             .map(bytes)
             .collect();
-        panel.steps(
-            &mut sheet.scene,
-            &stretches.edges,
-            &last,
-            theme.line(rgb, 2.5),
-        );
+        panel.steps(&mut sheet.scene, &stretches.edges, &last, stroke);
     }
-    refusals(sheet, panel, begins, record);
+    refusals(sheet, panel, &spans, record);
+}
+
+/// `max32` and the largest request where nothing was looked at and all is as it was before, if
+/// the first refuses what would find a place.
+fn lasting(stretches: &Stretches, record: &TimelineRecord) -> Vec<Option<(u64, u64)>> {
+    let columns = [Figure::Max32, Figure::LargestRequest].map(|it| record.figures.get(&it));
+    let [Some(max32), Some(largest)] = columns else {
+        return vec![None; stretches.samples().len()];
+    };
+    let seen = stretches.max(largest.max());
+    let pairs = stretches.last(&max32.last).into_iter();
+    let pairs = pairs.zip(stretches.last(&largest.last)).zip(seen);
+    let lasting = pairs.map(|((max32, largest), seen)| {
+        let pair = max32
+            .zip(largest)
+            .filter(|(max32, largest)| max32 <= largest);
+        pair.filter(|_| seen.is_none())
+    });
+    lasting.collect()
 }
 
 /// Marks the sizes that were refused: the smallest and the largest of each sample.
-fn refusals(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &TimelineRecord) {
+fn refusals(sheet: &mut Sheet, panel: &Panel, spans: &Spans, record: &TimelineRecord) {
     let granule = real(record.window.granule);
     let red = sheet.theme.cause(Cause::Shortcut);
     for (refused, with_room) in [
         (&record.refused_without, false),
         (&record.refused_with_room, true),
     ] {
-        let sizes = begins.windows(2).zip(refused.min.iter().zip(&refused.max));
+        let sizes = spans.samples.iter();
+        let sizes = sizes.zip(refused.min.iter().zip(&refused.max));
         let mut marked: Vec<Point> = Vec::new();
-        for (pair, (&min, &max)) in sizes {
-            let x = f64::midpoint(panel.x(pair[0]), panel.x(pair[1]));
+        for (&(begin, end), (&min, &max)) in sizes {
+            let x = f64::midpoint(panel.x(begin), panel.x(end));
             for size in [min, max].into_iter().flatten() {
                 let at = (x, panel.y(real(size) * granule));
                 // One mark stands for others that it would cover.
@@ -220,5 +243,50 @@ fn refusals(sheet: &mut Sheet, panel: &Panel, begins: &[f64], record: &TimelineR
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_was_looked_at_a_mistake_lasts() {
+        let column = |last: [Option<u64>; 3]| serde_json::json!({ "last": last });
+        let none = [None::<u64>; 3];
+        let record = serde_json::json!({
+            "window": { "domain": 0, "granule": 4096, "start_pfn": 1, "limit_pfn": 0xf_ffff },
+            "every": { "events": 100 },
+            "moments": {
+                "event": [0, 100, 200], "nanos": [0, 0, 0], "last_event": 300, "last_nanos": 0
+            },
+            "figures": {
+                "max32": column([Some(4), None, Some(10)]),
+                "largest_request": column([Some(9), None, Some(9)])
+            },
+            "mistaken": { "min": none, "max": none },
+            "requests": [1, 1, 1],
+            "steps": null,
+            "failures": {},
+            "refused_with_room": { "min": none, "max": none },
+            "refused_without": { "min": none, "max": none },
+            "requests_elsewhere": 0
+        });
+        let record: TimelineRecord = serde_json::from_value(record).expect("a record");
+        let mut sheet = Sheet::new(&Look::default(), 300.0, TITLE, &[]);
+        let clock = Clock::of([(&record.moments, record.every)]);
+        let frame = Frame {
+            title: String::new(),
+            note: String::new(),
+            of: None,
+            above: 0.0,
+            x: clock.axis(3),
+            x_name: String::new(),
+            y: Axis::linear(0.0, 1.0, Vec::new()),
+            y_labels: 0.0,
+        };
+        let panel = sheet.panel(sheet.body(), frame);
+        let stretches = Stretches::new(&panel, &Spans::of(&record.moments, record.every));
+        assert_eq!(lasting(&stretches, &record), [None, Some((4, 9)), None]);
     }
 }

@@ -101,7 +101,8 @@ impl Chart {
         places: &BTreeMap<String, usize>,
         look: &Look,
     ) -> Result<Scene, Lacking> {
-        let about = &subject.about;
+        let about = &[subject.about.clone()][..];
+        let about_window = &subject.about_samples(true);
         match self {
             Chart::FailureRate => {
                 let entries = entries(subject, places, |it| Some(it.failures.clone()));
@@ -109,22 +110,26 @@ impl Chart {
             }
             Chart::Fragmentation => {
                 let entries = sampled(subject, places, |it| &it.timeline)?;
-                Ok(fragmentation::draw(about, &entries, look))
+                Ok(fragmentation::draw(about_window, &entries, look))
             }
             Chart::Belief => {
                 let entries = sampled(subject, places, |it| &it.timeline)?;
-                Ok(belief::draw(about, &entries, look))
+                Ok(belief::draw(about_window, &entries, look))
             }
             Chart::AddressMap => {
                 let entries = sampled(subject, places, |it| &it.map)?;
-                Ok(address_map::draw(about, &entries, look))
+                Ok(address_map::draw(about_window, &entries, look))
             }
             Chart::SearchCost => {
                 let entries = entries(subject, places, steps);
                 if entries.is_empty() {
                     return Err(Lacking::StepCounts);
                 }
-                Ok(search_cost::draw(about, &entries, look))
+                Ok(search_cost::draw(
+                    &subject.about_samples(false),
+                    &entries,
+                    look,
+                ))
             }
             Chart::Releases => {
                 let eras = releases::eras(&subject.allocators);
@@ -135,7 +140,7 @@ impl Chart {
             }
             Chart::Workload => {
                 let traffic = subject.traffic.as_ref().ok_or(Lacking::Samples)?;
-                Ok(workload::draw(about, traffic, look))
+                Ok(workload::draw(&subject.about_the_seed(), traffic, look))
             }
         }
     }
@@ -191,13 +196,14 @@ fn steps(of: &Subjected) -> Option<search_cost::Steps<'_>> {
 mod tests {
     use super::*;
     use crate::measure::Sampling;
+    use crate::measure::sampling::Every;
     use crate::model::Allocator;
     use crate::plot::{sheet, svg};
     use crate::replay::Path;
     use crate::study::{Feed, Lane, Made, replay};
     use crate::trace::event::{Event, Got, Header, Op};
     use crate::units::{Cpu, Nanos, Pages, Pfn};
-    use std::num::NonZeroUsize;
+    use std::num::{NonZeroU64, NonZeroUsize};
 
     /// Requests of many sizes, of which every third is freed.
     fn events(count: u64) -> Vec<Event> {
@@ -224,11 +230,11 @@ mod tests {
         events
     }
 
-    fn subject(allocators: &[&str], count: u64) -> Subject {
+    fn subject(allocators: &[&str], count: u64, sampling: Sampling) -> Subject {
         let header = Header::default();
         let lane = |name: &&str| {
             let allocator: Allocator = name.parse().expect("an allocator");
-            Lane::<Vec<u8>>::new(allocator, &header).with_sampling(Sampling::default())
+            Lane::<Vec<u8>>::new(allocator, &header).with_sampling(sampling)
         };
         let made = Made::new(events(count).into_iter());
         let mut feed = Feed::new("a trace", &header, made);
@@ -254,17 +260,29 @@ mod tests {
     ];
 
     #[test]
-    #[ignore = "where twelve panels are small, the lowest labels of both axes still touch"]
     fn no_text_overlaps_or_is_cut_off() {
-        for (allocators, count) in [
-            (&TWELVE[..], 600),
-            (&TWELVE[3..5], 600),
-            (&TWELVE[4..5], 10),
-            (&TWELVE[..2], 0),
+        let of_size = |width, height| Look {
+            size: Some((width, height)),
+            ..Look::default()
+        };
+        let by_events = Sampling::default();
+        let by_time = Sampling {
+            every: Every::Nanos(NonZeroU64::MIN),
+            ..by_events
+        };
+        for (allocators, count, sampling, look) in [
+            (&TWELVE[..], 600, by_events, &Look::default()),
+            (&TWELVE[..], 600, by_time, &Look::default()),
+            (&TWELVE[..], 600, by_time, &of_size(400, 400)),
+            (&TWELVE[..], 600, by_time, &of_size(400, 1600)),
+            (&TWELVE[..], 600, by_time, &of_size(4096, 2048)),
+            (&TWELVE[3..5], 600, by_time, &Look::default()),
+            (&TWELVE[4..5], 10, by_events, &Look::default()),
+            (&TWELVE[..2], 0, by_events, &Look::default()),
         ] {
-            let subject = subject(allocators, count);
+            let subject = subject(allocators, count, sampling);
             for chart in Chart::ALL {
-                let Ok(scene) = chart.draw(&subject, &BTreeMap::new(), &Look::default()) else {
+                let Ok(scene) = chart.draw(&subject, &BTreeMap::new(), look) else {
                     assert!(
                         chart == Chart::Releases && allocators.len() < 3,
                         "{chart:?}"
@@ -284,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_a_chart_lacks_comes_with_the_option_that_records_it() {
-        let mut subject = subject(&["new"], 10);
+        let mut subject = subject(&["new"], 10, Sampling::default());
         subject.traffic = None;
         subject.allocators[0].sampled = None;
         let lacking = |chart: Chart| {

@@ -9,7 +9,7 @@ use super::font;
 use super::number::{percent, real};
 use super::panel::{Frame, Panel};
 use super::scene::{Anchor, Rect, Scene};
-use super::sheet::{Key, LABEL, Look, Sample, Sheet, small};
+use super::sheet::{Key, LABEL, Look, SAMPLE, Sample, Sheet, small};
 use crate::measure::Cause;
 
 /// The question that the chart answers.
@@ -24,6 +24,8 @@ pub struct Failures {
     pub causes: BTreeMap<Cause, u64>,
     /// The interval of the rate, where it is known.
     pub interval: Option<(f64, f64)>,
+    /// Whether the interval knows how runs differ; the requests of one run count as independent.
+    pub several_runs: bool,
 }
 
 impl Failures {
@@ -43,8 +45,6 @@ impl Failures {
 
 /// The height of a row, where the height of the picture is not chosen.
 const ROW: f64 = 38.0;
-/// Rows are not drawn lower than this.
-const ROW_MIN: f64 = 21.0;
 
 /// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<Failures>], look: &Look) -> Scene {
@@ -54,22 +54,8 @@ pub fn draw(about: &[String], entries: &[Entry<Failures>], look: &Look) -> Scene
     let height = 240.0 + ROW * small(entries.len());
     let mut sheet = Sheet::new(look, height, TITLE, about);
     sheet.legend(&causes_seen(&sheet, &entries.iter().map(|it| &it.what)));
-    let shown = rows_that_fit(sheet.body().height() - 6.0 * TICK, entries.len());
-    table(&mut sheet, &entries[..shown]);
-    if shown < entries.len() {
-        let more = entries.len() - shown;
-        let text = format!("and {more} more, for which this picture is not high enough");
-        let body = sheet.body();
-        let at = (body.left, body.bottom - 2.0);
-        sheet.write(at, text, TICK, sheet.theme.faint, Anchor::Start);
-    }
+    table(&mut sheet, entries);
     sheet.scene
-}
-
-/// How many rows fit into a height.
-fn rows_that_fit(height: f64, rows: usize) -> usize {
-    let fits = |rows: &usize| small(*rows) * ROW_MIN <= height;
-    (1..=rows).rev().find(fits).unwrap_or(1).min(rows)
 }
 
 /// A heading, and the causes that count for it.
@@ -82,7 +68,7 @@ const FIGURES: [Figure; 2] = [("refused", |_| true), ("with room", Cause::is_spu
 fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
     let column = font::width("0.000001 %", LABEL) + 18.0;
     let names = entries.iter().map(|it| font::width(&it.allocator, LABEL));
-    let names = names.fold(0.0, f64::max).min(sheet.width() * 0.34);
+    let names = names.fold(0.0, f64::max).min(sheet.width() * 0.34) + SAMPLE + 8.0;
     let highest = entries
         .iter()
         .map(|it| it.what.highest())
@@ -95,7 +81,7 @@ fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
         Frame {
             title: String::new(),
             note: String::new(),
-            title_paint: sheet.theme.ink,
+            of: None,
             above: 0.0,
             x: Axis::shares(highest, 6),
             x_name: x_name(entries),
@@ -113,7 +99,7 @@ fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
     let row = panel.area.height() / small(entries.len());
     for (index, entry) in entries.iter().enumerate() {
         let middle = panel.area.top + row * (small(index) + 0.5);
-        name_row(sheet, &panel, &entry.allocator, middle, row);
+        name_row(sheet, &panel, entry, middle, row);
         bars(sheet, &panel, &entry.what, middle, row);
         for ((_, counts), right) in rights.clone() {
             let share = entry.what.share(counts);
@@ -125,13 +111,21 @@ fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
 }
 
 fn x_name(entries: &[Entry<Failures>]) -> String {
-    let known = entries.iter().any(|it| it.what.interval.is_some());
-    let whiskers = if known {
-        "; whiskers: 95 % interval"
+    let refused = |it: &Entry<Failures>| it.what.causes.values().any(|&count| count > 0);
+    let what = if entries.iter().any(refused) {
+        "requests refused"
     } else {
-        ""
+        "no request was refused"
     };
-    format!("share of all requests that were refused{whiskers}")
+    let several_runs = entries.iter().any(|it| it.what.several_runs);
+    let whiskers = if entries.iter().all(|it| it.what.interval.is_none()) {
+        ""
+    } else if several_runs {
+        "; whiskers: 95 %"
+    } else {
+        "; whiskers: 95 %, as if independent"
+    };
+    format!("{what}{whiskers}")
 }
 
 /// A legend of the causes that there are.
@@ -159,8 +153,14 @@ pub(super) fn causes_seen<'a>(
     seen.map(key).collect()
 }
 
-fn name_row(sheet: &mut Sheet, panel: &Panel, name: &str, middle: f64, row: f64) {
-    let room = panel.area.left - 8.0 - sheet.body().left;
+/// Names a row, and shows what its allocator looks like in other charts.
+fn name_row<T>(sheet: &mut Sheet, panel: &Panel, entry: &Entry<T>, middle: f64, row: f64) {
+    let name = &entry.allocator;
+    let stroke = sheet.theme.allocator_line(entry.place);
+    let right = panel.area.left - 8.0 - SAMPLE;
+    sheet.line_of(stroke, (right, middle));
+    let right = right - 8.0;
+    let room = right - sheet.body().left;
     let lines = font::wrap(name, LABEL, room);
     let fitting = if row < LABEL * 2.4 { 1 } else { 2 };
     let lines = if lines.len() > fitting {
@@ -171,7 +171,7 @@ fn name_row(sheet: &mut Sheet, panel: &Panel, name: &str, middle: f64, row: f64)
     let above = small(lines.len() - 1) * LABEL * 0.6;
     for (index, line) in lines.iter().enumerate() {
         let y = middle - above + small(index) * LABEL * 1.2 + LABEL * font::CAPITAL_MIDDLE;
-        let at = (panel.area.left - 8.0, y);
+        let at = (right, y);
         sheet.write(at, line, LABEL, sheet.theme.ink, Anchor::End);
     }
 }
@@ -201,15 +201,19 @@ pub(super) fn bars(
         }
     }
     if let Some((low, high)) = failures.interval {
-        let stroke = sheet.theme.line(sheet.theme.ink, 1.5);
         let [low, high] = [low, high].map(|share| panel.x(share));
-        sheet
-            .scene
-            .line(vec![(low, middle), (high, middle)], stroke);
-        for end in [low, high] {
-            sheet
-                .scene
-                .line(vec![(end, middle - 5.0), (end, middle + 5.0)], stroke);
+        let theme = sheet.theme;
+        // A light edge makes the whisker stand out from a dark bar.
+        for stroke in [
+            theme.line(theme.background, 4.0),
+            theme.line(theme.ink, 1.75),
+        ] {
+            let across = vec![(low, middle), (high, middle)];
+            sheet.scene.line(across, stroke);
+            for end in [low, high] {
+                let upright = vec![(end, middle - 5.0), (end, middle + 5.0)];
+                sheet.scene.line(upright, stroke);
+            }
         }
     }
 }

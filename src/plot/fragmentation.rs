@@ -5,7 +5,7 @@
 
 use super::Entry;
 use super::axis::Axis;
-use super::clock::Clock;
+use super::clock::{Clock, Spans};
 use super::number::real;
 use super::panel::Frame;
 use super::scene::Scene;
@@ -43,7 +43,8 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
     let mut about = about.to_vec();
     if entries.len() > OVERLAID {
         about.push(format!(
-            "the first {OVERLAID} of {} allocators: more could not be told apart",
+            "the first {OVERLAID} of {} allocators: more could not be told apart; --allocator \
+             chooses",
             entries.len()
         ));
     }
@@ -60,7 +61,7 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
         })
         .collect();
     sheet.legend(&keys);
-    let clock = Clock::of(entries.iter().map(|it| &it.what.moments));
+    let clock = Clock::of(entries.iter().map(|it| (&it.what.moments, it.what.every)));
     let shown: Vec<_> = PANELS
         .into_iter()
         .filter(|&(figure, _, optional)| !optional || highest(entries, figure) > 0.0)
@@ -77,19 +78,20 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
             Frame {
                 title: name.to_owned(),
                 note: String::new(),
-                title_paint: sheet.theme.ink,
+                of: None,
                 above: 0.0,
                 x: clock.axis(5),
-                x_name: clock.name().to_owned(),
+                x_name: clock.name(),
                 y,
                 y_labels,
             },
         );
-        for entry in entries {
+        for entry in sheet.theme.solid_first(entries, |it| it.place) {
             let Some(column) = entry.what.figures.get(&figure) else {
                 continue;
             };
-            let stretches = Stretches::new(&panel, &clock.edges(&entry.what.moments));
+            let stretches =
+                Stretches::new(&panel, &Spans::of(&entry.what.moments, entry.what.every));
             let scale = scale(entry.what, figure);
             let value = |value: Option<u64>| value.map(|value| real(value) * scale);
             let (min, max) = (stretches.min(column.min()), stretches.max(column.max()));

@@ -4,7 +4,7 @@ use super::axis::{Axis, TICK, Tick};
 use super::font;
 use super::scene::{Anchor, Point, Rect, Scene, Stroke};
 use super::sheet::{LABEL, Sheet};
-use super::theme::{Paint, Rgb};
+use super::theme::Paint;
 
 /// What surrounds the data of a panel.
 pub(super) struct Frame {
@@ -12,8 +12,8 @@ pub(super) struct Frame {
     pub(super) title: String,
     /// What is to be said beneath the title.
     pub(super) note: String,
-    /// The colour of the title.
-    pub(super) title_paint: Rgb,
+    /// The line of the allocator that it is about, where it is about one.
+    pub(super) of: Option<Stroke>,
     /// How much is left free between the title and the data.
     pub(super) above: f64,
     /// The horizontal axis.
@@ -51,17 +51,16 @@ impl Sheet {
         let labelled = if frame.x_name.is_empty() {
             6.0
         } else {
-            TICK * 2.9
+            TICK * 3.0
         };
         let area = cell.inset(frame.y_labels + 8.0, titled, 2.0, labelled);
-        let title = font::shorten(&frame.title, LABEL, cell.width());
-        self.write(
-            (cell.left, cell.top + LABEL),
-            title,
-            LABEL,
-            frame.title_paint,
-            Anchor::Start,
-        );
+        let mut left = cell.left;
+        if let Some(stroke) = frame.of {
+            left += self.line_of(stroke, (left, cell.top + LABEL * 0.64)) + 8.0;
+        }
+        let title = font::shorten(&frame.title, LABEL, cell.right - left);
+        let at = (left, cell.top + LABEL);
+        self.write(at, title, LABEL, self.theme.ink, Anchor::Start);
         let note = font::shorten(&frame.note, TICK, cell.width());
         let below = (cell.left, cell.top + LABEL + TICK * 1.25);
         self.write(below, note, TICK, self.theme.faint, Anchor::Start);
@@ -110,12 +109,12 @@ impl Sheet {
             return;
         }
         for (middle, label) in labels_that_fit(panel, cell) {
-            let at = (middle, area.bottom + TICK * 1.25);
+            let at = (middle, area.bottom + TICK * 1.4);
             self.write(at, label, TICK, self.theme.faint, Anchor::Middle);
         }
         let middle = f64::midpoint(area.left, area.right);
         let name = font::shorten(name, TICK, area.width());
-        let at = (middle, area.bottom + TICK * 2.5);
+        let at = (middle, area.bottom + TICK * 2.65);
         self.write(at, name, TICK, self.theme.faint, Anchor::Middle);
     }
 }

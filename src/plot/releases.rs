@@ -33,7 +33,11 @@ pub struct Era {
 
 /// The height of a row, where the height of the picture is not chosen.
 const ROW: f64 = 44.0;
+/// The same where it has many changes to name.
+const ROW_MAX: f64 = 116.0;
 const GAP: f64 = 24.0;
+/// From one line of changes to the next.
+const LINE: f64 = TICK * 1.15;
 
 /// What an era is known by: the first release that has its rules.
 fn era_of(rules: Rules) -> Option<Release> {
@@ -41,7 +45,7 @@ fn era_of(rules: Rules) -> Option<Release> {
 }
 
 /// A release of each era, as allocators are named.
-pub(super) fn one_of_each() -> Vec<String> {
+pub fn one_of_each() -> Vec<String> {
     let firsts = Release::all().filter(|&release| era_of(Rules::of(release)) == Some(release));
     firsts.map(|release| format!("linux-{release}")).collect()
 }
@@ -100,11 +104,15 @@ impl Era {
 
 /// Draws the chart, the oldest era first. Changes without an effect are faint.
 pub fn draw(about: &[String], eras: &[Era], look: &Look) -> Scene {
-    if eras.is_empty() {
-        let why = "there are no releases among the allocators";
-        return Sheet::blank(look, TITLE, about, why);
+    if eras.iter().all(|it| it.failures.requests == 0) {
+        return Sheet::blank(look, TITLE, about, "there are no requests for addresses");
     }
-    let height = 230.0 + ROW * small(eras.len());
+    let width = Sheet::new(look, 0.0, TITLE, about).body().width();
+    let lines = eras
+        .iter()
+        .map(|era| changes(era, changes_width(width)).len());
+    let row = (small(lines.max().unwrap_or(1)) * LINE + 8.0).clamp(ROW, ROW_MAX);
+    let height = 230.0 + row * small(eras.len());
     let mut sheet = Sheet::new(look, height, TITLE, about);
     sheet.legend(&causes_seen(&sheet, &eras.iter().map(|it| &it.failures)));
     let body = sheet.body();
@@ -114,7 +122,7 @@ pub fn draw(about: &[String], eras: &[Era], look: &Look) -> Scene {
             .fold(0.0, f64::max)
     };
     let names = widest(&mut eras.iter().map(|it| it.releases.as_str())).min(body.width() * 0.2);
-    let changes = font::width("free-space-estimate", LABEL).max(body.width() * 0.24);
+    let changes = changes_width(body.width());
     let columns = (body.width() - changes - 2.0 * GAP) / 2.0;
     let highest = eras
         .iter()
@@ -126,10 +134,10 @@ pub fn draw(about: &[String], eras: &[Era], look: &Look) -> Scene {
         Frame {
             title: String::new(),
             note: String::new(),
-            title_paint: sheet.theme.ink,
+            of: None,
             above: 0.0,
             x: Axis::shares(highest, 4),
-            x_name: "share of requests refused; whiskers: 95 %".to_owned(),
+            x_name: "requests refused; whiskers: 95 %".to_owned(),
             y: Axis::linear(0.0, 1.0, Vec::new()),
             y_labels: names,
         },
@@ -144,7 +152,7 @@ pub fn draw(about: &[String], eras: &[Era], look: &Look) -> Scene {
         Frame {
             title: String::new(),
             note: String::new(),
-            title_paint: sheet.theme.ink,
+            of: None,
             above: 0.0,
             x: Axis::decades(1.0, real(longest), 5, number::count),
             x_name: "steps that 99 % do not exceed".to_owned(),
@@ -206,15 +214,20 @@ fn p99(sheet: &mut Sheet, panel: &Panel, era: &Era, middle: f64) {
     sheet.write((at, middle - 4.0), text, TICK, theme.ink, anchor);
 }
 
+/// How wide the names of changes may be on a page.
+fn changes_width(width: f64) -> f64 {
+    font::width("+free-space-estimate", TICK).max(width * 0.26)
+}
+
+/// The names of an era's changes, in lines.
+fn changes(era: &Era, width: f64) -> Vec<String> {
+    let named = era.changes.iter().map(|change| format!("+{change}"));
+    font::wrap(&named.collect::<Vec<_>>().join(" "), TICK, width)
+}
+
 /// Names an era's changes in a part of the page, in up to as many lines as there is room for.
 fn name_changes(sheet: &mut Sheet, area: Rect, era: &Era, paint: Rgb) {
-    const LINE: f64 = TICK * 1.15;
-    let named: Vec<String> = era
-        .changes
-        .iter()
-        .map(|change| format!("+{change}"))
-        .collect();
-    let mut lines = font::wrap(&named.join(" "), TICK, area.width());
+    let mut lines = changes(era, area.width());
     if small(lines.len()) > (area.height() / LINE).max(1.0) {
         lines = vec![format!("{} changes", era.changes.len())];
     }

@@ -16,10 +16,10 @@ use super::theme::{Paint, Rgb};
 pub fn svg(scene: &Scene) -> String {
     let mut out = String::new();
     let size = (scene.width * svg::FINER, scene.height * svg::FINER);
-    let backend = Svg::new(&mut out, size, &scene.title);
+    let backend = Svg::new(&mut out, size, scene.shown, &scene.title);
     let pen = Pen {
         backend,
-        scale: svg::FINER,
+        scale: svg::FINER.into(),
         pixels: false,
     };
     match pen.draw(scene) {
@@ -37,22 +37,21 @@ const SMOOTHEST: u64 = 1 << 21;
 ///
 /// If the picture has no pixels.
 pub fn png(scene: &Scene) -> Vec<u8> {
-    let pixels = u64::from(scene.width) * u64::from(scene.height);
-    let scale = if pixels <= SMOOTHEST { 4 } else { 2 };
-    let (width, height) = (scene.width * scale, scene.height * scale);
-    let mut large = vec![0; width as usize * height as usize * 3];
+    let shown = scene.shown;
+    let pixels = u64::from(shown.0) * u64::from(shown.1);
+    let finer = if pixels <= SMOOTHEST { 4 } else { 2 };
+    let (width, height) = (shown.0 * finer, shown.1 * finer);
+    let Rgb(red, green, blue) = scene.background;
+    let mut large = [red, green, blue].repeat(width as usize * height as usize);
     let pen = Pen {
         backend: BitMapBackend::with_buffer(&mut large, (width, height)),
-        scale,
+        scale: f64::from(width) / f64::from(scene.width),
         pixels: true,
     };
     if let Err(error) = pen.draw(scene) {
         unreachable!("memory takes all pixels: {error}");
     }
-    encode(
-        scene,
-        &averaged(&large, scene.width as usize, scale as usize),
-    )
+    encode(scene, &averaged(&large, shown.0 as usize, finer as usize))
 }
 
 /// Means of squares of `scale` × `scale` pixels.
@@ -78,7 +77,7 @@ fn averaged(large: &[u8], width: usize, scale: usize) -> Vec<u8> {
 
 fn encode(scene: &Scene, pixels: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut encoder = png::Encoder::new(&mut out, scene.width, scene.height);
+    let mut encoder = png::Encoder::new(&mut out, scene.shown.0, scene.shown.1);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_compression(png::Compression::High);
     let written = encoder
@@ -92,7 +91,7 @@ fn encode(scene: &Scene, pixels: &[u8]) -> Vec<u8> {
 /// Draws on a backend that is `scale` times as large as the scene.
 struct Pen<B> {
     backend: B,
-    scale: u32,
+    scale: f64,
     /// Whether the backend is a raster, which draws lines and text in its own way.
     pixels: bool,
 }
@@ -140,7 +139,7 @@ impl<B: DrawingBackend> Pen<B> {
 
     fn line(&mut self, points: &[Point], stroke: Stroke) -> Drawn<B> {
         let style = filled(stroke.paint).stroke_width(self.length(stroke.width));
-        for piece in dashed(points, stroke.dash) {
+        for piece in dashed(points, stroke.dash, stroke.phase) {
             let piece: Vec<_> = piece.into_iter().map(|point| self.point(point)).collect();
             self.path(&piece, &style)?;
         }
@@ -148,18 +147,30 @@ impl<B: DrawingBackend> Pen<B> {
     }
 
     /// The library's thick lines have holes where they cross themselves, so that on a raster each
-    /// straight piece is drawn alone, a little longer than it is to close the corners.
+    /// straight piece is drawn alone, a little longer where it meets another to close the corner.
     fn path(&mut self, points: &[(i32, i32)], style: &ShapeStyle) -> Drawn<B> {
         if !self.pixels {
             return self.backend.draw_path(points.iter().copied(), style);
         }
         let below = i32::try_from(style.stroke_width / 2).unwrap_or(0);
         let above = i32::try_from(style.stroke_width).unwrap_or(0) - below;
-        for pair in points.windows(2) {
+        for (index, pair) in points.windows(2).enumerate() {
             let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
+            let meets = [index > 0, index + 2 < points.len()];
+            let [longer0, longer1] = meets.map(|meets| if meets { below } else { 0 });
+            // From the lower to the higher end of a side, where it is as long as the line.
+            let long = |from: i32, to: i32| {
+                if from <= to {
+                    (from - longer0, to + longer1)
+                } else {
+                    (to - longer1, from + longer0)
+                }
+            };
             if x0 == x1 || y0 == y1 {
-                let upper_left = (x0.min(x1) - below, y0.min(y1) - below);
-                let lower_right = (x0.max(x1) + above, y0.max(y1) + above);
+                let thick = |at: i32| (at - below, at + above);
+                let (left, right) = if y0 == y1 { long(x0, x1) } else { thick(x0) };
+                let (top, bottom) = if y0 == y1 { thick(y0) } else { long(y0, y1) };
+                let (upper_left, lower_right) = ((left, top), (right, bottom));
                 self.backend
                     .draw_rect(upper_left, lower_right, &style.filled(), true)?;
             } else {
@@ -178,7 +189,7 @@ impl<B: DrawingBackend> Pen<B> {
         };
         let Rgb(red, green, blue) = text.paint.rgb;
         let color = RGBColor(red, green, blue).mix(text.paint.alpha);
-        let font = font::at(text.size * f64::from(self.scale));
+        let font = font::at(text.size * self.scale);
         let style = TextStyle::from(font).pos(Pos::new(h_pos, VPos::Top));
         let (x, y) = text.at;
         let above = if self.pixels { font::HEIGHT / 2.0 } else { 0.0 };
@@ -187,12 +198,11 @@ impl<B: DrawingBackend> Pen<B> {
     }
 
     fn point(&self, (x, y): Point) -> (i32, i32) {
-        let scale = f64::from(self.scale);
-        (whole(x * scale), whole(y * scale))
+        (whole(x * self.scale), whole(y * self.scale))
     }
 
     fn length(&self, length: f64) -> u32 {
-        let pixels = whole(length * f64::from(self.scale));
+        let pixels = whole(length * self.scale);
         u32::try_from(pixels).unwrap_or(0).max(1)
     }
 }
@@ -208,15 +218,27 @@ fn filled(paint: Paint) -> ShapeStyle {
     RGBColor(red, green, blue).mix(paint.alpha).filled()
 }
 
-/// The pieces of a line that are drawn, given the lengths that are and are not in turns.
-fn dashed(points: &[Point], dash: &[f64]) -> Vec<Vec<Point>> {
+/// The pieces of a line that are drawn, given the lengths that are and are not in turns, and the
+/// length that is over when the line begins.
+fn dashed(points: &[Point], dash: &[f64], phase: f64) -> Vec<Vec<Point>> {
     if dash.is_empty() {
         return vec![points.to_vec()];
     }
     let mut lengths = dash.iter().copied().cycle();
     let mut left = lengths.next().unwrap_or(f64::INFINITY);
     let mut drawn = true;
-    let mut pieces = vec![vec![points[0]]];
+    let mut over = phase;
+    while over >= left {
+        over -= left;
+        left = lengths.next().unwrap_or(f64::INFINITY);
+        drawn = !drawn;
+    }
+    left -= over;
+    let mut pieces = if drawn {
+        vec![vec![points[0]]]
+    } else {
+        Vec::new()
+    };
     for pair in points.windows(2) {
         let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
         let length = (x1 - x0).hypot(y1 - y0);
@@ -311,14 +333,63 @@ M40 9h20v20h-20z\"/>
     }
 
     #[test]
+    fn a_scene_that_is_shown_smaller_has_all_its_marks_there() {
+        let scene = Scene {
+            shown: (20, 10),
+            ..scene()
+        };
+        let svg = svg(&scene);
+        let head = "width=\"20\" height=\"10\" viewBox=\"0 0 160 80\"";
+        assert!(svg.contains(head), "{svg}");
+        let bytes = png(&scene);
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes))
+            .read_info()
+            .expect("a PNG");
+        let mut pixels = vec![0; reader.output_buffer_size().expect("a small picture")];
+        let info = reader.next_frame(&mut pixels).expect("pixels");
+        assert_eq!((info.width, info.height), (20, 10));
+        let pixel = |x: usize, y: usize| &pixels[(y * 20 + x) * 3..][..3];
+        assert_eq!(pixel(1, 2), [255, 0, 0]);
+        assert_eq!(pixel(3, 2), [255, 255, 255]);
+        assert_eq!(pixel(19, 9), [255, 255, 255]);
+    }
+
+    #[test]
+    fn a_dash_is_as_long_on_a_raster_as_it_should_be() {
+        let theme = Theme::of(Tone::Light);
+        let mut scene = Scene::new(30, 9, theme.background);
+        let stroke = Stroke {
+            dash: &[6.0, 4.0],
+            ..theme.line(theme.ink, 3.0)
+        };
+        scene.line(vec![(0.0, 4.5), (30.0, 4.5)], stroke);
+        let bytes = png(&scene);
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes))
+            .read_info()
+            .expect("a PNG");
+        let mut pixels = vec![0; reader.output_buffer_size().expect("a small picture")];
+        reader.next_frame(&mut pixels).expect("pixels");
+        let row = pixels[4 * 30 * 3..5 * 30 * 3].chunks(3);
+        let drawn: String = row.map(|it| if it[0] < 128 { '#' } else { '.' }).collect();
+        assert_eq!(drawn, "######....".repeat(3));
+    }
+
+    #[test]
     fn dashes_go_on_around_corners() {
         let points = [(0.0, 0.0), (5.0, 0.0), (5.0, 10.0)];
-        let pieces = dashed(&points, &[4.0, 2.0]);
+        let pieces = dashed(&points, &[4.0, 2.0], 0.0);
         let expected = [
             vec![(0.0, 0.0), (4.0, 0.0)],
             vec![(5.0, 1.0), (5.0, 5.0)],
             vec![(5.0, 7.0), (5.0, 10.0)],
         ];
         assert_eq!(pieces, expected);
+        let pieces = dashed(&points[..2], &[2.0, 2.0], 3.0);
+        assert_eq!(pieces, [vec![(1.0, 0.0), (3.0, 0.0)]]);
+        let pieces = dashed(&points[..2], &[2.0, 2.0], 1.0);
+        assert_eq!(
+            pieces,
+            [vec![(0.0, 0.0), (1.0, 0.0)], vec![(3.0, 0.0), (5.0, 0.0)]]
+        );
     }
 }

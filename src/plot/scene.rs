@@ -3,13 +3,16 @@
 
 use super::theme::{Paint, Rgb};
 
-/// A picture before it is drawn. All measures are in pixels from the upper left corner.
+/// A picture before it is drawn. All measures are in pixels from the upper left corner, before it
+/// is made smaller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     /// Its width.
     pub width: u32,
     /// Its height.
     pub height: u32,
+    /// Width and height in pixels when it is shown: as large, or smaller.
+    pub shown: (u32, u32),
     /// What it is behind everything.
     pub background: Rgb,
     /// What it shows, in words: for readers who cannot see it.
@@ -58,6 +61,8 @@ pub struct Stroke {
     pub width: f64,
     /// Lengths of what is drawn and what is left out, in turns; nothing for a line without gaps.
     pub dash: &'static [f64],
+    /// Where in the first dash a line begins.
+    pub phase: f64,
 }
 
 /// A line of text.
@@ -130,6 +135,7 @@ impl Scene {
         Scene {
             width,
             height,
+            shown: (width, height),
             background,
             title: String::new(),
             marks: Vec::new(),

@@ -3,7 +3,7 @@
 
 use super::Entry;
 use super::axis::{Axis, TICK};
-use super::clock::Clock;
+use super::clock::{Clock, Spans};
 use super::number::{self, plain, real};
 use super::panel::{Frame, Panel};
 use super::scene::{Anchor, Rect, Scene, Stroke};
@@ -110,7 +110,7 @@ fn distribution(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
         Frame {
             title: "share of requests that took at least so many steps".to_owned(),
             note: String::new(),
-            title_paint: sheet.theme.ink,
+            of: None,
             above: 0.0,
             x: Axis::decades(1.0, real(longest), 9, number::count),
             x_name: "steps (ranges looked at) of a request".to_owned(),
@@ -119,7 +119,7 @@ fn distribution(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
         },
     );
     guides(sheet, &panel);
-    for entry in entries {
+    for entry in sheet.theme.solid_first(entries, |it| it.place) {
         curve(sheet, &panel, entry);
     }
 }
@@ -184,21 +184,20 @@ fn curve(sheet: &mut Sheet, panel: &Panel, entry: &Entry<Steps<'_>>) {
 fn over_time(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
     let sampled = entries.iter().filter_map(|it| {
         let record = it.what.timeline?;
-        Some((
-            it.place,
-            &record.moments,
-            &record.requests,
-            record.steps.as_ref()?,
-        ))
+        Some((it.place, record, &record.requests, record.steps.as_ref()?))
     });
     let mut sampled: Vec<_> = sampled.collect();
     let note = if sampled.len() > OVERLAID {
-        format!("of the first {OVERLAID} allocators that walk")
+        format!("of the first {OVERLAID} allocators that walk; --allocator chooses")
     } else {
         String::new()
     };
     sampled.truncate(OVERLAID);
-    let clock = Clock::of(sampled.iter().map(|(_, moments, ..)| *moments));
+    let clock = Clock::of(
+        sampled
+            .iter()
+            .map(|(_, record, ..)| (&record.moments, record.every)),
+    );
     let most = sampled
         .iter()
         .filter_map(|(.., steps)| steps.max.iter().flatten().max());
@@ -212,16 +211,16 @@ fn over_time(sheet: &mut Sheet, cell: Rect, entries: &[Entry<Steps<'_>>]) {
             Frame {
                 title: name.to_owned(),
                 note: note.clone(),
-                title_paint: sheet.theme.ink,
+                of: None,
                 above: 0.0,
                 x: clock.axis(5),
-                x_name: clock.name().to_owned(),
+                x_name: clock.name(),
                 y,
                 y_labels,
             },
         );
-        for (place, moments, requests, steps) in &sampled {
-            let stretches = Stretches::new(&panel, &clock.edges(moments));
+        for (place, record, requests, steps) in sheet.theme.solid_first(&sampled, |it| it.0) {
+            let stretches = Stretches::new(&panel, &Spans::of(&record.moments, record.every));
             let values = if name == names[0] {
                 let most = stretches.max(&steps.max);
                 most.into_iter().map(|steps| steps.map(real)).collect()

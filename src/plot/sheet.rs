@@ -56,18 +56,28 @@ pub(super) enum Sample {
     Cross(Paint),
     /// A dot.
     Dot(Paint),
+    /// The background, within a frame.
+    Blank(Stroke),
 }
 
 /// The width of a sample of a legend.
-const SAMPLE: f64 = 34.0;
+pub(super) const SAMPLE: f64 = 34.0;
 
 impl Sheet {
     /// A page with a title, which is `height` high unless that was chosen, and lines about it.
+    /// One that is chosen to be smaller has the same on it, all of it smaller.
     pub(super) fn new(look: &Look, height: f64, title: &str, about: &[String]) -> Sheet {
-        let (width, height) = look.size.unwrap_or((WIDTH, pixels(height)));
+        let suits = (WIDTH, pixels(height));
+        let shown = look.size.unwrap_or(suits);
+        let needed = [(suits.0, shown.0), (suits.1, shown.1)]
+            .map(|(suits, shown)| f64::from(suits) / f64::from(shown));
+        let larger = needed.into_iter().fold(1.0, f64::max);
+        let [width, height] = [shown.0, shown.1].map(|it| pixels(f64::from(it) * larger));
         let theme = Theme::of(look.tone);
+        let mut scene = Scene::new(width, height, theme.background);
+        scene.shown = shown;
         let mut sheet = Sheet {
-            scene: Scene::new(width, height, theme.background),
+            scene,
             theme,
             top: MARGIN - 6.0,
         };
@@ -84,17 +94,18 @@ impl Sheet {
     /// A page that says why there is nothing to see.
     pub(super) fn blank(look: &Look, title: &str, about: &[String], why: &str) -> Scene {
         let mut sheet = Sheet::new(look, 260.0, title, about);
-        let body = sheet.body();
-        let lines = font::wrap(why, LABEL, body.width());
-        let middle = f64::midpoint(body.left, body.right);
-        for (index, line) in lines.into_iter().enumerate() {
-            let at = (
-                middle,
-                f64::midpoint(body.top, body.bottom) + small(index) * LABEL * 1.4,
-            );
-            sheet.write(at, line, LABEL, sheet.theme.faint, Anchor::Middle);
-        }
+        sheet.remark(sheet.body(), why);
         sheet.scene
+    }
+
+    /// Writes into the middle of a cell why there is nothing to see.
+    pub(super) fn remark(&mut self, cell: Rect, why: &str) {
+        let [x, y] = [(cell.left, cell.right), (cell.top, cell.bottom)]
+            .map(|(low, high)| f64::midpoint(low, high));
+        for (index, line) in font::wrap(why, LABEL, cell.width()).into_iter().enumerate() {
+            let at = (x, y + small(index) * LABEL * 1.4);
+            self.write(at, line, LABEL, self.theme.faint, Anchor::Middle);
+        }
     }
 
     fn paragraph(&mut self, text: &str, size: f64, rgb: Rgb) {
@@ -167,12 +178,27 @@ impl Sheet {
         }
     }
 
+    /// Draws what a line looks like, to the right from a point; how long that is.
+    pub(super) fn line_of(&mut self, stroke: Stroke, (x, y): Point) -> f64 {
+        self.scene.line(vec![(x, y), (x + SAMPLE, y)], stroke);
+        SAMPLE
+    }
+
     fn sample(&mut self, sample: Sample, (x, y): Point) {
         match sample {
-            Sample::Line(stroke) => self.scene.line(vec![(x, y), (x + SAMPLE, y)], stroke),
+            Sample::Line(stroke) => {
+                self.line_of(stroke, (x, y));
+            }
             Sample::Area(paint) => {
                 let area = Rect::new(x + SAMPLE - 22.0, y - 7.0, 22.0, 14.0);
                 self.scene.rect(area, paint);
+            }
+            Sample::Blank(stroke) => {
+                let (left, right) = (x + SAMPLE - 21.5, x + SAMPLE - 0.5);
+                let (top, bottom) = (y - 6.5, y + 6.5);
+                let frame = [(left, top), (right, top), (right, bottom), (left, bottom)];
+                let closed = frame.into_iter().chain([(left, top)]).collect();
+                self.scene.line(closed, stroke);
             }
             Sample::Cross(paint) => cross(&mut self.scene, (x + SAMPLE - 11.0, y), paint),
             Sample::Dot(paint) => self.scene.disc((x + SAMPLE - 11.0, y), DOT, paint),
@@ -223,6 +249,7 @@ pub(super) fn cross(scene: &mut Scene, (x, y): Point, paint: Paint) {
         paint,
         width: 2.0,
         dash: &[],
+        phase: 0.0,
     };
     scene.line(vec![(x - ARM, y - ARM), (x + ARM, y + ARM)], stroke);
     scene.line(vec![(x - ARM, y + ARM), (x + ARM, y - ARM)], stroke);

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use super::clock::Spans;
 use super::panel::Panel;
 
 /// Samples are drawn no narrower than so many pixels.
 const SEEN: f64 = 3.0;
 
-/// Stretches of an axis, each with the samples that fall into it.
+/// Stretches of an axis, each with the samples that fall into it; none where nothing happens.
 pub(super) struct Stretches {
     /// Where the stretches begin, and where the last one ends, in pixels.
     pub(super) edges: Vec<f64>,
@@ -15,25 +16,42 @@ pub(super) struct Stretches {
 }
 
 impl Stretches {
-    /// Those of samples that begin at some values of an axis, of which the last is the end.
-    /// Samples without any width that have no neighbour to go with are left out.
-    pub(super) fn new(panel: &Panel, begins: &[f64]) -> Stretches {
-        let xs: Vec<f64> = begins.iter().map(|&value| panel.x(value)).collect();
+    /// Those of samples on an axis. Samples without any width that have no neighbour to go with
+    /// are left out.
+    pub(super) fn new(panel: &Panel, spans: &Spans) -> Stretches {
+        let spans: Vec<(f64, f64)> = spans
+            .samples
+            .iter()
+            .map(|&(begin, end)| (panel.x(begin), panel.x(end)))
+            .collect();
         let mut stretches = Stretches {
-            edges: xs.first().copied().into_iter().collect(),
+            edges: spans.first().map(|&(begin, _)| begin).into_iter().collect(),
             samples: Vec::new(),
         };
         let mut start = 0;
-        for end in 1..xs.len() {
-            let width = xs[end] - xs[start];
-            let is_last = end + 1 == xs.len();
-            if width >= SEEN || is_last && width > 0.0 {
-                stretches.edges.push(xs[end]);
-                stretches.samples.push(start..end);
-                start = end;
+        for (index, &(_, end)) in spans.iter().enumerate() {
+            let begun = spans[start].0;
+            match spans.get(index + 1) {
+                // Far from here to the next sample.
+                Some(&(next, _)) if next - end >= SEEN => {
+                    let end = end.max(begun + SEEN).min(next);
+                    stretches.add(end, start..index + 1);
+                    stretches.add(next, index + 1..index + 1);
+                }
+                Some(&(next, _)) if next - begun >= SEEN => {
+                    stretches.add(next, start..index + 1);
+                }
+                None if end > begun => stretches.add(end, start..index + 1),
+                _ => continue,
             }
+            start = index + 1;
         }
         stretches
+    }
+
+    fn add(&mut self, end: f64, samples: Range<usize>) {
+        self.edges.push(end);
+        self.samples.push(samples);
     }
 
     /// The samples of each stretch.
@@ -50,9 +68,17 @@ impl Stretches {
         parts.map(|part| of(part.unwrap_or_default())).collect()
     }
 
-    /// The last value of each stretch that is known.
+    /// The last value that is known in each stretch or before it.
     pub(super) fn last(&self, column: &[Option<u64>]) -> Vec<Option<u64>> {
-        self.each(column, |part| part.iter().flatten().next_back().copied())
+        let mut known = None;
+        let of = |part: &[Option<u64>]| part.iter().flatten().next_back().copied();
+        let lasts = self.each(column, of).into_iter();
+        lasts
+            .map(|last| {
+                known = last.or(known);
+                known
+            })
+            .collect()
     }
 
     /// The smallest value of each stretch.
@@ -63,5 +89,47 @@ impl Stretches {
     /// The largest value of each stretch.
     pub(super) fn max(&self, column: &[Option<u64>]) -> Vec<Option<u64>> {
         self.each(column, |part| part.iter().flatten().max().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::axis::Axis;
+    use super::super::panel::Frame;
+    use super::super::scene::Rect;
+    use super::super::sheet::{Look, Sheet};
+    use super::*;
+
+    /// A panel on which a value is as many pixels from the left.
+    fn panel() -> Panel {
+        let mut sheet = Sheet::new(&Look::default(), 300.0, "", &[]);
+        sheet.panel(
+            Rect::new(0.0, 0.0, 1002.0, 200.0),
+            Frame {
+                title: String::new(),
+                note: String::new(),
+                of: None,
+                above: 0.0,
+                x: Axis::linear(0.0, 1000.0, Vec::new()),
+                x_name: String::new(),
+                y: Axis::linear(0.0, 1.0, Vec::new()),
+                y_labels: -8.0,
+            },
+        )
+    }
+
+    #[test]
+    fn narrow_samples_are_taken_together_and_nothing_happens_where_there_are_none() {
+        let samples = vec![(0.0, 10.0), (10.0, 11.0), (11.0, 12.0), (500.0, 510.0)];
+        let stretches = Stretches::new(&panel(), &Spans { samples });
+        assert_eq!(stretches.edges, [0.0, 10.0, 13.0, 500.0, 510.0]);
+        assert_eq!(stretches.samples(), [0..1, 1..3, 3..3, 3..4]);
+        let column = [Some(1), Some(2), Some(3), None];
+        assert_eq!(stretches.min(&column), [Some(1), Some(2), None, None]);
+        assert_eq!(stretches.max(&column), [Some(1), Some(3), None, None]);
+        assert_eq!(
+            stretches.last(&column),
+            [Some(1), Some(3), Some(3), Some(3)]
+        );
     }
 }

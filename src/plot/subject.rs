@@ -6,9 +6,11 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::failure_rate::Failures;
-use crate::measure::record::{SampledRecord, TrafficRecord};
+use super::number;
+use crate::measure::record::{SampledRecord, TrafficRecord, Window};
 use crate::measure::{Cause, Steps};
 use crate::study::result::StepCounts;
+use crate::study::statistics::{self, Sample};
 use crate::study::wire::{WireCauses, WireFigures};
 use crate::study::{Replayed, Row, ScenarioResult, stored};
 use crate::trace::event::Header;
@@ -18,8 +20,10 @@ use crate::trace::event::Header;
 pub struct Subject {
     /// Its name, which goes into the names of files.
     pub name: String,
-    /// What pictures say of it, a line each.
-    pub about: Vec<String>,
+    /// What pictures say of it, in a line.
+    pub about: String,
+    /// The seed that was sampled, where there were others.
+    pub sampled_seed: Option<u64>,
     /// What there is of each allocator.
     pub allocators: Vec<Subjected>,
     /// What the callers asked for, where that was sampled.
@@ -85,18 +89,14 @@ impl Subject {
             [one] => format!("seed {}", one.seed),
             many => format!("{} seeds", many.len()),
         };
-        let mut about = vec![format!(
+        let about = format!(
             "{} · {} requests an allocator, {seeds}",
             result.scenario,
-            super::number::plain(super::number::real(requests.unwrap_or(0)), 0)
-        )];
+            counted(requests.unwrap_or(0))
+        );
+        let runs = result.traces.len();
         let sampled = result.samples.as_deref().and_then(<[_]>::first);
-        if let Some(samples) = sampled.filter(|_| result.traces.len() > 1) {
-            about.push(format!(
-                "what changes with time is of seed {}",
-                samples.seed
-            ));
-        }
+        let sampled_seed = sampled.map(|it| it.seed).filter(|_| runs > 1);
         let mut seen_of: BTreeMap<String, SampledRecord> = BTreeMap::new();
         for one in result.samples.into_iter().flatten() {
             seen_of.insert(one.allocator, one.seen);
@@ -112,7 +112,7 @@ impl Subject {
             }
         }
         let allocators = result.rows.iter().map(|row| Subjected {
-            failures: failures(&row.figures),
+            failures: failures(&row.figures, runs > 1),
             walked: walked
                 .remove(row.allocator.as_str())
                 .map(|steps| steps.map_or(Walked::Nowhere, Walked::Steps)),
@@ -123,8 +123,48 @@ impl Subject {
             allocators: allocators.collect(),
             name: result.scenario.clone(),
             about,
+            sampled_seed,
             traffic: result.traffic,
         }
+    }
+
+    /// What pictures say where all is of the seed that was sampled.
+    pub(super) fn about_the_seed(&self) -> Vec<String> {
+        let seed = self
+            .sampled_seed
+            .map(|seed| format!("of seed {seed} alone"));
+        [self.about.clone()].into_iter().chain(seed).collect()
+    }
+
+    /// What pictures say where something is drawn as time goes by: what was sampled. With
+    /// `window`, addresses count.
+    pub(super) fn about_samples(&self, window: bool) -> Vec<String> {
+        let mut sampled: Vec<String> = Vec::new();
+        sampled.extend(self.sampled_seed.map(|seed| format!("seed {seed}")));
+        let records = self.allocators.iter().filter_map(|it| it.sampled.as_ref());
+        if let Some(SampledRecord { timeline, .. }) = records.into_iter().next() {
+            let Window {
+                domain,
+                granule,
+                limit_pfn,
+                ..
+            } = timeline.window;
+            let elsewhere = timeline.requests_elsewhere;
+            if elsewhere > 0 {
+                let here: u64 = timeline.requests.iter().sum();
+                let (here, all) = (counted(here), counted(here + elsewhere));
+                sampled.push(format!(
+                    "domain {domain}, which has {here} of {all} requests"
+                ));
+            }
+            if window {
+                let limit = (number::real(limit_pfn) + 1.0) * number::real(granule);
+                sampled.push(format!("addresses below {}", number::bytes(limit)));
+            }
+        }
+        let sampled =
+            (!sampled.is_empty()).then(|| format!("over time: {}", sampled.join("; ")));
+        [self.about.clone()].into_iter().chain(sampled).collect()
     }
 
     /// What came of a trace that was replayed just now; messages call it `file`.
@@ -133,7 +173,7 @@ impl Subject {
             let walks = row.allocator.rules().walks();
             Subjected {
                 allocator: row.allocator.name().to_owned(),
-                failures: failures(&WireFigures::of(&row.figures, walks)),
+                failures: failures(&WireFigures::of(&row.figures, walks), false),
                 walked: Some(if walks {
                     Walked::Steps(row.figures.steps.clone())
                 } else {
@@ -144,14 +184,16 @@ impl Subject {
         };
         Subject {
             name: stem(file),
-            about: vec![about_trace(file, header.name.as_deref(), replayed.events)],
+            about: about_trace(file, header.name.as_deref(), replayed.events),
+            sampled_seed: None,
             allocators: replayed.rows.iter().map(allocator).collect(),
             traffic: replayed.traffic.clone(),
         }
     }
 }
 
-fn failures(figures: &WireFigures) -> Failures {
+/// How often it failed; where no interval is recorded, with that of one run.
+fn failures(figures: &WireFigures, several_runs: bool) -> Failures {
     let WireCauses {
         shortcut,
         missed,
@@ -161,6 +203,12 @@ fn failures(figures: &WireFigures) -> Failures {
         nomem,
     } = figures.causes;
     let counts = [shortcut, missed, cached, fragmented, exhausted, nomem];
+    let all = Sample {
+        failures: counts.iter().sum(),
+        requests: figures.allocs,
+    };
+    let interval = figures.failure_rate_ci95;
+    let interval = interval.or_else(|| statistics::interval(&[all]));
     Failures {
         requests: figures.allocs,
         causes: Cause::ALL
@@ -168,20 +216,28 @@ fn failures(figures: &WireFigures) -> Failures {
             .zip(counts)
             .filter(|(_, count)| *count > 0)
             .collect(),
-        interval: figures.failure_rate_ci95.map(|[low, high]| (low, high)),
+        interval: interval.map(|[low, high]| (low, high)),
+        several_runs,
     }
 }
 
 fn about_trace(file: &str, name: Option<&str>, events: u64) -> String {
-    let events = super::number::plain(super::number::real(events), 0);
+    let events = counted(events);
     let name = name.map_or(String::new(), |name| format!("{name} · "));
     format!("{file} · {name}{events} events")
 }
 
-/// A file's name without its folder and all that follows the first dot.
+fn counted(count: u64) -> String {
+    number::plain(number::real(count), 0)
+}
+
+/// A file's name without its folder and the endings of traces.
 fn stem(file: &str) -> String {
-    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
-    let name = name.split('.').next().unwrap_or(name);
+    const ENDINGS: [&str; 6] = [".zst", ".gz", ".jsonl", ".json", ".bin", ".trace"];
+    let mut name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    for ending in ENDINGS {
+        name = name.strip_suffix(ending).unwrap_or(name);
+    }
     name.trim_matches(['<', '>']).to_owned()
 }
 
@@ -239,11 +295,8 @@ fn replayed(file: &str, text: &str) -> Result<Vec<Subject>, Error> {
         let of_trace = rows.extract_if(.., |row| row.trace == trace.file);
         Subject {
             name: stem(&trace.file),
-            about: vec![about_trace(
-                &trace.file,
-                trace.name.as_deref(),
-                trace.events,
-            )],
+            about: about_trace(&trace.file, trace.name.as_deref(), trace.events),
+            sampled_seed: None,
             allocators: of_trace.map(WireRow::subjected).collect(),
             traffic: trace.traffic,
         }
@@ -258,7 +311,7 @@ impl WireRow {
         let pair = self.timeline.zip(self.map);
         Subjected {
             allocator: self.allocator,
-            failures: failures(&self.figures),
+            failures: failures(&self.figures, false),
             walked: if walks { walked } else { Some(Walked::Nowhere) },
             sampled: pair.map(|(timeline, map)| SampledRecord { timeline, map }),
         }

@@ -40,8 +40,13 @@ struct Look {
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 
 impl<'a> Svg<'a> {
-    /// An empty picture, `size` view-box units large.
-    pub(super) fn new(out: &'a mut String, size: (u32, u32), title: &str) -> Svg<'a> {
+    /// An empty picture, `size` view-box units large, which is shown in so many pixels.
+    pub(super) fn new(
+        out: &'a mut String,
+        size: (u32, u32),
+        shown: (u32, u32),
+        title: &str,
+    ) -> Svg<'a> {
         let (width, height) = size;
         put(
             out,
@@ -49,8 +54,8 @@ impl<'a> Svg<'a> {
                 "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" \
                  viewBox=\"0 0 {width} {height}\" font-family=\"{}\" role=\"img\">\n\
                  <title>{}</title>\n",
-                width / FINER,
-                height / FINER,
+                shown.0,
+                shown.1,
                 font::FAMILY,
                 escaped(title)
             ),

@@ -2,8 +2,9 @@
 //!
 //! An allocator has the colour and the dashes of its place among all allocators of the results.
 //! The colours are those of Okabe and Ito, which readers with any of the usual colour
-//! deficiencies can tell apart; yellow is left out, since it is too pale on white. Causes of
-//! failures have colours of their own, red only where there was room.
+//! deficiencies can tell apart; yellow is left out, since it is too pale on white, and black,
+//! which is for the truth: in its place there is a violet. Causes of failures
+//! have colours of their own, red only where there was room.
 
 use super::scene::Stroke;
 use crate::measure::Cause;
@@ -63,7 +64,7 @@ const LIGHT: Theme = Theme {
         Rgb(204, 121, 167),
         Rgb(230, 159, 0),
         Rgb(86, 180, 233),
-        Rgb(70, 70, 70),
+        Rgb(90, 40, 140),
     ],
     causes: [
         Rgb(178, 24, 43),
@@ -93,7 +94,7 @@ const DARK: Theme = Theme {
         Rgb(225, 150, 190),
         Rgb(240, 185, 60),
         Rgb(150, 210, 245),
-        Rgb(190, 190, 190),
+        Rgb(175, 140, 255),
     ],
     causes: [
         Rgb(235, 75, 85),
@@ -121,12 +122,13 @@ pub enum Tone {
     Dark,
 }
 
+/// Gaps are wide enough to show a line beneath.
 const DASHES: [&[f64]; 5] = [
     &[],
-    &[9.0, 4.0],
-    &[2.5, 3.5],
-    &[10.0, 3.5, 2.5, 3.5],
-    &[16.0, 5.0],
+    &[9.0, 6.0],
+    &[2.5, 4.5],
+    &[11.0, 5.0, 2.5, 5.0],
+    &[18.0, 7.0],
 ];
 
 /// How thick a line of data is.
@@ -148,11 +150,28 @@ impl Theme {
 
     /// The line of the allocator at a place among all.
     pub fn allocator_line(&self, place: usize) -> Stroke {
+        let dash = DASHES[place % DASHES.len()];
+        // Where dashes come again, those of one are in the gaps of the other.
+        let again = place / DASHES.len();
+        let half = dash.iter().sum::<f64>() / 2.0;
         Stroke {
             paint: self.allocator(place).into(),
             width: LINE,
-            dash: DASHES[place % DASHES.len()],
+            dash,
+            phase: if again.is_multiple_of(2) { 0.0 } else { half },
         }
+    }
+
+    /// Things that are drawn as lines over each other, in the order in which that is done: lines
+    /// without gaps first, which show through the gaps of the others.
+    pub(super) fn solid_first<'a, T>(
+        &self,
+        things: &'a [T],
+        place: impl Fn(&T) -> usize,
+    ) -> Vec<&'a T> {
+        let mut things: Vec<&T> = things.iter().collect();
+        things.sort_by_key(|thing| !self.allocator_line(place(thing)).dash.is_empty());
+        things
     }
 
     /// A line without gaps.
@@ -161,6 +180,7 @@ impl Theme {
             paint: rgb.into(),
             width,
             dash: &[],
+            phase: 0.0,
         }
     }
 
@@ -209,6 +229,12 @@ fn byte(value: f64) -> u8 {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn lines_without_gaps_are_drawn_first_and_the_others_in_their_order() {
+        let drawn = Theme::of(Tone::Light).solid_first(&[1, 0, 7, 5], |&place| place);
+        assert_eq!(drawn, [&0, &5, &1, &7]);
+    }
 
     #[test]
     fn no_two_of_thirty_five_allocators_look_alike() {

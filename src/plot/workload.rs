@@ -1,7 +1,7 @@
 //! What the callers ask for, whatever an allocator answers: sizes, lifetimes, and the load.
 
 use super::axis::{Axis, Tick};
-use super::clock::Clock;
+use super::clock::{Clock, Spans};
 use super::number::{self, plain, real};
 use super::panel::{Frame, Panel};
 use super::scene::{Rect, Scene};
@@ -66,7 +66,7 @@ impl Bars<'_> {
             Frame {
                 title: self.title,
                 note: String::new(),
-                title_paint: sheet.theme.ink,
+                of: None,
                 above: 0.0,
                 x,
                 x_name: self.x_name.to_owned(),
@@ -146,7 +146,11 @@ fn sizes(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
 }
 
 fn lifetimes(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
-    let classes = traffic.lifetimes.as_deref().unwrap_or_default();
+    let Some(classes) = traffic.lifetimes.as_deref() else {
+        let why = "no lifetimes: no time passes in this trace";
+        sheet.remark(cell, why);
+        return;
+    };
     let freed: u64 = classes.iter().map(|class| class.allocations).sum();
     let all = real(freed + traffic.never_freed);
     let order = |nanos_max: Option<u64>| nanos_max.map_or(64, u64::ilog2);
@@ -161,15 +165,10 @@ fn lifetimes(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
             class.map_or(0.0, |class| real(class.allocations) / all),
         ]);
     }
-    let title = if traffic.lifetimes.is_some() {
-        labels.push("never".to_owned());
-        shares.push(vec![real(traffic.never_freed) / all]);
-        "lifetimes, from request to free".to_owned()
-    } else {
-        "lifetimes: no time passes in this trace".to_owned()
-    };
+    labels.push("never".to_owned());
+    shares.push(vec![real(traffic.never_freed) / all]);
     let bars = Bars {
-        title,
+        title: "lifetimes, from request to free".to_owned(),
         x_name: "lifetime, up to",
         labels,
         shares,
@@ -195,7 +194,7 @@ fn load(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
         .max()
         .copied()
         .unwrap_or(0);
-    let clock = Clock::of([&traffic.moments]);
+    let clock = Clock::of([(&traffic.moments, traffic.every)]);
     let y = Axis::bytes(highest, 4);
     let y_labels = y.label_width();
     let panel = sheet.panel(
@@ -206,15 +205,15 @@ fn load(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
                 plain(real(most), 0)
             ),
             note: String::new(),
-            title_paint: sheet.theme.ink,
+            of: None,
             above: 0.0,
             x: clock.axis(8),
-            x_name: clock.name().to_owned(),
+            x_name: clock.name(),
             y,
             y_labels,
         },
     );
-    let stretches = Stretches::new(&panel, &clock.edges(&traffic.moments));
+    let stretches = Stretches::new(&panel, &Spans::of(&traffic.moments, traffic.every));
     let rgb = sheet.theme.bytes();
     let (min, max) = (stretches.min(column.min()), stretches.max(column.max()));
     let bounds = min.into_iter().zip(max);

@@ -3,6 +3,7 @@
 mod bad_input;
 mod examples;
 mod gate;
+mod plot;
 mod readme;
 mod replay;
 mod run;

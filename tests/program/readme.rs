@@ -47,6 +47,15 @@ fn output(folder: &Folder, script: &str) -> String {
 }
 
 #[test]
+fn every_command_of_the_charts_works() {
+    let readme = fs::read_to_string(root().join("plots/README.md")).expect("a README");
+    let folder = Folder::like_the_project();
+    let scripts = blocks(&readme).into_iter().filter(|it| it.language == "sh");
+    let run = scripts.map(|block| output(&folder, block.text));
+    assert_eq!(run.count(), 1);
+}
+
+#[test]
 fn every_command_prints_what_the_readme_says() {
     let readme = fs::read_to_string(root().join("README.md")).expect("a README");
     let blocks = blocks(&readme);
