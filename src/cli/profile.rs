@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     if !args.check {
         return Ok(Verdict::Done);
     }
-    let likenesses = compare(args, &profile, &scenario, &allocators, terminal)?;
+    let likenesses = compare(args, &scenario, &allocators, terminal)?;
     let page = match args.format {
         Format::Text => report::likeness::text(&likenesses, terminal.page(None)),
         Format::Json => report::likeness::json(&likenesses),
@@ -136,19 +136,16 @@ fn parse(text: &str) -> Result<Scenario, Failure> {
 
 fn compare(
     args: &Args,
-    profile: &Profile,
     scenario: &Scenario,
     allocators: &[Allocator],
     terminal: Terminal,
 ) -> Result<Vec<Likeness>, Failure> {
     let name = files::input_name(&args.trace);
     let jobs = terminal.jobs();
-    let reader = || Reader::new(&name, files::open(&args.trace)?.bytes).map_err(Failure::bad);
-    let mentioned = reader()?.map_while(Result::ok).map(|(_, event)| event);
-    let dom = likeness::first_mention(mentioned, profile.busiest());
-    let reader = reader()?;
+    let input = files::open(&args.trace)?;
+    let reader = Reader::new(&name, input.bytes).map_err(Failure::bad)?;
     let header = reader.header().clone();
-    let originals = likeness::look(&name, &header, reader, allocators, dom, jobs);
+    let originals = likeness::look(&name, &header, reader, allocators, jobs);
     let originals = originals.map_err(Failure::bad)?;
     let seeds = likeness::look_at_scenario(scenario, allocators, jobs).map_err(Failure::bad)?;
     let likenesses = allocators.iter().zip(originals.into_iter().zip(seeds));

@@ -111,16 +111,6 @@ impl Profile {
         text::scenario(self, naming)
     }
 
-    /// The number of the domain with the most requests, in the trace; in the scenario it is 0.
-    pub fn busiest(&self) -> u64 {
-        self.busiest
-    }
-
-    /// How many clients were found.
-    pub fn clients(&self) -> usize {
-        self.clients.len()
-    }
-
     /// How many requests there were.
     pub fn requests(&self) -> u64 {
         self.requests

@@ -12,7 +12,6 @@ use super::lanes::{self, Lane, Row, Stop};
 use crate::measure::Sampling;
 use crate::measure::timeline::Figure;
 use crate::model::Allocator;
-use crate::replay::Dom;
 use crate::scenario::Scenario;
 use crate::trace::Error;
 use crate::trace::event::{Event, Got, Header, Op};
@@ -86,7 +85,7 @@ fn apart(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>) -> f64 {
     most
 }
 
-/// Looks at a stream under some allocators; its domain number `dom` is sampled.
+/// Looks at a stream under some allocators; its busiest domain is sampled.
 ///
 /// # Errors
 ///
@@ -96,13 +95,9 @@ pub fn look(
     header: &Header,
     events: impl Events,
     allocators: &[Allocator],
-    dom: Dom,
     jobs: NonZeroUsize,
 ) -> Result<Vec<Looks>, Error> {
-    let sampling = Sampling {
-        dom,
-        ..Sampling::default()
-    };
+    let sampling = Sampling::default();
     let lane =
         |it: &Allocator| Lane::<Vec<u8>>::new(it.clone(), header).with_sampling(sampling);
     let lanes = allocators.iter().map(lane).collect();
@@ -125,8 +120,8 @@ pub fn look(
     }
 }
 
-/// Looks at what a scenario generates of each of its seeds; its domain 0 is sampled. The
-/// result has the looks of an allocator together, a seed each.
+/// Looks at what a scenario generates of each of its seeds. The result has the looks of an
+/// allocator together, a seed each.
 ///
 /// # Errors
 ///
@@ -139,25 +134,13 @@ pub fn look_at_scenario(
     let mut seeds = vec![Vec::new(); allocators.len()];
     for &seed in &scenario.seeds {
         let header = scenario.header(seed);
-        let dom = first_mention(scenario.events(seed), 0);
         let events = Made::new(scenario.events(seed));
-        let looks = look(&scenario.name, &header, events, allocators, dom, jobs)?;
+        let looks = look(&scenario.name, &header, events, allocators, jobs)?;
         for (seeds, looks) in seeds.iter_mut().zip(looks) {
             seeds.push(looks);
         }
     }
     Ok(seeds)
-}
-
-/// How many domains are mentioned before one.
-pub fn first_mention(events: impl Iterator<Item = Event>, dom: u64) -> Dom {
-    let mut before: Vec<u64> = Vec::new();
-    for event in events.take_while(|event| event.dom != dom) {
-        if !before.contains(&event.dom) {
-            before.push(event.dom);
-        }
-    }
-    Dom(u32::try_from(before.len()).unwrap_or(u32::MAX))
 }
 
 fn looks(row: &Row, sizes: &BTreeMap<u32, f64>) -> Looks {

@@ -4,6 +4,7 @@ mod bad_input;
 mod examples;
 mod gate;
 mod plot;
+mod profile;
 mod readme;
 mod replay;
 mod run;
