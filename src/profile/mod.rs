@@ -6,10 +6,10 @@
 //! which CPUs, and how old what was freed was. It keeps no address, no name of a device or of
 //! anything else, no time of day, and no request of its own: a scenario draws them anew.
 //!
-//! * [`history`]: what a trace's requests were, from its events.
-//! * [`clients`]: which of them belong together.
-//! * [`activity`]: what a client did in each slice.
-//! * [`text`]: the scenario file.
+//! * `history`: what a trace's requests were, from its events.
+//! * `clients`: which of them belong together.
+//! * `activity`: what a client did in each slice.
+//! * `text`: the scenario file.
 //!
 //! What it gives up: which client's request follows which, within a slice; more than one order
 //! of frees a client; CPUs that go and come, and other faults, which are counted as left out.
