@@ -1,5 +1,7 @@
 //! What a replayed event costs, reading apart: requests are made ahead, and each run begins
 //! with a domain in which the live ranges are already there.
+//!
+//! `cargo test` runs every bench once, a hundredth of the size: with its assertions on.
 
 mod traffic;
 
@@ -13,6 +15,15 @@ use traffic::Kind;
 
 fn main() {
     divan::main();
+}
+
+/// How many live ranges and events, at full size.
+const fn size(full: usize) -> usize {
+    if cfg!(debug_assertions) {
+        full / 100
+    } else {
+        full
+    }
 }
 
 fn fresh(start_pfn: Pfn) -> Replay {
@@ -48,26 +59,26 @@ fn bench(bencher: Bencher<'_, '_>, kind: Kind, live: usize, events: usize) {
 
 #[divan::bench]
 fn ring(bencher: Bencher<'_, '_>) {
-    bench(bencher, Kind::Ring, 4096, 400_000);
+    bench(bencher, Kind::Ring, 4096, size(400_000));
 }
 
 #[divan::bench]
 fn large(bencher: Bencher<'_, '_>) {
-    bench(bencher, Kind::Large, 2000, 300_000);
+    bench(bencher, Kind::Large, 2000, size(300_000));
 }
 
 #[divan::bench]
 fn large32(bencher: Bencher<'_, '_>) {
-    bench(bencher, Kind::Large32, 2000, 300_000);
+    bench(bencher, Kind::Large32, 2000, size(300_000));
 }
 
 #[divan::bench]
 fn worst(bencher: Bencher<'_, '_>) {
-    bench(bencher, Kind::Worst, 200_000, 100_000);
+    bench(bencher, Kind::Worst, size(200_000), size(100_000));
 }
 
 /// How the cost of an event grows with the number of live ranges.
 #[divan::bench(args = [1_000, 10_000, 100_000, 1_000_000, 10_000_000], sample_count = 10)]
 fn growth(bencher: Bencher<'_, '_>, live: usize) {
-    bench(bencher, Kind::Spread, live, 100_000);
+    bench(bencher, Kind::Spread, size(live), size(100_000));
 }
