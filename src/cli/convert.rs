@@ -3,14 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use iovasim::trace::check::Checker;
-use iovasim::trace::read::Reader;
 
 use super::common::Terminal;
-use super::files;
-use super::progress::Progress;
 use super::status::{Failure, Verdict};
-use super::traces::{FORMS, TraceWriter};
+use super::traces::{CheckedTrace, FORMS, TraceWriter};
 
 /// Write a trace in another form: compressed or not, JSON lines or compact binary
 ///
@@ -29,20 +25,12 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
-    let input = files::open(&args.trace)?;
-    let mut progress = Progress::new(terminal.shows_progress(), input.size);
-    let name = files::input_name(&args.trace);
-    let reader = Reader::new(&name, progress.count(input.bytes)).map_err(Failure::bad)?;
-    let mut checker = Checker::new(reader.header());
-    let mut writer = TraceWriter::begin(&args.output, reader.header())?;
-    for next in reader {
-        let (place, event) = next.map_err(Failure::bad)?;
-        writer.write(&event)?;
-        let admitted = checker.admit(place, &event);
-        admitted.map_err(|error| Failure::bad(error.in_file(&name)))?;
-        progress.event();
+    let mut trace = CheckedTrace::open(&args.trace, terminal)?;
+    let mut writer = TraceWriter::begin(&args.output, trace.header())?;
+    while let Some(event) = trace.next()? {
+        writer.write(event)?;
     }
-    drop(progress);
+    drop(trace);
     writer.finish()?;
     Ok(Verdict::Done)
 }

@@ -8,14 +8,13 @@ use iovasim::profile::{Naming, Profile, Profiler};
 use iovasim::report;
 use iovasim::scenario::Scenario;
 use iovasim::study::likeness::{self, Likeness};
-use iovasim::trace::check::Checker;
 use iovasim::trace::event::Header;
 use iovasim::trace::read::Reader;
 
 use super::common::{self, Allocators, Format, Terminal};
 use super::files;
-use super::progress::Progress;
 use super::status::{Failure, Verdict, say};
+use super::traces::CheckedTrace;
 
 /// Make a scenario that behaves like a trace and names nothing of it
 ///
@@ -106,24 +105,17 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
 }
 
 fn read(path: &Path, terminal: Terminal) -> Result<(Header, Profile), Failure> {
-    let name = files::input_name(path);
-    let input = files::open(path)?;
-    let mut progress = Progress::new(terminal.shows_progress(), input.size);
-    let mut reader = Reader::new(&name, progress.count(input.bytes)).map_err(Failure::bad)?;
-    let header = reader.header().clone();
-    let mut checker = Checker::new(&header);
+    let mut trace = CheckedTrace::open(path, terminal)?;
+    let header = trace.header().clone();
     let mut profiler = Profiler::new(&header);
-    for next in &mut reader {
-        let (place, event) = next.map_err(Failure::bad)?;
-        let admitted = checker.admit(place, &event);
-        admitted.map_err(|error| Failure::bad(error.in_file(&name)))?;
-        profiler.observe(&event);
-        progress.event();
+    while let Some(event) = trace.next()? {
+        profiler.observe(event);
     }
     match profiler.finish() {
         Some(profile) => Ok((header, profile)),
         None => Err(Failure::bad(format!(
-            "{name}: asks for no address, expected requests to profile"
+            "{}: asks for no address, expected requests to profile",
+            trace.name()
         ))),
     }
 }

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use iovasim::trace::check::Checker;
-use iovasim::trace::read::Reader;
 use iovasim::trace::stats::Stats;
 
 use super::common::Terminal;
 use super::files;
-use super::progress::Progress;
 use super::status::{Failure, Verdict};
+use super::traces::CheckedTrace;
 
 /// Say what is in a trace
 ///
@@ -31,20 +29,12 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
-    let name = files::input_name(&args.trace);
-    let input = files::open(&args.trace)?;
-    let mut progress = Progress::new(terminal.shows_progress(), input.size);
-    let mut reader = Reader::new(&name, progress.count(input.bytes)).map_err(Failure::bad)?;
-    let mut checker = Checker::new(reader.header());
-    let mut stats = Stats::new(reader.header());
-    for next in &mut reader {
-        let (place, event) = next.map_err(Failure::bad)?;
-        let admitted = checker.admit(place, &event);
-        admitted.map_err(|error| Failure::bad(error.in_file(&name)))?;
-        stats.observe(&event);
-        progress.event();
+    let mut trace = CheckedTrace::open(&args.trace, terminal)?;
+    let mut stats = Stats::new(trace.header());
+    while let Some(event) = trace.next()? {
+        stats.observe(event);
     }
-    drop(progress);
+    drop(trace);
     files::write_text(args.output.as_deref(), &stats.to_string())?;
     Ok(Verdict::Done)
 }

@@ -1,14 +1,67 @@
-//! Writing traces: the form and the compression go by the file's name.
+//! Traces, read and written: the form and the compression of what is written go by the file's
+//! name.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use iovasim::trace::check::Checker;
 use iovasim::trace::compress::{Compression, Encoder};
 use iovasim::trace::event::{Event, Header};
+use iovasim::trace::read::Reader;
 use iovasim::trace::{binary, write};
 
-use super::files::Output;
+use super::common::Terminal;
+use super::files::{self, Output};
+use super::progress::Progress;
 use super::status::Failure;
+
+/// A trace that is read for its events alone, checked as `replay` checks it.
+pub(crate) struct CheckedTrace {
+    name: String,
+    reader: Reader,
+    checker: Checker,
+    progress: Progress,
+    event: Event,
+}
+
+impl CheckedTrace {
+    /// Opens a trace in any form; `-` is standard input.
+    pub(crate) fn open(path: &Path, terminal: Terminal) -> Result<CheckedTrace, Failure> {
+        let name = files::input_name(path);
+        let input = files::open(path)?;
+        let progress = Progress::new(terminal.shows_progress(), input.size);
+        let reader = Reader::new(&name, progress.count(input.bytes)).map_err(Failure::bad)?;
+        Ok(CheckedTrace {
+            name,
+            checker: Checker::new(reader.header()),
+            reader,
+            progress,
+            event: Event::default(),
+        })
+    }
+
+    /// What errors call the trace.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the trace says of its domains.
+    pub(crate) fn header(&self) -> &Header {
+        self.reader.header()
+    }
+
+    /// The next event; none after the last.
+    pub(crate) fn next(&mut self) -> Result<Option<&Event>, Failure> {
+        let read = self.reader.read(&mut self.event).map_err(Failure::bad)?;
+        let Some(place) = read else {
+            return Ok(None);
+        };
+        let admitted = self.checker.admit(place, &self.event);
+        admitted.map_err(|error| Failure::bad(error.in_file(&self.name)))?;
+        self.progress.event();
+        Ok(Some(&self.event))
+    }
+}
 
 /// How the help of a command says which form a trace is written in.
 pub(crate) const FORMS: &str = "`.gz` and `.zst` at the end of a name compress; `.bin` before \

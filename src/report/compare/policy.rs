@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Number;
 
 use super::figure::{self, FIGURES, Figure};
-use super::{real, rise};
+use super::rows::{real, rise};
 use crate::scenario::error::{Error, Here};
 use crate::study::ScenarioResult;
 use crate::words::nearest;

@@ -3,7 +3,8 @@
 use serde_json::Number;
 
 use super::figure::{self, Figure};
-use super::{Change, Comparison, Pair, Paired, Place, Verdict, real, rise};
+use super::rows::{real, rise};
+use super::{Change, Comparison, Pair, Paired, Place, Verdict};
 use crate::model::Change as KernelChange;
 use crate::report::number::{counted, grouped};
 
