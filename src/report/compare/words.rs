@@ -134,6 +134,9 @@ fn moved(change: &Change) -> &'static str {
 }
 
 fn paired_words(figure: &str, paired: &Paired, seeds: u64) -> String {
+    if paired.seeds_up + paired.seeds_down == 0 {
+        return ", in no seed by itself".to_owned();
+    }
     let interval =
         interval(figure, paired).map_or(String::new(), |it| format!(" (95 %: {it})"));
     let [up, down] = [("more", paired.seeds_up), ("less", paired.seeds_down)];
@@ -305,4 +308,46 @@ pub(super) fn otherwise(pair: &Pair) -> Option<&'static str> {
 /// The meaning of a figure.
 pub(super) fn means(change: &Change) -> &'static str {
     figure::find(change.figure).map_or("", |Figure { means, .. }| means)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::compare::Most;
+
+    #[test]
+    fn seeds_are_named_as_far_as_they_are_few() {
+        let texts = [&[][..], &[7], &[1, 2, 3], &[1, 5, 9]].map(seeds);
+        let expected = [
+            "0 seeds",
+            "1 seed (7)",
+            "3 seeds (1 to 3)",
+            "3 seeds (1, 5, 9)",
+        ];
+        assert_eq!(texts, expected);
+        assert!(seeds(&[9, 8, 7, 6, 5, 4, 3, 2, 1]).ends_with("4, 3, 2, …)"));
+    }
+
+    /// A percentile of all requests can move while that of every seed stays.
+    #[test]
+    fn what_moved_in_no_seed_is_said_to_have() {
+        let paired = |seeds_up, mean| Paired {
+            mean,
+            ci95: Some([mean - 0.5, mean + 0.5]),
+            seeds_up,
+            seeds_down: 0,
+            most: Most {
+                seed: 4,
+                before: 10.into(),
+                after: 12.into(),
+            },
+        };
+        let told = |it: &Paired| paired_words("steps.p999", it, 20);
+        assert_eq!(told(&paired(0, 0.0)), ", in no seed by itself");
+        assert_eq!(
+            told(&paired(3, 1.0)),
+            ", +1.00 a seed (95 %: +0.50 to +1.50), more in 3 of 20 seeds, the most in seed 4 \
+             (10 to 12)"
+        );
+    }
 }
