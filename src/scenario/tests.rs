@@ -110,7 +110,7 @@ fn unknown_names_come_with_the_nearest_known() {
     );
     refused(
         &with("/workload/phases/0/start/pool/does", json!({ "pol": {} })),
-        "workload.phases[0].start.pool.does: unknown variant `pol`, expected one of `pool`, `ring`, `stream`, `churn`, `idle`, `recorded`; did you mean `pool`?",
+        "workload.phases[0].start.pool.does: unknown variant `pol`, expected one of `pool`, `ring`, `stream`, `churn`, `idle`, `recorded`, `profiled`; did you mean `pool`?",
     );
     refused(
         &with("/allocators/1", json!("nwe")),
