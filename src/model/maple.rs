@@ -159,19 +159,24 @@ impl AddressSpace for Maple {
             overlapped.push(id);
             next = self.ranges.next(id);
         }
-        if overlapped.is_empty() {
+        if let Some(end) = self.end.filter(|end| *end <= range.hi()) {
+            (lo, hi) = (lo.min(end), Pfn::ANCHOR);
+        } else if overlapped.is_empty() {
             return Some(range);
         }
         for id in overlapped {
             self.ranges.remove(id);
         }
-        self.ranges
-            .insert(PfnRange::new(lo, hi).expect("a union of ranges is one"));
+        self.insert_reserved(PfnRange::new(lo, hi).expect("a union of ranges is one"));
         None
     }
 
     fn insert_reserved(&mut self, range: PfnRange) {
-        self.ranges.insert(range);
+        if range.hi() == Pfn::ANCHOR {
+            self.end = Some(range.lo());
+        } else {
+            self.ranges.insert(range);
+        }
     }
 
     fn restore(&mut self, snapshot: &Snapshot) {
@@ -205,5 +210,42 @@ impl AddressSpace for Maple {
 
     fn ranges(&self) -> &Ranges {
         &self.ranges
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Allocator;
+
+    /// With a granule of one byte the highest pfn of all can be reserved.
+    #[test]
+    fn a_reservation_merges_with_what_ends_at_the_highest_pfn() {
+        let allocator: Allocator = "maple-2026".parse().expect("an allocator");
+        let granule = Granule::from_bytes(1).expect("a granule");
+        let reserve = |maple: &mut Maple, lo: u64, hi: u64| {
+            let range = PfnRange::new(Pfn(lo), Pfn(hi)).expect("a range");
+            if let Some(rest) = maple.reserve_over(range) {
+                maple.insert_reserved(rest);
+            }
+        };
+        let mut maple = Maple::new(allocator.rules(), granule, Pfn(1));
+        maple.alloc(Pages(16), Pfn(u64::MAX), true);
+        assert_eq!(maple.end, Some(Pfn(u64::MAX - 15)));
+        reserve(&mut maple, u64::MAX - 99, u64::MAX - 90);
+        assert_eq!(maple.state().ranges, 2);
+        reserve(&mut maple, u64::MAX - 95, u64::MAX);
+        assert_eq!(
+            (maple.end, maple.state().ranges),
+            (Some(Pfn(u64::MAX - 99)), 1)
+        );
+
+        let mut maple = Maple::new(allocator.rules(), granule, Pfn(1));
+        reserve(&mut maple, 7, u64::MAX);
+        assert_eq!((maple.end, maple.state().ranges), (Some(Pfn(7)), 1));
+        assert_eq!(
+            maple.alloc(Pages(9), Pfn(u64::MAX), false).verdict,
+            Verdict::NoPlace
+        );
     }
 }
