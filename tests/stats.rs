@@ -5,13 +5,17 @@ use std::io::Cursor;
 use iovasim::trace::read::Reader;
 use iovasim::trace::stats::Stats;
 
-fn page(trace: &'static str) -> String {
+fn stats(trace: &'static str) -> Stats {
     let reader = Reader::new("trace", Cursor::new(trace)).expect("a trace");
     let mut stats = Stats::new(reader.header());
     for event in reader {
         stats.observe(&event.expect("an event").1);
     }
-    stats.to_string()
+    stats
+}
+
+fn page(trace: &'static str) -> String {
+    stats(trace).to_string()
 }
 
 #[test]
@@ -122,4 +126,22 @@ fn long_tables_end_in_one_row() {
     assert!(page.contains("answers are not on record"));
     // The smallest three of 1 to 13 pages.
     assert!(others[3].ends_with(" 6"), "{page}");
+}
+
+#[test]
+fn json_has_every_row() {
+    let events = (0..30).map(|id| {
+        let (pages, limit) = (id + 1, id + 99);
+        format!("{{\"op\":\"alloc\",\"id\":{id},\"pages\":{pages},\"limit\":{limit}}}\n")
+    });
+    let events = events.collect::<Vec<_>>().concat();
+    let trace = format!("{{\"iovasim\":\"trace\",\"version\":1}}\n{events}");
+    let stats = stats(trace.leak());
+    let document: serde_json::Value = serde_json::from_str(&stats.json()).expect("a document");
+    let rows = |name: &str| document[name].as_array().map(Vec::len);
+    assert_eq!((rows("limits"), rows("never_freed")), (Some(30), Some(30)));
+    assert_eq!(document["requests"]["fast"], 30);
+    assert_eq!(document["sizes"][5]["pages_max"], 32);
+    assert_eq!(document["live_max"]["pages"], 465);
+    assert_eq!(document["never_freed"][0]["pages_each"], 30);
 }

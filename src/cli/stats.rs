@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use iovasim::trace::stats::Stats;
 
-use super::common::Terminal;
+use super::common::{Format, Report, Terminal};
 use super::files;
 use super::status::{Failure, Verdict};
 use super::traces::CheckedTrace;
@@ -22,9 +22,8 @@ pub(crate) struct Args {
     /// The trace, in any form; `-` is standard input
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
-    /// Write the page to FILE instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    report: Report,
 }
 
 /// Runs the command.
@@ -35,6 +34,10 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         stats.observe(event);
     }
     drop(trace);
-    files::write_text(args.output.as_deref(), &stats.to_string())?;
+    let text = match args.report.format {
+        Format::Text => stats.to_string(),
+        Format::Json => stats.json(),
+    };
+    files::write_text(args.report.output.as_deref(), &text)?;
     Ok(Verdict::Done)
 }

@@ -130,6 +130,9 @@ fn stats_print_a_page() {
         "{}",
         page.stdout
     );
+    let document = run(&["stats", FILL, "--format", "json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&document).expect("a document");
+    assert_eq!(document["requests"]["failed"], 389);
     let bad = "{\"iovasim\":\"trace\",\"version\":1}\n{\"op\":\"free\",\"id\":1}\n";
     let bad = run_with_input(&["stats", "-"], bad.as_bytes());
     assert_eq!((bad.status, bad.stdout.as_str()), (2, ""));

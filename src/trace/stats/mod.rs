@@ -4,6 +4,7 @@
 //! domains there are. A request that the recorded kernel refused is live in no count; where a trace does
 //! not carry answers, every request counts as granted.
 
+mod json;
 mod page;
 mod timeline;
 
