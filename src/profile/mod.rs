@@ -28,7 +28,7 @@ use activity::Activity;
 use clients::Client;
 use history::{History, Key};
 
-/// Takes in a trace, event by event. Memory grows with its requests: about 80 bytes each.
+/// Takes in a trace, event by event. Memory grows with its requests: about 150 bytes each.
 #[derive(Clone, Debug)]
 pub struct Profiler {
     header: Header,
