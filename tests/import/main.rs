@@ -7,6 +7,7 @@ mod log;
 mod order;
 mod probes;
 mod recordings;
+mod unmaps;
 
 use iovasim::trace::Place;
 use iovasim::trace::check::Checker;

@@ -46,6 +46,13 @@ pub(super) enum What {
     Reserve {
         range: PfnRange,
     },
+    /// An `iommu:unmap` whose free was missed, in a domain that is not known yet.
+    Unmapped {
+        /// Its number among the unmaps.
+        number: u64,
+        pfn: Pfn,
+        pages: Pages,
+    },
     CpuDead {
         /// The CPU that takes the other's caches down.
         by: Cpu,
@@ -92,10 +99,17 @@ impl Call {
         self.what.searched() == Some(true) && self.got().is_some_and(|got| got < pfn)
     }
 
+    /// Whether it is about a domain, for all that is known.
+    pub(super) fn is_about(&self, domain: u64) -> bool {
+        self.domain == domain || matches!(self.what, What::Unmapped { .. })
+    }
+
     /// Whether it frees the range that begins at a pfn.
     pub(super) fn frees(&self, range: Pfn) -> bool {
         match self.what {
-            What::FreeFast { pfn, .. } | What::FreePfn { pfn } => pfn == range,
+            What::FreeFast { pfn, .. } | What::FreePfn { pfn } | What::Unmapped { pfn, .. } => {
+                pfn == range
+            }
             What::FreeIova { pfn, .. } => pfn == Some(range),
             _ => false,
         }

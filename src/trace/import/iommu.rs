@@ -24,11 +24,17 @@ pub(super) fn is_event(record: &Record<'_>) -> bool {
     matches!(record.event, "map" | "unmap") && record.arguments.starts_with("IOMMU:")
 }
 
+/// What an `unmap` unmapped; none of other records.
+pub(super) fn unmapped(record: &Record<'_>) -> Result<Option<Part>, Problem> {
+    let is_unmap = record.event == "unmap" && is_event(record);
+    is_unmap.then(|| Part::of(record)).transpose()
+}
+
 /// A part of the address space, in bytes; not empty, and it does not wrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Part {
-    start: u64,
-    end: u64,
+pub(super) struct Part {
+    pub start: u64,
+    pub end: u64,
 }
 
 impl Part {

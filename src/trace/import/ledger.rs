@@ -130,7 +130,7 @@ impl Asked<'_, '_> {
             What::FreePfn { pfn } => self.free_pfn(pfn),
             What::FreeIova { iova, pfn } => self.free_iova(iova, pfn),
             What::Reserve { range } => self.push(Op::Reserve { range }),
-            What::CpuDead { .. } => {}
+            What::Unmapped { .. } | What::CpuDead { .. } => {}
         }
     }
 

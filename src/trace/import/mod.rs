@@ -9,8 +9,9 @@
 //!
 //! A recording is read twice: a survey gathers what the header says and what decides how the
 //! records are to be read (how many CPUs, which kinds of records, which domains); then events are
-//! made as the lines go by. What is live is held in memory, the recording is not, unless it is a
-//! binary file (`dat`).
+//! made as the lines go by. Where these need to know what comes later (what was live before, whose
+//! frees were missed), a reading in between gathers that. What is live is held in memory, the
+//! recording is not, unless it is a binary file (`dat`).
 //!
 //! What a recording does not say is an option, an error that asks for it, or a note in the
 //! [`Report`], which accounts for every line.
@@ -23,6 +24,7 @@ mod dma;
 mod domains;
 mod error;
 mod functions;
+mod gather;
 mod iommu;
 mod kernel_log;
 mod ledger;
@@ -30,27 +32,30 @@ mod line;
 mod lines;
 mod options;
 mod order;
+mod owners;
 mod pairing;
 mod record;
 mod report;
 mod requests;
 mod source;
 mod survey;
+mod unmaps;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 
-use before::{Before, Gatherer};
 use clock::Clock;
 use domains::Domains;
 use error::Problem;
 use functions::Function;
+use gather::Gathered;
 use ledger::{Ledger, Sink};
 use line::Line;
 use pairing::Pairing;
 use record::Record;
 use source::{Recording, Source};
 use survey::Survey;
+use unmaps::Missed;
 
 pub use domains::Choice;
 pub use error::Error;
@@ -126,13 +131,18 @@ pub fn import<R: BufRead>(
     let mut header = survey.header(options, &mut report).map_err(ask)?;
     let reader = match survey.evidence {
         Evidence::Probes => {
-            let before = if options.state_before {
-                gather_before(&mut recording.source()?, &survey, options)?
+            let later = options.state_before || !survey.missed.is_empty();
+            let Gathered { before, owners } = if later {
+                Gathered::of(&mut recording.source()?, &survey, options, header.granule)?
             } else {
-                BTreeMap::new()
+                Gathered::default()
             };
+            report.unmaps_unowned = (survey.missed.len() - owners.len()) as u64;
+            let owners = owners.into_iter();
+            let owners = owners.map(|(number, domain)| (number, Some(domain)));
+            let missed = Missed::new(header.granule, owners);
             Reader::Probes {
-                pairing: Pairing::new(survey.probed.clone()),
+                pairing: Pairing::new(survey.probed.clone(), missed),
                 ledger: Ledger::new(
                     Domains::new(options.domain.clone(), &options.reserved),
                     before,
@@ -178,46 +188,19 @@ pub fn import<R: BufRead>(
     })
 }
 
-/// Reads all calls for what they show of the time before.
-fn gather_before<R: BufRead>(
-    source: &mut Source<R>,
-    survey: &Survey,
-    options: &Options,
-) -> Result<BTreeMap<u64, Before>, Error> {
-    let mut pairing = Pairing::new(survey.probed.clone());
-    let mut domains = Domains::new(options.domain.clone(), &[]);
-    let mut gatherer = Gatherer::default();
-    let mut report = Report::default();
-    while source.advance()? {
-        if let Line::Record(record) = source.line(survey.form)
-            && let Some((function, edge)) = Function::of(&record)
-        {
-            domains
-                .mention(&record, function, edge)
-                .and_then(|()| pairing.take(&record, function, edge, &mut report))
-                .map_err(|problem| source.error(problem))?;
-            while let Some(call) = pairing.pop(record.at) {
-                gatherer.take(&call, domains.at(call.domain));
-            }
-        }
-    }
-    while let Some(call) = pairing.pop_last() {
-        gatherer.take(&call, domains.at(call.domain));
-    }
-    Ok(gatherer.finish())
-}
-
 fn take_probe(
     pairing: &mut Pairing,
     ledger: &mut Ledger,
     record: &Record<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), Problem> {
-    let Some((function, edge)) = Function::of(record) else {
-        return Ok(());
-    };
-    ledger.domains.mention(record, function, edge)?;
-    pairing.take(record, function, edge, sink.report)?;
+    match Function::of(record) {
+        Some((function, edge)) => {
+            ledger.domains.mention(record, function, edge)?;
+            pairing.take(record, function, edge, sink.report)?;
+        }
+        None => pairing.take_other(record, sink.report)?,
+    }
     while let Some(call) = pairing.pop(record.at) {
         ledger.take(&call, sink);
     }

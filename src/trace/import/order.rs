@@ -141,7 +141,7 @@ impl Order {
             let slots = self.slots.iter().enumerate().skip(from);
             slots.filter_map(|(index, slot)| {
                 let other = &slot.done.as_ref()?.call;
-                (other.domain == call.domain).then_some((index, other))
+                other.is_about(call.domain).then_some((index, other))
             })
         };
         let mut after = later(at)

@@ -19,6 +19,7 @@ use super::functions::{Edge, Function, Probed, dead_cpu};
 use super::order::{Order, Ticket};
 use super::record::{Context, Record};
 use super::report::Report;
+use super::unmaps::Missed;
 use crate::units::{Cpu, Pages, Pfn, PfnRange};
 
 /// An entry whose return has not come yet.
@@ -60,15 +61,17 @@ const FREED_MAX: usize = 512;
 #[derive(Debug)]
 pub(super) struct Pairing {
     probed: Probed,
+    missed: Missed,
     order: Order,
     open: BTreeMap<Context, Vec<Open>>,
     freed: BTreeMap<Cpu, VecDeque<Freed>>,
 }
 
 impl Pairing {
-    pub(super) fn new(probed: Probed) -> Pairing {
+    pub(super) fn new(probed: Probed, missed: Missed) -> Pairing {
         Pairing {
             probed,
+            missed,
             order: Order::new(),
             open: BTreeMap::new(),
             freed: BTreeMap::new(),
@@ -113,6 +116,19 @@ impl Pairing {
                 Ok(())
             }
         }
+    }
+
+    /// Takes a record of none of the functions: an unmap may show a free that was missed.
+    pub(super) fn take_other(
+        &mut self,
+        record: &Record<'_>,
+        report: &mut Report,
+    ) -> Result<(), Problem> {
+        if let Some(call) = self.missed.take(record)? {
+            report.frees_unmapped += 1;
+            self.order.push(call);
+        }
+        Ok(())
     }
 
     /// The next call in order, at a moment of the recording's clock.

@@ -41,6 +41,10 @@ pub struct Report {
     /// Ranges handed out while a range on record there was live: its free was not recorded, and is
     /// put before the allocation.
     pub frees_missed: u64,
+    /// Frees that were not recorded, and are put where an `iommu` event shows the unmapping.
+    pub frees_unmapped: u64,
+    /// Unmappings whose free was not recorded, in a domain that cannot be told.
+    pub unmaps_unowned: u64,
     /// Unmappings printed after their place was handed out again, and put before that.
     pub frees_late: u64,
     /// Frees of another size than was allocated, by order of size.
@@ -148,7 +152,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    fn remarks(&self) -> [(u64, String); 18] {
+    fn remarks(&self) -> [(u64, String); 20] {
         let says = |what: &str| what.to_owned();
         [
             (
@@ -183,6 +187,17 @@ impl Report {
             (
                 self.frees_missed,
                 says("frees not recorded, put before what was handed out there next"),
+            ),
+            (
+                self.frees_unmapped,
+                says("frees not recorded, put where `iommu` events show the unmapping"),
+            ),
+            (
+                self.unmaps_unowned,
+                says(
+                    "`iommu` unmappings whose free was not recorded left out, in a domain that \
+                     cannot be told",
+                ),
             ),
             (
                 self.frees_late,

@@ -9,6 +9,7 @@ use super::line::{self, Line};
 use super::record::Record;
 use super::report::Report;
 use super::source::Source;
+use super::unmaps::Unmaps;
 use super::{Evidence, Form, Options, dma, iommu};
 use crate::trace::event::Header;
 use crate::units::{Cpu, Granule, Pfn};
@@ -20,6 +21,8 @@ pub(super) struct Survey {
     pub evidence: Evidence,
     pub probed: Probed,
     pub dma: dma::Devices,
+    /// The addresses of the unmaps whose free the probes missed, by their numbers.
+    pub missed: Vec<(u64, u64)>,
     /// What else is on record.
     others: Vec<Evidence>,
     domains: Domains,
@@ -35,6 +38,7 @@ struct Seen {
     domains: Domains,
     dma: dma::Devices,
     iommu: bool,
+    unmaps: Unmaps,
     cpus_stated: Option<u64>,
     cpu_max: Cpu,
     records: bool,
@@ -54,6 +58,7 @@ impl Survey {
             domains: Domains::new(options.domain.clone(), &[]),
             dma: dma::Devices::default(),
             iommu: false,
+            unmaps: Unmaps::default(),
             cpus_stated: None,
             cpu_max: Cpu(0),
             records: false,
@@ -100,6 +105,10 @@ impl Survey {
             evidence,
             probed: seen.probed,
             dma: seen.dma,
+            missed: match evidence {
+                Evidence::Probes => seen.unmaps.finish(),
+                _ => Vec::new(),
+            },
             domains: seen.domains,
             cpus_stated: seen.cpus_stated,
             cpu_max: seen.cpu_max,
@@ -114,7 +123,12 @@ impl Survey {
         report: &mut Report,
     ) -> Result<Header, String> {
         for other in &self.others {
-            report.note(format!("{other} are on record too, and were not read"));
+            let read = if *other == Evidence::Iommu && !self.missed.is_empty() {
+                "read for frees that the probes missed"
+            } else {
+                "not read"
+            };
+            report.note(format!("{other} are on record too, and were {read}"));
         }
         let (granule, start_pfn) = self.layout(options, report)?;
         Ok(Header {
@@ -258,7 +272,7 @@ impl Seen {
             Line::Record(record) => {
                 self.records = true;
                 self.cpu_max = self.cpu_max.max(record.cpu);
-                self.take_record(&record)
+                self.take_record(&record, options)
             }
             Line::Cpus(cpus) => {
                 self.cpus_stated = Some(cpus);
@@ -296,7 +310,7 @@ impl Seen {
         refuse_loss(None, Some(overwritten), allow_lost)
     }
 
-    fn take_record(&mut self, record: &Record<'_>) -> Result<(), Problem> {
+    fn take_record(&mut self, record: &Record<'_>, options: &Options) -> Result<(), Problem> {
         if let Some((function, edge)) = Function::of(record) {
             self.probed.note(record, function, edge);
             self.domains.mention(record, function, edge)?;
@@ -304,8 +318,17 @@ impl Seen {
                 let cpu = dead_cpu(record)?;
                 self.cpu_max = self.cpu_max.max(cpu);
             }
+            if function == Function::FreeFast
+                && let (Some(pointer), Some(pfn)) =
+                    (record.optional("iovad")?, record.optional("pfn")?)
+            {
+                let made = self.domains.at(pointer).made.map(|(granule, _)| granule);
+                let granule = made.or(options.granule).unwrap_or(Granule::KIB_4);
+                self.unmaps.free(record, Pfn(pfn), granule);
+            }
         } else if iommu::is_event(record) {
             self.iommu = true;
+            self.unmaps.take(record)?;
         } else {
             self.dma.note(record)?;
         }
