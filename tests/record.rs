@@ -21,11 +21,14 @@ const MKDIR: &str = "#!/bin/sh
 for event in alloc_iova_fast alloc_iova_fast_ret free_iova_fast; do
     /bin/mkdir -p \"$1/events/iovasim/$event\"
 done
+/bin/mkdir -p \"$1/events/iommu/unmap\"
+echo 0 > \"$1/events/iommu/unmap/enable\"
 cp \"$TRACEFS/pipe\" \"$1/trace_pipe\"
 cp \"$TRACEFS/pipe\" \"$1/trace\"
 ";
 const RMDIR: &str = "#!/bin/sh
 cat \"$1/tracing_on\" \"$1/events/iovasim/enable\" >> \"$TRACEFS/at_the_end\"
+cat \"$1/events/iommu/unmap/enable\" >> \"$TRACEFS/unmaps\"
 rm -r \"$1\"
 ";
 
@@ -87,6 +90,7 @@ impl Tracefs {
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", self.at("bin").display()))
             .env("TRACEFS", self.folder.path())
+            .env("IOMMU_GROUPS", self.at("groups"))
             .stdin(Stdio::null());
         command
     }
@@ -176,6 +180,26 @@ fn a_time_ends_the_recording() {
             .read("it's here.txt")
             .contains(" alloc_iova_fast_ret: ")
     );
+}
+
+/// The type of a group's domain: `DMA` has no flush queue, `DMA-FQ` has one.
+#[test]
+fn unmappings_are_recorded_where_there_is_no_flush_queue() {
+    let recording = Recording {
+        seconds: Some(1),
+        ..Recording::default()
+    };
+    for (domain, enabled) in [("DMA\n", "1\n"), ("DMA-FQ\n", "0\n"), ("identity\n", "0\n")] {
+        let tracefs = Tracefs::new();
+        for (group, text) in [("3", "identity\n"), ("7", domain)] {
+            fs::create_dir_all(tracefs.at(&format!("groups/{group}"))).expect("a folder");
+            tracefs.write(&format!("groups/{group}/type"), text);
+        }
+        let output = tracefs.run(&recording);
+        assert!(output.status.success(), "{}", said(&output));
+        assert_eq!(tracefs.read("unmaps"), enabled, "{domain}");
+        tracefs.assert_undone(1);
+    }
 }
 
 #[test]

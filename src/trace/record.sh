@@ -4,6 +4,7 @@
 set -u
 group=iovasim
 tracefs=${TRACEFS:-}
+groups=${IOMMU_GROUPS:-/sys/kernel/iommu_groups}
 instance=
 failures=
 defined=
@@ -151,6 +152,11 @@ put 0 "$instance/tracing_on"
 put mono "$instance/trace_clock" || die "no clock that all CPUs share"
 put "$buffer_kib" "$instance/buffer_size_kb" || die "no buffers of $buffer_kib KiB a CPU"
 put 1 "$instance/events/$group/enable" || die "cannot enable the probes"
+# Without a flush queue every free follows an unmapping, whose events are never missed: they say
+# where a free was that a probe missed.
+if cat "$groups"/*/type 2> /dev/null | grep -qx DMA; then
+    put 1 "$instance/events/iommu/unmap/enable" || say "no events of unmappings"
+fi
 if [ "$until_failure" = 1 ]; then
     new_instance iovasim-failures
     failures=$tracefs/instances/iovasim-failures
