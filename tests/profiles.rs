@@ -95,16 +95,7 @@ fn likenesses(path: &Path, allocators: &[Allocator]) -> Vec<Likeness> {
     let mut no_trace = |_: &Path| Err("a profile names no trace".into());
     let scenario = Scenario::parse(&text, path, &mut no_trace).expect("a scenario");
     let jobs = NonZeroUsize::MIN;
-    let originals = likeness::look("trace", &header, reader(path), allocators, jobs);
-    let seeds = likeness::look_at_scenario(&scenario, allocators, jobs).expect("runs");
-    let both = originals.expect("a trace").into_iter().zip(seeds);
-    let both = allocators.iter().zip(both);
-    both.map(|(allocator, (original, seeds))| Likeness {
-        allocator: allocator.clone(),
-        original,
-        seeds,
-    })
-    .collect()
+    likeness::compare("trace", &header, reader(path), &scenario, jobs).expect("runs")
 }
 
 #[test]

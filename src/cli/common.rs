@@ -130,6 +130,11 @@ impl Allocators {
     }
 }
 
+/// The first picture: before and after the change of 5.18.
+pub(crate) fn old_and_new() -> Result<Vec<Allocator>, Failure> {
+    ["old", "new"].into_iter().map(allocator).collect()
+}
+
 /// The allocator of a name.
 pub(crate) fn allocator(name: &str) -> Result<Allocator, Failure> {
     name.parse().map_err(Failure::bad)

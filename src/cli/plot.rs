@@ -249,19 +249,16 @@ fn is_trace(head: &[u8]) -> bool {
 
 /// `old` and `new`; for the chart of releases alone, every release that came with a change.
 fn by_default(charts: &[Chart], queue: FlushQueue) -> Result<Vec<Allocator>, Failure> {
-    let names = match charts {
-        [Chart::Releases] => plot::releases::one_of_each(),
-        _ => ["old", "new"].map(str::to_owned).to_vec(),
-    };
+    if charts != [Chart::Releases] {
+        return common::old_and_new();
+    }
+    let names = plot::releases::one_of_each();
     let allocators: Result<Vec<_>, _> =
         names.iter().map(|name| common::allocator(name)).collect();
     let mut allocators = allocators?;
-    if charts == [Chart::Releases] {
-        // Those that could have made the trace.
-        allocators.retain(|it| {
-            super::replay::check_flush_queue(std::slice::from_ref(it), queue).is_ok()
-        });
-    }
+    // Those that could have made the trace.
+    allocators
+        .retain(|it| super::replay::check_flush_queue(std::slice::from_ref(it), queue).is_ok());
     Ok(allocators)
 }
 

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
-use iovasim::model::Allocator;
 use iovasim::profile::{Naming, Profile, Profiler};
 use iovasim::report;
 use iovasim::scenario::Scenario;
@@ -76,7 +75,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     }
     let allocators = match args.allocators.named()? {
         Some(named) => named,
-        None => vec![common::allocator("old")?, common::allocator("new")?],
+        None => common::old_and_new()?,
     };
     let (header, profile) = read(&args.trace, terminal)?;
     super::replay::check_flush_queue(&allocators, header.flush_queue)?;
@@ -95,7 +94,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     if !args.check {
         return Ok(Verdict::Done);
     }
-    let likenesses = compare(args, &scenario, &allocators, terminal)?;
+    let likenesses = compare(args, &scenario, terminal)?;
     let page = match args.format {
         Format::Text => report::likeness::text(&likenesses, terminal.page(None)),
         Format::Json => report::likeness::json(&likenesses),
@@ -129,24 +128,14 @@ fn parse(text: &str) -> Result<Scenario, Failure> {
 fn compare(
     args: &Args,
     scenario: &Scenario,
-    allocators: &[Allocator],
     terminal: Terminal,
 ) -> Result<Vec<Likeness>, Failure> {
     let name = files::input_name(&args.trace);
-    let jobs = terminal.jobs();
     let input = files::open(&args.trace)?;
     let reader = Reader::new(&name, input.bytes).map_err(Failure::bad)?;
     let header = reader.header().clone();
-    let originals = likeness::look(&name, &header, reader, allocators, jobs);
-    let originals = originals.map_err(Failure::bad)?;
-    let seeds = likeness::look_at_scenario(scenario, allocators, jobs).map_err(Failure::bad)?;
-    let likenesses = allocators.iter().zip(originals.into_iter().zip(seeds));
-    let likeness = |(allocator, (original, seeds)): (&Allocator, _)| Likeness {
-        allocator: allocator.clone(),
-        original,
-        seeds,
-    };
-    Ok(likenesses.map(likeness).collect())
+    let likenesses = likeness::compare(&name, &header, reader, scenario, terminal.jobs());
+    likenesses.map_err(Failure::bad)
 }
 
 fn verdict(likenesses: &[Likeness], tolerance: f64) -> Verdict {

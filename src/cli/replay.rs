@@ -175,7 +175,7 @@ fn default_allocators(check: bool, header: &Header) -> Result<Vec<Allocator>, Fa
     let release = header.kernel.as_deref().and_then(release_in);
     match release.filter(|_| check) {
         Some(release) => Ok(vec![common::allocator(&format!("linux-{release}"))?]),
-        None => ["old", "new"].into_iter().map(common::allocator).collect(),
+        None => common::old_and_new(),
     }
 }
 

@@ -176,21 +176,8 @@ fn lines(sheet: &mut Sheet, panel: &Panel, entry: &Entry<&TimelineRecord>) {
         let Some(column) = record.figures.get(&figure) else {
             continue;
         };
-        let (min, max) = (stretches.min(column.min()), stretches.max(column.max()));
-        let bounds = min.into_iter().zip(max);
-        let bounds = bounds.map(|(min, max)| bytes(min).zip(bytes(max)));
-        panel.between(
-            &mut sheet.scene,
-            &stretches.edges,
-            bounds,
-            rgb.with_alpha(0.15),
-        );
-        let last: Vec<_> = stretches
-            .last(&column.last)
-            .into_iter()
-            .map(bytes)
-            .collect();
-        panel.steps(&mut sheet.scene, &stretches.edges, &last, stroke);
+        let paint = (rgb.with_alpha(0.15), stroke);
+        stretches.draw(&mut sheet.scene, panel, column, bytes, paint);
     }
     refusals(sheet, panel, &spans, record);
 }

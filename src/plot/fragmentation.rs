@@ -94,18 +94,9 @@ pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -
                 Stretches::new(&panel, &Spans::of(&entry.what.moments, entry.what.every));
             let scale = scale(entry.what, figure);
             let value = |value: Option<u64>| value.map(|value| real(value) * scale);
-            let (min, max) = (stretches.min(column.min()), stretches.max(column.max()));
-            let bounds = min.into_iter().zip(max);
-            let bounds = bounds.map(|(min, max)| value(min).zip(value(max)));
             let band = sheet.theme.allocator(entry.place).with_alpha(0.2);
-            panel.between(&mut sheet.scene, &stretches.edges, bounds, band);
-            let last: Vec<_> = stretches
-                .last(&column.last)
-                .into_iter()
-                .map(value)
-                .collect();
-            let stroke = sheet.theme.allocator_line(entry.place);
-            panel.steps(&mut sheet.scene, &stretches.edges, &last, stroke);
+            let paint = (band, sheet.theme.allocator_line(entry.place));
+            stretches.draw(&mut sheet.scene, &panel, column, value, paint);
         }
     }
     sheet.scene

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use super::clock::Spans;
 use super::panel::Panel;
+use super::scene::{Scene, Stroke};
+use super::theme::Paint;
+use crate::measure::record::Column;
 
 /// Samples are drawn no narrower than so many pixels.
 const SEEN: f64 = 3.0;
@@ -66,6 +69,26 @@ impl Stretches {
             .iter()
             .map(|samples| column.get(samples.clone()));
         parts.map(|part| of(part.unwrap_or_default())).collect()
+    }
+
+    /// Draws a figure as it changes: a line along what was seen last, on a band from the least
+    /// to the most. `value` is what a number of the column is on the panel's axis.
+    pub(super) fn draw(
+        &self,
+        scene: &mut Scene,
+        panel: &Panel,
+        column: &Column,
+        value: impl Fn(Option<u64>) -> Option<f64>,
+        (band, line): (Paint, Stroke),
+    ) {
+        let bounds = self
+            .min(column.min())
+            .into_iter()
+            .zip(self.max(column.max()));
+        let bounds = bounds.map(|(min, max)| value(min).zip(value(max)));
+        panel.between(scene, &self.edges, bounds, band);
+        let last: Vec<_> = self.last(&column.last).into_iter().map(value).collect();
+        panel.steps(scene, &self.edges, &last, line);
     }
 
     /// The last value that is known in each stretch or before it.

@@ -215,24 +215,6 @@ fn load(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
     );
     let stretches = Stretches::new(&panel, &Spans::of(&traffic.moments, traffic.every));
     let rgb = sheet.theme.bytes();
-    let (min, max) = (stretches.min(column.min()), stretches.max(column.max()));
-    let bounds = min.into_iter().zip(max);
-    let bounds = bounds.map(|(min, max)| bytes(min).zip(bytes(max)));
-    panel.between(
-        &mut sheet.scene,
-        &stretches.edges,
-        bounds,
-        rgb.with_alpha(0.25),
-    );
-    let last: Vec<_> = stretches
-        .last(&column.last)
-        .into_iter()
-        .map(bytes)
-        .collect();
-    panel.steps(
-        &mut sheet.scene,
-        &stretches.edges,
-        &last,
-        sheet.theme.line(rgb, 2.5),
-    );
+    let paint = (rgb.with_alpha(0.25), sheet.theme.line(rgb, 2.5));
+    stretches.draw(&mut sheet.scene, &panel, column, bytes, paint);
 }

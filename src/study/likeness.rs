@@ -85,12 +85,42 @@ fn apart(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>) -> f64 {
     most
 }
 
-/// Looks at a stream under some allocators; its busiest domain is sampled.
+/// Looks at a trace and at what a scenario generates of each of its seeds, under the scenario's
+/// allocators. The busiest domain is sampled.
 ///
 /// # Errors
 ///
-/// If the stream has an error.
-pub fn look(
+/// If the trace has an error, or what is generated is no trace.
+pub fn compare(
+    file: &str,
+    header: &Header,
+    events: impl Events,
+    scenario: &Scenario,
+    jobs: NonZeroUsize,
+) -> Result<Vec<Likeness>, Error> {
+    let allocators = &scenario.allocators;
+    let originals = look(file, header, events, allocators, jobs)?;
+    let both = allocators.iter().zip(originals);
+    let mut likenesses: Vec<Likeness> = both
+        .map(|(allocator, original)| Likeness {
+            allocator: allocator.clone(),
+            original,
+            seeds: Vec::new(),
+        })
+        .collect();
+    for &seed in &scenario.seeds {
+        let events = Made::new(scenario.events(seed));
+        let header = scenario.header(seed);
+        let looks = look(&scenario.name, &header, events, allocators, jobs)?;
+        for (likeness, looks) in likenesses.iter_mut().zip(looks) {
+            likeness.seeds.push(looks);
+        }
+    }
+    Ok(likenesses)
+}
+
+/// Looks at a stream under some allocators.
+fn look(
     file: &str,
     header: &Header,
     events: impl Events,
@@ -118,29 +148,6 @@ pub fn look(
         Err(Stop::Stream(error)) => Err(error),
         Err(Stop::Outcomes(_)) => unreachable!("no lane writes outcomes"),
     }
-}
-
-/// Looks at what a scenario generates of each of its seeds. The result has the looks of an
-/// allocator together, a seed each.
-///
-/// # Errors
-///
-/// If what it generates is no trace.
-pub fn look_at_scenario(
-    scenario: &Scenario,
-    allocators: &[Allocator],
-    jobs: NonZeroUsize,
-) -> Result<Vec<Vec<Looks>>, Error> {
-    let mut seeds = vec![Vec::new(); allocators.len()];
-    for &seed in &scenario.seeds {
-        let header = scenario.header(seed);
-        let events = Made::new(scenario.events(seed));
-        let looks = look(&scenario.name, &header, events, allocators, jobs)?;
-        for (seeds, looks) in seeds.iter_mut().zip(looks) {
-            seeds.push(looks);
-        }
-    }
-    Ok(seeds)
 }
 
 fn looks(row: &Row, sizes: &BTreeMap<u32, f64>) -> Looks {
