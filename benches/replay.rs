@@ -7,10 +7,10 @@ mod traffic;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use iovasim::model::domain::DomainConfig;
-use iovasim::model::{Allocator, FlushQueue};
-use iovasim::replay::{Replay, Request};
-use iovasim::units::{Granule, Pfn};
+use iova::kernel::domain::DomainConfig;
+use iova::kernel::{Allocator, FlushQueue};
+use iova::replay::{Replay, Request};
+use iova::units::{Granule, Pfn};
 use traffic::Kind;
 
 fn main() {

@@ -4,10 +4,10 @@
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
 
-use iovasim::model::domain::DomainConfig;
-use iovasim::model::{Allocator, FlushQueue};
-use iovasim::replay::Replay;
-use iovasim::units::Granule;
+use iova::kernel::domain::DomainConfig;
+use iova::kernel::{Allocator, FlushQueue};
+use iova::replay::Replay;
+use iova::units::Granule;
 use traffic::Kind;
 
 #[test]

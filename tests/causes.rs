@@ -1,12 +1,12 @@
 //! The cause of every failure of random traces, against a judge that looks at every page.
 
-use iovasim::measure::Cause;
-use iovasim::measure::cause::{self, Asked};
-use iovasim::model::domain::{Domain, DomainConfig, Refusal};
-use iovasim::model::ranges::NodeId;
-use iovasim::model::{Allocator, FlushQueue, Memory};
-use iovasim::replay::{Ask, Device, Dom, Path, Replay, Request, Slot};
-use iovasim::units::{Cpu, Granule, Nanos, Pages, Pfn};
+use iova::kernel::domain::{Domain, DomainConfig, Refusal};
+use iova::kernel::ranges::NodeId;
+use iova::kernel::{Allocator, FlushQueue, Memory};
+use iova::measure::Cause;
+use iova::measure::cause::{self, Asked};
+use iova::replay::{Ask, Device, Dom, Path, Replay, Request, Slot};
+use iova::units::{Cpu, Granule, Nanos, Pages, Pfn};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use iovasim::model::Allocator;
+use iova::kernel::Allocator;
 use iovasim::profile::{Naming, Profiler};
 use iovasim::scenario::Scenario;
 use iovasim::study::likeness::{self, Likeness};

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use iovasim::trace::import::{Options, import};
+use iovasim::import::{Options, import};
 use iovasim::trace::record::Recording;
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use iovasim::model::{Allocator, FlushQueue};
+use iova::kernel::{Allocator, FlushQueue};
 use iovasim::study::{self, Feed, Lane};
 use iovasim::trace::event::Header;
 use iovasim::trace::read::Reader;

@@ -1,7 +1,7 @@
 //! Requests like those of the traces on which the kernel's own allocator was timed.
 
-use iovasim::replay::{Ask, Dom, Path, Request, Slot};
-use iovasim::units::{Cpu, Nanos, Pages, Pfn};
+use iova::replay::{Ask, Dom, Path, Request, Slot};
+use iova::units::{Cpu, Nanos, Pages, Pfn};
 
 const CPUS: u64 = 4;
 

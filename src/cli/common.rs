@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::{Args, ValueEnum};
-use iovasim::measure::Sampling;
-use iovasim::measure::sampling::Every;
-use iovasim::model::Allocator;
-use iovasim::replay::Dom;
+use iova::kernel::Allocator;
+use iova::measure::Sampling;
+use iova::measure::sampling::Every;
+use iova::replay::Dom;
+use iova::units::Pfn;
 use iovasim::report::Page;
-use iovasim::units::Pfn;
 
 use super::files;
 use super::status::Failure;

@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
-use iovasim::model::FlushQueue;
-use iovasim::trace::import::{self, Choice, Evidence, Form, Options};
-use iovasim::units::{Granule, Pages, Pfn, PfnRange};
+use iova::kernel::FlushQueue;
+use iova::units::{Granule, Pages, Pfn, PfnRange};
+use iovasim::import::{self, Choice, Evidence, Form, Options};
 
 use super::common::Terminal;
 use super::files;

@@ -5,8 +5,8 @@ use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
-use iovasim::measure::Sampling;
-use iovasim::model::{Allocator, FlushQueue};
+use iova::kernel::{Allocator, FlushQueue};
+use iova::measure::Sampling;
 use iovasim::plot::{self, Chart, Look, Scene, Subject, Tone};
 use iovasim::study::{self, Feed, Lane, Step, Stop};
 use iovasim::trace::read::Reader;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
-use iovasim::model::{Allocator, Change, FlushQueue, Release};
+use iova::kernel::{Allocator, Change, FlushQueue, Release};
 use iovasim::report::{self, Page, Subject};
 use iovasim::study::{self, Feed, Lane, Replayed, Step, Stop};
 use iovasim::trace::compress::{Compression, Encoder};

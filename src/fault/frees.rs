@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::trace::event::{Event, Op};
-use crate::units::Nanos;
 use crate::workload::client::Sourced;
 use crate::workload::distribution::Distribution;
 use crate::workload::impossible::Impossible;
 use crate::workload::random::{Draws, Owner, Share};
 use crate::workload::timeline::Timeline;
+use iova::units::Nanos;
 
 /// A share of the frees goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,7 +157,7 @@ impl<I: Iterator<Item = Sourced>> Iterator for Frees<I> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Cpu;
+    use iova::units::Cpu;
 
     fn sourced(at: u64, client: usize, op: Op) -> Sourced {
         let event = Event {

@@ -4,11 +4,11 @@
 //! the highest on to the lowest.
 
 use crate::trace::event::{Event, Op};
-use crate::units::{Cpu, Nanos};
 use crate::workload::Stint;
 use crate::workload::client::{Asks, Client};
 use crate::workload::cpus::Cpus;
 use crate::workload::impossible::Impossible;
+use iova::units::{Cpu, Nanos};
 
 use super::schedule::Schedule;
 

@@ -17,9 +17,9 @@ use shortage::Shortage;
 use stall::{Stall, Stalled};
 
 use crate::trace::event::Event;
-use crate::units::Nanos;
 use crate::workload::impossible::Impossible;
 use crate::workload::{Merge, Stint, Workload};
+use iova::units::Nanos;
 
 /// The faults of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,6 @@ impl FaultPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Memory;
     use crate::trace::Place;
     use crate::trace::check::Checker;
     use crate::trace::event::{Header, Op};
@@ -83,6 +82,7 @@ mod tests {
     use crate::workload::testing;
     use crate::workload::{Plan, Run};
     use frees::FreeFaultKind;
+    use iova::kernel::Memory;
     use schedule::Schedule;
 
     const CPUS: u32 = 4;

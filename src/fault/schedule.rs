@@ -1,7 +1,7 @@
 //! When a fault strikes: once, or again and again.
 
-use crate::units::Nanos;
 use crate::workload::impossible::Impossible;
+use iova::units::Nanos;
 
 /// The moments at which a fault strikes, and how long it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! Bursts in which the kernel has no memory.
 
 use super::schedule::Schedule;
-use crate::model::Memory;
 use crate::trace::event::Op;
-use crate::units::{Cpu, Nanos};
 use crate::workload::Stint;
 use crate::workload::client::{Asks, Client};
 use crate::workload::impossible::Impossible;
+use iova::kernel::Memory;
+use iova::units::{Cpu, Nanos};
 
 /// A number of memory allocations in a row fail.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@
 
 use super::schedule::Schedule;
 use crate::trace::event::Event;
-use crate::units::Nanos;
 use crate::workload::impossible::Impossible;
+use iova::units::Nanos;
 
 /// No timer runs for a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl<I: Iterator<Item = Event>> Iterator for Stalled<I> {
 mod tests {
     use super::*;
     use crate::trace::event::Op;
-    use crate::units::Cpu;
+    use iova::units::Cpu;
 
     fn stall(at: u64, every: Option<u64>, lasts: Option<u64>) -> Stall {
         let schedule = Schedule {

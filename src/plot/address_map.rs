@@ -12,9 +12,9 @@ use super::scene::{Rect, Scene};
 use super::sheet::{Key, Look, Sample, Sheet, small};
 use super::stretch::Stretches;
 use super::theme::{Rgb, Theme};
-use crate::measure::Cause;
-use crate::measure::address_map::Holder;
-use crate::measure::record::{self, MapRecord};
+use iova::measure::Cause;
+use iova::measure::address_map::Holder;
+use iova::measure::record::{self, MapRecord};
 
 /// The question that the chart answers.
 pub const TITLE: &str = "Who has which addresses, and when do allocations fail?";

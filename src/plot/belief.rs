@@ -9,9 +9,9 @@ use super::panel::{Frame, Panel};
 use super::scene::{Point, Scene};
 use super::sheet::{self, Key, Look, Sample, Sheet, small};
 use super::stretch::Stretches;
-use crate::measure::Cause;
-use crate::measure::record::TimelineRecord;
-use crate::measure::timeline::Figure;
+use iova::measure::Cause;
+use iova::measure::record::TimelineRecord;
+use iova::measure::timeline::Figure;
 
 /// The question that the chart answers.
 pub const TITLE: &str = "Does the allocator refuse what it could grant?";

@@ -8,7 +8,7 @@ use super::{Entry, Look, Scene};
 use super::{
     address_map, belief, failure_rate, fragmentation, releases, search_cost, workload,
 };
-use crate::measure::record::SampledRecord;
+use iova::measure::record::SampledRecord;
 
 /// A chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -195,14 +195,14 @@ fn steps(of: &Subjected) -> Option<search_cost::Steps<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Sampling;
-    use crate::measure::sampling::Every;
-    use crate::model::Allocator;
     use crate::plot::{sheet, svg};
-    use crate::replay::Path;
     use crate::study::{Feed, Lane, Made, replay};
     use crate::trace::event::{Event, Got, Header, Op};
-    use crate::units::{Cpu, Nanos, Pages, Pfn};
+    use iova::kernel::Allocator;
+    use iova::measure::Sampling;
+    use iova::measure::sampling::Every;
+    use iova::replay::Path;
+    use iova::units::{Cpu, Nanos, Pages, Pfn};
     use std::num::{NonZeroU64, NonZeroUsize};
 
     /// Requests of many sizes, of which every third is freed.

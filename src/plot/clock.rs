@@ -6,8 +6,8 @@
 
 use super::axis::Axis;
 use super::number::{self, real};
-use crate::measure::record::Moments;
-use crate::measure::sampling::Every;
+use iova::measure::record::Moments;
+use iova::measure::sampling::Every;
 
 /// The axis of samples.
 #[derive(Clone, Copy, Debug)]

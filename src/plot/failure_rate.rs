@@ -10,7 +10,7 @@ use super::number::{percent, real};
 use super::panel::{Frame, Panel};
 use super::scene::{Anchor, Rect, Scene};
 use super::sheet::{Key, LABEL, Look, SAMPLE, Sample, Sheet, small};
-use crate::measure::Cause;
+use iova::measure::Cause;
 
 /// The question that the chart answers.
 pub const TITLE: &str = "How often does an allocation fail, and was there room?";

@@ -11,8 +11,8 @@ use super::panel::Frame;
 use super::scene::Scene;
 use super::sheet::{Key, Look, Sample, Sheet};
 use super::stretch::Stretches;
-use crate::measure::record::{Column, TimelineRecord};
-use crate::measure::timeline::Figure;
+use iova::measure::record::{Column, TimelineRecord};
+use iova::measure::timeline::Figure;
 
 /// The question that the chart answers.
 pub const TITLE: &str = "Is the free space in one piece, and who holds the rest?";

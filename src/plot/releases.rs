@@ -12,8 +12,8 @@ use super::scene::{Anchor, Rect, Scene};
 use super::sheet::{DOT, LABEL, Look, Sheet, small};
 use super::subject::{Subjected, Walked};
 use super::theme::Rgb;
-use crate::model::changes::{Row, TABLE};
-use crate::model::{Allocator, Release, Rules};
+use iova::kernel::changes::{Row, TABLE};
+use iova::kernel::{Allocator, Release, Rules};
 
 /// The question that the chart answers.
 pub const TITLE: &str = "Which release made the difference?";

@@ -9,7 +9,7 @@ use super::panel::{Frame, Panel};
 use super::scene::{Anchor, Rect, Scene, Stroke};
 use super::sheet::{DOT, Key, LABEL, Look, Sample, Sheet, small};
 use super::stretch::Stretches;
-use crate::measure::record::TimelineRecord;
+use iova::measure::record::TimelineRecord;
 
 /// The question that the chart answers.
 pub const TITLE: &str = "How many ranges does a search walk over?";

@@ -6,7 +6,7 @@ use super::clock::Spans;
 use super::panel::Panel;
 use super::scene::{Scene, Stroke};
 use super::theme::Paint;
-use crate::measure::record::Column;
+use iova::measure::record::Column;
 
 /// Samples are drawn no narrower than so many pixels.
 const SEEN: f64 = 3.0;

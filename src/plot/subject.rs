@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 use super::failure_rate::Failures;
 use super::number;
-use crate::measure::record::{SampledRecord, TrafficRecord, Window};
-use crate::measure::{Cause, Steps};
 use crate::study::result::StepCounts;
 use crate::study::statistics::{self, Sample};
 use crate::study::wire::{WireCauses, WireFigures};
 use crate::study::{Replayed, Row, ScenarioResult, stored};
 use crate::trace::event::Header;
+use iova::measure::record::{SampledRecord, TrafficRecord, Window};
+use iova::measure::{Cause, Steps};
 
 /// A scenario, or a trace, and what came of it.
 #[derive(Clone, Debug)]
@@ -270,8 +270,8 @@ struct WireRow {
     #[serde(flatten)]
     figures: WireFigures,
     step_counts: Option<StepCounts>,
-    timeline: Option<crate::measure::record::TimelineRecord>,
-    map: Option<crate::measure::record::MapRecord>,
+    timeline: Option<iova::measure::record::TimelineRecord>,
+    map: Option<iova::measure::record::MapRecord>,
 }
 
 fn replayed(file: &str, text: &str) -> Result<Vec<Subject>, Error> {

@@ -7,8 +7,8 @@
 //! have colours of their own, red only where there was room.
 
 use super::scene::Stroke;
-use crate::measure::Cause;
-use crate::measure::address_map::Holder;
+use iova::measure::Cause;
+use iova::measure::address_map::Holder;
 
 /// Red, green and blue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

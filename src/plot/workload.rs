@@ -7,8 +7,8 @@ use super::panel::{Frame, Panel};
 use super::scene::{Rect, Scene};
 use super::sheet::{Key, Look, Sample, Sheet, small};
 use super::stretch::Stretches;
-use crate::measure::record::TrafficRecord;
-use crate::model::caches;
+use iova::kernel::caches;
+use iova::measure::record::TrafficRecord;
 
 /// The question that the chart answers.
 pub const TITLE: &str = "What do the callers ask for?";

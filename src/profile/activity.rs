@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::clients::Client;
 use super::history::{Act, History};
-use crate::units::{Cpu, Nanos};
 use crate::workload::profiled::{AGE_PARTS, FreeOrder};
+use iova::units::{Cpu, Nanos};
 
 /// Requests and frees in a slice, about.
 const SLICE_ACTS: usize = 32;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::replay::Path;
 use crate::trace::event::{Event, Got, Op};
-use crate::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 use crate::workload::size::BYTES_MAX;
+use iova::replay::Path;
+use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 /// The requests of a trace and the order of what was done.
 #[derive(Clone, Debug)]

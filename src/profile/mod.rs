@@ -21,12 +21,12 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use crate::model::Allocator;
 use crate::trace::event::{Event, Header};
-use crate::units::{Nanos, PfnRange};
 use activity::Activity;
 use clients::Client;
 use history::{History, Key};
+use iova::kernel::Allocator;
+use iova::units::{Nanos, PfnRange};
 
 /// Takes in a trace, event by event. Memory grows with its requests: about 150 bytes each.
 #[derive(Clone, Debug)]
@@ -135,8 +135,8 @@ mod tests {
     use crate::trace::check::Checker;
     use crate::trace::event::{Got, Op};
     use crate::trace::stats::Stats;
-    use crate::units::{Cpu, Pages, Pfn};
     use crate::workload::impossible::LIVE_MAX;
+    use iova::units::{Cpu, Pages, Pfn};
 
     fn profile(header: &Header, events: &[Event]) -> Option<Profile> {
         let mut profiler = Profiler::new(header);
@@ -166,7 +166,7 @@ mod tests {
                 id,
                 pages: Pages(pages),
                 limit: Pfn(0xf_ffff),
-                path: crate::replay::Path::Fast { flush: true },
+                path: iova::replay::Path::Fast { flush: true },
                 got,
             },
         }

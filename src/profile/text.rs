@@ -10,10 +10,10 @@ use super::activity::Activity;
 use super::clients::{Client, Lives};
 use super::history::{Key, Level};
 use super::{Naming, Profile};
-use crate::model::{Allocator, FlushQueue};
-use crate::units::{Cpu, Pfn};
 use crate::workload::distribution::Millionths;
 use crate::workload::profiled::{AGE_PARTS, FreeOrder};
+use iova::kernel::{Allocator, FlushQueue};
+use iova::units::{Cpu, Pfn};
 
 /// How many sizes a client has at most; more are put together, with the same sum.
 const SIZES_MAX: usize = 64;

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::Page;
-use crate::model::allocator::{ALIASES, DESIGNS};
-use crate::model::changes::{Release, Row, TABLE};
+use iova::kernel::allocator::{ALIASES, DESIGNS};
+use iova::kernel::changes::{Release, Row, TABLE};
 
 /// The list as text.
 pub fn text(page: Page) -> String {

@@ -5,11 +5,11 @@
 //! the cost of the same answers.
 
 use super::number::{counted, grouped, percent, ratio};
-use crate::measure::difference::{Case, Cases};
-use crate::measure::{Cause, Difference, Refused};
-use crate::model::domain::Refusal;
-use crate::replay::{Ask, Request};
-use crate::units::{Granule, Pages};
+use iova::kernel::domain::Refusal;
+use iova::measure::difference::{Case, Cases};
+use iova::measure::{Cause, Difference, Refused};
+use iova::replay::{Ask, Request};
+use iova::units::{Granule, Pages};
 
 /// An allocator of a comparison.
 #[derive(Clone, Debug)]

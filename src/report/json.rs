@@ -3,16 +3,17 @@
 use serde::Serialize;
 
 use super::Subject;
-use crate::measure::agreement::Disagreement;
-use crate::measure::difference::{Case, Cases};
-use crate::measure::record::{SampledRecord, TrafficRecord};
-use crate::measure::{Agreement, Difference};
-use crate::model::FlushQueue;
-use crate::replay::{Ask, Found};
+use crate::study::Agreement;
+use crate::study::agreement::Disagreement;
 use crate::study::result::StepCounts;
 use crate::study::wire::{WireFigures, WireUndone};
 use crate::study::{Row, ScenarioResult};
 use crate::trace::event::Got;
+use iova::kernel::FlushQueue;
+use iova::measure::Difference;
+use iova::measure::difference::{Case, Cases};
+use iova::measure::record::{SampledRecord, TrafficRecord};
+use iova::replay::{Ask, Found};
 
 /// The version of the document.
 pub const VERSION: u64 = 1;

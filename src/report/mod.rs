@@ -44,9 +44,9 @@ pub struct Subject<'a> {
     /// An allocator each.
     pub rows: &'a [Row],
     /// How each allocator after the first differs from the first.
-    pub differences: &'a [crate::measure::Difference],
+    pub differences: &'a [iova::measure::Difference],
     /// What was asked for, where that was sampled.
-    pub traffic: Option<&'a crate::measure::record::TrafficRecord>,
+    pub traffic: Option<&'a iova::measure::record::TrafficRecord>,
 }
 
 /// A document as text, indented, with a newline at its end.

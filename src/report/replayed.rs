@@ -5,14 +5,15 @@ use super::differs::{self, End, Side};
 use super::number::{counted, grouped};
 use super::tables::{self, Line};
 use super::{Page, Subject};
-use crate::measure::agreement::{Answered, Disagreement};
-use crate::measure::{Agreement, Decision, Figures};
-use crate::model::FlushQueue;
-use crate::replay::{Finding, Found};
+use crate::study::Agreement;
 use crate::study::Row;
+use crate::study::agreement::{Answered, Disagreement};
 use crate::study::wire::WireFigures;
 use crate::trace::event::{Event, Got, Header};
 use crate::trace::write::Writer;
+use iova::kernel::FlushQueue;
+use iova::measure::{Decision, Figures};
+use iova::replay::{Finding, Found};
 
 /// The page of one trace.
 pub fn text(subject: &Subject<'_>, page: Page) -> String {

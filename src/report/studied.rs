@@ -6,11 +6,11 @@ use super::number::{counted, decimal, grouped, percent};
 use super::table::dash;
 use super::tables::{self, Line};
 use super::{Page, Table};
-use crate::measure::Difference;
 use crate::scenario::Miss;
 use crate::study::ScenarioResult;
 use crate::study::result::{Against, Row};
-use crate::units::Granule;
+use iova::measure::Difference;
+use iova::units::Granule;
 
 /// A scenario's result and what goes with it.
 #[derive(Clone, Copy, Debug)]

@@ -10,8 +10,6 @@ use super::drawn::{
 };
 use super::error::{At, Error, Here};
 use super::quantity::{Bytes, CpuList, Decimal, PfnNumber, Time};
-use crate::replay;
-use crate::units::{Nanos, Pfn};
 use crate::workload::Plan;
 use crate::workload::churn::ChurnPlan;
 use crate::workload::client::{Place, Via};
@@ -24,6 +22,8 @@ use crate::workload::profiled::{AGE_PARTS, FreeOrder, ProfiledPlan, Slice};
 use crate::workload::recorded::{RecordedPlan, Recording};
 use crate::workload::ring::RingPlan;
 use crate::workload::stream::StreamPlan;
+use iova::replay;
+use iova::units::{Nanos, Pfn};
 
 /// A user of the allocator.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -5,10 +5,10 @@ use serde::Deserialize;
 
 use super::error::{At, Error, Here};
 use super::quantity::{Bytes, PfnNumber};
-use crate::model::FlushQueue;
 use crate::trace::event::Header;
-use crate::units::{Cpu, Granule, Pfn, PfnRange};
 use crate::workload::impossible::Impossible;
+use iova::kernel::FlushQueue;
+use iova::units::{Cpu, Granule, Pfn, PfnRange};
 
 /// What all domains are like.
 #[derive(Debug, Deserialize, JsonSchema)]

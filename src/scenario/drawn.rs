@@ -5,11 +5,11 @@ use serde::Deserialize;
 
 use super::error::{At, Error, Here};
 use super::quantity::{Bytes, Decimal, InPlace, Life, Or, Time};
-use crate::units::Nanos;
 use crate::workload::change::Modes;
 use crate::workload::distribution::Distribution;
 use crate::workload::impossible::Impossible;
 use crate::workload::size::Sizes;
+use iova::units::Nanos;
 
 /// A time, fixed or drawn.
 pub(super) type WireDelay = Or<Time, WireDrawnDelay>;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::words::nearest;
 use crate::workload::impossible::Impossible;
+use iova::words::nearest;
 
 /// A scenario that cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq)]

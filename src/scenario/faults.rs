@@ -14,11 +14,11 @@ use crate::fault::hotplug::Offline;
 use crate::fault::schedule::Schedule;
 use crate::fault::shortage::Shortage;
 use crate::fault::stall::Stall;
-use crate::model::Memory;
-use crate::units::Nanos;
 use crate::workload::impossible::Impossible;
 use crate::workload::random::Share;
 use crate::workload::{Plan, Run};
+use iova::kernel::Memory;
+use iova::units::Nanos;
 
 /// Something that goes wrong.
 #[derive(Debug, Deserialize, JsonSchema)]

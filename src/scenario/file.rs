@@ -15,12 +15,12 @@ use super::faults::{self, WireFault};
 use super::phases::{self, WirePhase};
 use super::quantity::{Count, Or, Time};
 use super::{Clients, Load, Scenario, Source};
-use crate::measure::Sampling;
-use crate::measure::sampling::Every;
-use crate::model::Allocator;
 use crate::trace::event::Header;
 use crate::workload::Workload;
 use crate::workload::impossible::Impossible;
+use iova::kernel::Allocator;
+use iova::measure::Sampling;
+use iova::measure::sampling::Every;
 
 /// The version of the format that this program reads.
 const VERSION: u64 = 1;

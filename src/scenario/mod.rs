@@ -25,11 +25,11 @@ pub use expect::{Condition, Expectation, FIGURES, Measured, Miss};
 pub use file::schema;
 
 use crate::fault::FaultPlan;
-use crate::measure::Sampling;
-use crate::model::Allocator;
 use crate::trace::event::{Event, Header, Op};
-use crate::units::{Cpu, Nanos, Pfn, PfnRange};
 use crate::workload::{Run, Workload};
+use iova::kernel::Allocator;
+use iova::measure::Sampling;
+use iova::units::{Cpu, Nanos, Pfn, PfnRange};
 
 /// A scenario in which everything can be run.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use super::client::{Surroundings, WireClient};
 use super::error::{Error, Here};
 use super::named::Named;
 use super::quantity::Time;
-use crate::units::Nanos;
 use crate::workload::Run;
+use iova::units::Nanos;
 
 /// What begins, changes and ends at one moment, and how long it then goes on.
 #[derive(Debug, Deserialize, JsonSchema)]

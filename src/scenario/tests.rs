@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Scenario, Trace};
 use crate::trace::event::{Event, Got, Header, Op};
-use crate::units::{Cpu, Nanos};
+use iova::units::{Cpu, Nanos};
 
 /// A small scenario of which each test changes a part.
 fn plain() -> Value {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::replay::Request;
 use crate::trace::check::Checker;
 use crate::trace::digest::Digest;
 use crate::trace::event::{Event, Header};
 use crate::trace::read::Reader;
 use crate::trace::{Error, Place};
+use iova::replay::Request;
 
 /// Where a feed's events come from: each takes the place of the one before, as moving them
 /// about costs more than all else that a feed does.

@@ -12,16 +12,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
+use super::agreement::Agreement;
 use super::feed::Step;
 use super::outcomes;
-use crate::measure::record::{SampledRecord, TrafficRecord};
-use crate::measure::traffic::Traffic;
-use crate::measure::{Agreement, Decision, Difference, Figures, Sampler, Sampling, Summary};
-use crate::model::Allocator;
-use crate::model::domain::DomainConfig;
-use crate::replay::{Replay, Undone};
 use crate::trace::event::Header;
 use crate::trace::outcome;
+use iova::kernel::Allocator;
+use iova::kernel::domain::DomainConfig;
+use iova::measure::record::{SampledRecord, TrafficRecord};
+use iova::measure::traffic::Traffic;
+use iova::measure::{Decision, Difference, Figures, Sampler, Sampling, Summary};
+use iova::replay::{Replay, Undone};
 
 /// Requests a batch: enough to make handing them over cheap, few enough to stay in a cache.
 const BATCH: usize = 1024;
@@ -377,7 +378,7 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::testing::Script;
+    use iova::measure::testing::Script;
 
     /// A disk that is full after so many bytes.
     #[derive(Debug)]
@@ -417,7 +418,7 @@ mod tests {
         for slot in 0..10_000 {
             script.alloc(slot, u64::from(slot % 40) + 1, 0xf_ffff);
         }
-        let step = |request: &crate::replay::Request| Step {
+        let step = |request: &iova::replay::Request| Step {
             request: request.clone(),
             event: None,
         };

@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use super::feed::{Events, Feed, Made};
 use super::lanes::{self, Lane, Row, Stop};
-use crate::measure::Sampling;
-use crate::measure::timeline::Figure;
-use crate::model::Allocator;
 use crate::scenario::Scenario;
 use crate::trace::Error;
 use crate::trace::event::{Event, Got, Header, Op};
-use crate::units::Granule;
+use iova::kernel::Allocator;
+use iova::measure::Sampling;
+use iova::measure::timeline::Figure;
+use iova::units::Granule;
 
 /// What a stream looks like under one allocator. What cannot be told is none.
 #[derive(Clone, Debug, Serialize)]

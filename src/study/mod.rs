@@ -2,6 +2,7 @@
 //!
 //! * [`feed`]: events checked, hashed and made requests.
 //! * [`lanes`]: several allocators over one stream, in step.
+//! * [`agreement`]: whether a replay answers as the recorded kernel did.
 //! * [`scenarios`]: every seed of a scenario under every allocator.
 //! * [`statistics`]: how sure a failure rate is, and a difference between two.
 //! * [`result`], [`wire`]: what came of it, as documents hold it.
@@ -9,6 +10,7 @@
 //! * [`stored`]: reading such documents.
 //! * [`shards`]: parts of a run put together.
 
+pub mod agreement;
 pub mod feed;
 pub mod lanes;
 pub mod likeness;
@@ -20,6 +22,7 @@ pub mod statistics;
 pub mod stored;
 pub mod wire;
 
+pub use agreement::{Agreement, Disagreement};
 pub use feed::{Events, Feed, Made, Step};
 pub use lanes::{Lane, Replayed, Row, Stop, replay};
 pub use result::ScenarioResult;

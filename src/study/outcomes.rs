@@ -1,9 +1,9 @@
 //! What the outcome stream says of one event.
 
-use crate::model::domain::Answer;
-use crate::replay::{Replay, Request};
 use crate::trace::outcome::{self, Cached, Outcome};
-use crate::units::Pfn;
+use iova::kernel::domain::Answer;
+use iova::replay::{Replay, Request};
+use iova::units::Pfn;
 
 /// The line of event number `number`, which `replay` has just answered.
 pub(super) fn line(

@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::statistics::{self, Sample};
 use super::wire::{WireFigures, WireUndone};
-use crate::measure::Steps;
-use crate::measure::record::{SampledRecord, TrafficRecord};
-use crate::model::FlushQueue;
 use crate::scenario::{Expectation, Measured, Miss};
 use crate::trace::event::Header;
+use iova::kernel::FlushQueue;
+use iova::measure::Steps;
+use iova::measure::record::{SampledRecord, TrafficRecord};
 
 /// The version of the document.
 pub const VERSION: u64 = 1;

@@ -13,10 +13,10 @@ use super::feed::{Feed, Made};
 use super::lanes::{self, Lane, Replayed, Stop};
 use super::result::{Run, Samples, ScenarioResult, Shard, StepCounts, WireSeed};
 use super::wire::{WireFigures, WireUndone};
-use crate::measure::Difference;
-use crate::model::Allocator;
 use crate::scenario::Scenario;
 use crate::trace::Error;
+use iova::kernel::Allocator;
+use iova::measure::Difference;
 
 /// A part of the work: every `of`-th unit of scenario, seed and allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

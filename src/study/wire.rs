@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::measure::summary::{Causes, TimeAverage};
-use crate::measure::{Cause, Figures, Held, Steps};
-use crate::model::tally::Tally;
-use crate::replay::{Finding, Findings, Undone};
+use iova::kernel::tally::Tally;
+use iova::measure::summary::{Causes, TimeAverage};
+use iova::measure::{Cause, Figures, Held, Steps};
+use iova::replay::{Finding, Findings, Undone};
 
 /// The figures of one replay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::event::{Event, Got, Header, Op};
-use crate::model::{FlushQueue, Memory, Snapshot};
-use crate::replay::Path;
-use crate::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
+use iova::kernel::{FlushQueue, Memory, Snapshot};
+use iova::replay::Path;
+use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 /// A number, small, near a power of two or anything.
 pub(crate) fn number() -> impl Strategy<Value = u64> {

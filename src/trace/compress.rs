@@ -57,7 +57,7 @@ impl Compression {
 }
 
 /// A stream that was decompressed according to its content.
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     /// What was looked at before it is read.
     ahead: Cursor<Vec<u8>>,
     bytes: Box<dyn Read + Send>,
@@ -66,7 +66,7 @@ pub(super) struct Decoder {
 
 impl Decoder {
     /// Looks at the first bytes of `input`.
-    pub(super) fn new(input: impl Read + Send + 'static) -> Result<Decoder, Error> {
+    pub(crate) fn new(input: impl Read + Send + 'static) -> Result<Decoder, Error> {
         let input = Input(input);
         let (magic, input) =
             peek(input, ZSTD_MAGIC.len()).map_err(|error| explain(error, Compression::None))?;
@@ -98,7 +98,7 @@ impl Decoder {
     }
 
     /// The next bytes into `buffer`; their number, 0 at the end alone.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         if let Ok(count @ 1..) = self.ahead.read(buffer) {
             return Ok(count);
         }

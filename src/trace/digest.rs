@@ -10,8 +10,8 @@ use std::fmt;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::event::{Event, Header, Op};
-use crate::model::{FlushQueue, Memory};
-use crate::replay::Path;
+use iova::kernel::{FlushQueue, Memory};
+use iova::replay::Path;
 
 /// The hash of a trace, as far as it was added.
 #[derive(Clone)]
@@ -144,7 +144,7 @@ impl fmt::Debug for Digest {
 mod tests {
     use super::*;
     use crate::trace::event::Got;
-    use crate::units::{Cpu, Nanos, Pages, Pfn};
+    use iova::units::{Cpu, Nanos, Pages, Pfn};
 
     fn alloc() -> Event {
         Event {

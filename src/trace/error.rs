@@ -3,7 +3,7 @@
 //! One list of everything: a message names the file, the line, the field, what was found and
 //! what was expected, with a hint where there is something to hint at.
 
-use crate::words;
+use iova::words;
 use std::fmt;
 use std::io;
 

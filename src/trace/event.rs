@@ -1,13 +1,13 @@
 //! A trace's header and events, as its file says them.
 //!
 //! Events name allocations by id and devices by name. What a replay takes is the
-//! [`Request`](crate::replay::Request), in which both have been checked and resolved.
+//! [`Request`](iova::replay::Request), in which both have been checked and resolved.
 
 use std::sync::Arc;
 
-use crate::model::{FlushQueue, Memory, Snapshot};
-use crate::replay::Path;
-use crate::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
+use iova::kernel::{FlushQueue, Memory, Snapshot};
+use iova::replay::Path;
+use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 /// The version of the trace format that this program reads and writes.
 pub const VERSION: u64 = 1;

@@ -35,7 +35,6 @@ pub mod compress;
 pub mod digest;
 mod error;
 pub mod event;
-pub mod import;
 mod json;
 mod lines;
 mod names;

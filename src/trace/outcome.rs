@@ -10,7 +10,7 @@ use super::compress::Decoder;
 use super::error::{Error, Kind, Place};
 use super::json::{Object, Text, Value};
 use super::lines::{self, Lines};
-use crate::units::{Pages, Pfn};
+use iova::units::{Pages, Pfn};
 
 /// What one event did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

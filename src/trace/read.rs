@@ -150,7 +150,7 @@ mod tests {
     use crate::trace::compress::{Compression, Encoder};
     use crate::trace::event::Op;
     use crate::trace::write::Writer;
-    use crate::units::{Cpu, Nanos};
+    use iova::units::{Cpu, Nanos};
 
     /// The events, or what is said of the stream.
     fn read(bytes: &[u8]) -> Result<(Header, Vec<Event>), String> {

@@ -8,9 +8,9 @@ use std::io::{self, Write};
 
 use super::event::{Event, Got, Header, Op, VERSION};
 use super::json::{FLUSH_QUEUES, Text};
-use crate::model::{Memory, Snapshot};
-use crate::replay::Path;
-use crate::units::{Cpu, Nanos};
+use iova::kernel::{Memory, Snapshot};
+use iova::replay::Path;
+use iova::units::{Cpu, Nanos};
 
 /// Writes the header and the events of a trace.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use super::distribution::Distribution;
 use super::impossible::Impossible;
 use super::random::{Draws, Owner};
 use super::size::Sizes;
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// Sizes that a client goes through in turn, freeing all it holds at each change.
 #[derive(Clone, Debug, PartialEq, Eq)]

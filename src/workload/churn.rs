@@ -8,7 +8,7 @@ use super::distribution::Distribution;
 use super::impossible::Impossible;
 use super::random::{Draws, Owner};
 use super::size::Sizes;
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// Churn as a scenario describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

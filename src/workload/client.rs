@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::cpus::Cpus;
 use super::random::{Draws, Owner};
-use crate::replay::Path;
 use crate::trace::event::{Event, Got, Op};
-use crate::units::{Cpu, Granule, Nanos, Pfn};
+use iova::replay::Path;
+use iova::units::{Cpu, Granule, Nanos, Pfn};
 
 /// A user of the allocator: a state machine on virtual time that sees no answers.
 pub trait Client: Send {

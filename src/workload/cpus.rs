@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::impossible::Impossible;
 use super::random::Draws;
-use crate::units::Cpu;
+use iova::units::Cpu;
 
 /// At least one CPU, in the order given. Parses from the kernel's list format: `0-3,8`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::impossible::Impossible;
 use super::pool::{Order, Pool, PoolPlan, Target};
 use super::random::Owner;
 use super::size::{BYTES_MAX, Sizes};
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// An idle user as a scenario describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

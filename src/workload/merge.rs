@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::client::{Asks, Client, Sourced};
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// A client and when it is to stop; none to let it run on.
 pub struct Stint {

@@ -13,7 +13,7 @@ use super::distribution::Distribution;
 use super::impossible::Impossible;
 use super::random::{Draws, Owner};
 use super::timeline::Timeline;
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// What a pool keeps live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::distribution::Millionths;
 use super::impossible::{Impossible, LIVE_MAX};
 use super::random::{Draws, Owner, Share};
 use super::size::Sizes;
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// Into how many parts of equal size the live buffers are divided by age.
 pub const AGE_PARTS: usize = 8;

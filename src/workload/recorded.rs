@@ -12,7 +12,7 @@ use super::client::{Asks, Client};
 use super::distribution::Millionths;
 use super::impossible::Impossible;
 use crate::trace::event::{Event, Got, Op};
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// Events that can be mixed in. Their ids number the lives of the recording from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,9 +258,9 @@ impl Client for Recorded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::{Cpu, Pfn};
     use crate::workload::run::{Plan, Run};
     use crate::workload::testing::{events, read, run};
+    use iova::units::{Cpu, Pfn};
 
     fn event(at: u64, cpu: u16, op: Op) -> Event {
         Event {

@@ -12,7 +12,7 @@ use super::distribution::Distribution;
 use super::impossible::Impossible;
 use super::random::{Draws, Owner};
 use super::timeline::Timeline;
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// The largest number of queues.
 const QUEUES_MAX: u32 = 1 << 16;

@@ -13,7 +13,7 @@ use super::random::Owner;
 use super::recorded::{Recorded, RecordedPlan};
 use super::ring::{Ring, RingPlan};
 use super::stream::{Stream, StreamPlan};
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// What a client does.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::impossible::Impossible;
 use super::random::{Draws, Owner};
 use super::size::Sizes;
 use super::timeline::Timeline;
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// A request stream as a scenario describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::cpus::Cpus;
 use super::merge::Merge;
 use super::run::{Plan, Run, Workload};
 use crate::trace::event::{Event, Op};
-use crate::units::{Cpu, Nanos};
+use iova::units::{Cpu, Nanos};
 
 /// A place on CPU 0 at the DMA level of domain 0.
 pub(super) fn place() -> Place {

@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// An agenda.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! `dma` and `iommu` events: what they say, and what has to be asked for.
 
-use iovasim::model::FlushQueue;
-use iovasim::trace::import::{Choice, Evidence, Options};
-use iovasim::units::{Granule, Pfn, PfnRange};
+use iova::kernel::FlushQueue;
+use iova::units::{Granule, Pfn, PfnRange};
+use iovasim::import::{Choice, Evidence, Options};
 
 use super::{Imported, ftrace, read, refused, told};
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use iovasim::model::FlushQueue;
-use iovasim::trace::import::{Choice, Evidence, Form, Options};
-use iovasim::units::{Pfn, PfnRange};
+use iova::kernel::FlushQueue;
+use iova::units::{Pfn, PfnRange};
+use iovasim::import::{Choice, Evidence, Form, Options};
 use proptest::prelude::*;
 
 use super::read;

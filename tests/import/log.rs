@@ -1,7 +1,7 @@
 //! Kernel logs in which a domain's ranges are listed.
 
-use iovasim::trace::import::{Evidence, Form, Options};
-use iovasim::units::{Granule, Pages, Pfn};
+use iova::units::{Granule, Pages, Pfn};
+use iovasim::import::{Evidence, Form, Options};
 
 use super::{plain, read, refused, told};
 

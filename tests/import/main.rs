@@ -9,11 +9,11 @@ mod probes;
 mod recordings;
 mod unmaps;
 
+use iova::units::{Cpu, Pfn, PfnRange};
+use iovasim::import::{Options, Report, import};
 use iovasim::trace::Place;
 use iovasim::trace::check::Checker;
 use iovasim::trace::event::{Event, Got, Header, Op};
-use iovasim::trace::import::{Options, Report, import};
-use iovasim::units::{Cpu, Pfn, PfnRange};
 
 /// A recording's header, events and report.
 struct Imported {

@@ -1,7 +1,7 @@
 //! Probes: calls from entries and returns, ids, domains, CPUs.
 
-use iovasim::trace::import::{Choice, Options};
-use iovasim::units::{Granule, Pfn, PfnRange};
+use iova::units::{Granule, Pfn, PfnRange};
+use iovasim::import::{Choice, Options};
 
 use super::{ftrace, plain, read, refused, told};
 
@@ -295,7 +295,7 @@ fn calls_do_not_wait_for_one_that_never_returns() {
     let later = ftrace(&lines[4..]).replace(" 1.0", " 9.0");
     let text = ftrace(&lines[..4]) + &later;
     let mut imported =
-        iovasim::trace::import::import("f", || Ok(text.as_bytes()), &Options::default())
+        iovasim::import::import("f", || Ok(text.as_bytes()), &Options::default())
             .expect("a recording");
     assert_eq!(imported.by_ref().count(), 4);
     assert_eq!(imported.report().open_at_end, 1);
@@ -313,7 +313,7 @@ fn events_do_not_wait_for_the_end_of_the_recording() {
         text += &call.replace(" 1.0", &format!(" {second}.0"));
     }
     let mut imported =
-        iovasim::trace::import::import("f", || Ok(text.as_bytes()), &Options::default())
+        iovasim::import::import("f", || Ok(text.as_bytes()), &Options::default())
             .expect("a recording");
     assert!(imported.next().is_some());
     assert_eq!(imported.report().lines, 3);

@@ -6,17 +6,17 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
-use iovasim::model::allocator::Allocator;
-use iovasim::model::domain::DomainConfig;
-use iovasim::model::{FlushQueue, Rules};
-use iovasim::replay::Replay;
+use iova::kernel::allocator::Allocator;
+use iova::kernel::domain::DomainConfig;
+use iova::kernel::{FlushQueue, Rules};
+use iova::replay::Replay;
+use iova::units::{Pfn, PfnRange};
+use iovasim::import::{Choice, Options, Report, import, text};
 use iovasim::trace::Place;
 use iovasim::trace::check::Checker;
 use iovasim::trace::event::{Got, Op};
-use iovasim::trace::import::{Choice, Options, Report, import, text};
 use iovasim::trace::read::Reader;
 use iovasim::trace::write::Writer;
-use iovasim::units::{Pfn, PfnRange};
 
 use super::{Imported, read};
 

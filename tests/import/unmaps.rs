@@ -1,6 +1,6 @@
 //! Frees that the probes missed, put where `iommu:unmap` events show them.
 
-use iovasim::trace::import::{Choice, Options};
+use iovasim::import::{Choice, Options};
 
 use super::{Imported, ftrace, plain, read, told};
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use iovasim::model::domain::DomainConfig;
-use iovasim::replay::{Finding, Replay, Request};
-use iovasim::units::Pfn;
+use iova::kernel::domain::DomainConfig;
+use iova::replay::{Finding, Replay, Request};
+use iova::units::Pfn;
 
 use crate::naive::Naive;
 use crate::naive::bug::Bug;

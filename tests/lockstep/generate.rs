@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use iovasim::model::{FlushQueue, Memory, Snapshot};
-use iovasim::replay::{Ask, Device, Dom, Path, Request, Slot};
-use iovasim::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
+use iova::kernel::{FlushQueue, Memory, Snapshot};
+use iova::replay::{Ask, Device, Dom, Path, Request, Slot};
+use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 use crate::random::Random;
 use crate::trace::Trace;

@@ -7,10 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use iovasim::model::allocator::Kind;
-use iovasim::model::domain::Domain;
-use iovasim::replay::{Ask, Dom, Replay, Request};
-use iovasim::units::PfnRange;
+use iova::kernel::allocator::Kind;
+use iova::kernel::domain::Domain;
+use iova::replay::{Ask, Dom, Replay, Request};
+use iova::units::PfnRange;
 
 use crate::compare::World;
 use crate::generate::random_trace;

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use iovasim::model::{Allocator, FlushQueue, Snapshot};
-use iovasim::replay::{Ask, Dom, Path, Request, Slot};
-use iovasim::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
+use iova::kernel::{Allocator, FlushQueue, Snapshot};
+use iova::replay::{Ask, Dom, Path, Request, Slot};
+use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 use crate::compare::Seen;
 use crate::random::Random;

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use iovasim::model::{Allocator, FlushQueue, Release, Rules};
-use iovasim::replay::{Ask, Dom, Path, Request, Slot};
-use iovasim::units::{Cpu, Granule, Nanos, Pages, Pfn};
+use iova::kernel::{Allocator, FlushQueue, Release, Rules};
+use iova::replay::{Ask, Dom, Path, Request, Slot};
+use iova::units::{Cpu, Granule, Nanos, Pages, Pfn};
 
 use crate::compare::{Seen, compare};
 use crate::generate::{bulk_trace, random_trace};

@@ -8,9 +8,9 @@ use std::fs::{self, File};
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use iovasim::model::domain::Answer;
-use iovasim::model::{Allocator, FlushQueue};
-use iovasim::replay::{Ask, Replay};
+use iova::kernel::domain::Answer;
+use iova::kernel::{Allocator, FlushQueue};
+use iova::replay::{Ask, Replay};
 use iovasim::trace::check::Checker;
 use iovasim::trace::read::Reader;
 

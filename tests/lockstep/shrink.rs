@@ -2,7 +2,7 @@
 
 use crate::compare::{Difference, World, compare};
 use crate::trace::valid;
-use iovasim::replay::Request;
+use iova::replay::Request;
 
 /// How many comparisons shrinking may cost.
 const BUDGET: u32 = 4000;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use iovasim::model::{Allocator, FlushQueue, Memory, Snapshot};
-use iovasim::replay::{Ask, Device, Dom, Path, Request, Slot};
-use iovasim::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
+use iova::kernel::{Allocator, FlushQueue, Memory, Snapshot};
+use iova::replay::{Ask, Device, Dom, Path, Request, Slot};
+use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 use crate::compare::{Difference, Lockstep, Seen, World};
 use crate::random_traces::allocators;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use iovasim::model::domain::DomainConfig;
-use iovasim::model::{Allocator, Change, FlushQueue, Memory};
-use iovasim::replay::{Ask, Device, Dom, Path, Request, Slot};
-use iovasim::units::{Granule, Pfn};
+use iova::kernel::domain::DomainConfig;
+use iova::kernel::{Allocator, Change, FlushQueue, Memory};
+use iova::replay::{Ask, Device, Dom, Path, Request, Slot};
+use iova::units::{Granule, Pfn};
 
 use crate::compare::World;
 use crate::naive::bug::Bug;

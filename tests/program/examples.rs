@@ -83,7 +83,7 @@ fn the_list_of_allocators_has_them_all() {
     let releases = document["releases"].as_array().expect("releases");
     let names = releases.iter().map(|release| release["allocator"].as_str());
     for name in names.map(|name| name.expect("a name")) {
-        let parsed: Result<iovasim::model::Allocator, _> = name.parse();
+        let parsed: Result<iova::kernel::Allocator, _> = name.parse();
         assert!(parsed.is_ok(), "{name}");
     }
     assert_eq!(releases.len(), 6 + 20 + 20 + 3);

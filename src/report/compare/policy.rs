@@ -14,7 +14,7 @@ use super::figure::{self, FIGURES, Figure};
 use super::rows::{real, rise};
 use crate::scenario::error::{Error, Here};
 use crate::study::ScenarioResult;
-use crate::words::nearest;
+use iova::words::nearest;
 
 /// The version of the format that this program reads.
 const VERSION: u64 = 1;

@@ -2,11 +2,11 @@
 
 use super::policy::Policy;
 use super::{Comparison, Side, Which, compare};
-use crate::measure::{Figures, Summary};
 use crate::study::ScenarioResult;
 use crate::study::result::{Run, WireSeed};
 use crate::study::wire::WireFigures;
 use crate::trace::event::Header;
+use iova::measure::{Figures, Summary};
 
 /// A result of a scenario in which each allocator fails so often in each of its seeds, from 1.
 pub(super) fn result(scenario: &str, allocators: &[(&str, &[u64])]) -> ScenarioResult {
@@ -35,7 +35,7 @@ pub(super) fn result(scenario: &str, allocators: &[(&str, &[u64])]) -> ScenarioR
 }
 
 fn figures(failures: u64) -> WireFigures {
-    let replay = crate::measure::testing::fresh("old");
+    let replay = iova::measure::testing::fresh("old");
     let nothing: Figures = Summary::default().finish(&replay, None);
     let mut figures = WireFigures::of(&nothing, true);
     figures.failures = failures;

@@ -5,8 +5,8 @@ use serde_json::Number;
 use super::figure::{self, Figure};
 use super::rows::{real, rise};
 use super::{Change, Comparison, Pair, Paired, Place, Verdict};
-use crate::model::Change as KernelChange;
 use crate::report::number::{counted, grouped};
+use iova::kernel::Change as KernelChange;
 
 /// `20 seeds (1 to 20)`, `3 seeds (1, 5, 9)`.
 pub(super) fn seeds(seeds: &[u64]) -> String {

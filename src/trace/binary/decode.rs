@@ -7,13 +7,13 @@ use super::bytes::Bytes;
 use super::column::Column;
 use super::frame::{self, FrameKind};
 use super::{BLOCK_EVENTS, VERSION, corrupt, flag, op};
-use crate::model::{Memory, Snapshot};
-use crate::replay::Path;
 use crate::trace::compress;
 use crate::trace::error::{Error, Kind};
 use crate::trace::event::{Event, Got, Header, Op};
 use crate::trace::json;
-use crate::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
+use iova::kernel::{Memory, Snapshot};
+use iova::replay::Path;
+use iova::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
 /// Reads the events of a trace in the compact form.
 pub(in crate::trace) struct Decoder {

@@ -8,11 +8,11 @@ use rustc_hash::FxHashMap;
 use super::bytes::put_varint;
 use super::frame::{self, FrameKind, MAGIC};
 use super::{BLOCK_EVENTS, VERSION, column, flag, op};
-use crate::model::{Memory, Snapshot};
-use crate::replay::Path;
 use crate::trace::event::{Event, Got, Header, Op};
 use crate::trace::write::header_line;
-use crate::units::Pfn;
+use iova::kernel::{Memory, Snapshot};
+use iova::replay::Path;
+use iova::units::Pfn;
 
 /// Writes the header and the events of a trace in the compact form.
 #[derive(Debug)]

@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use super::bytes::put_varint;
 use super::frame::{self, FrameKind};
 use super::*;
-use crate::model::Snapshot;
-use crate::replay::Path;
 use crate::trace::arbitrary;
 use crate::trace::compress::{Compression, Encoder};
 use crate::trace::event::{Event, Got, Header, Op};
 use crate::trace::read::Reader;
 use crate::trace::{Error, Place};
-use crate::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
+use iova::kernel::Snapshot;
+use iova::replay::Path;
+use iova::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
 fn written(header: &Header, events: &[Event]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), header).unwrap();

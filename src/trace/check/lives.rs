@@ -8,8 +8,8 @@
 
 use std::collections::VecDeque;
 
-use crate::replay::{Dom, Slot};
 use crate::trace::error::{Error, Kind, Place};
+use iova::replay::{Dom, Slot};
 
 /// Looked up by id and never iterated over, as its order is not the trace's.
 type ById<T> = rustc_hash::FxHashMap<u64, T>;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 pub use lives::Remember;
 use rustc_hash::FxHashMap;
 
-use crate::replay::{Ask, Device, Dom, Request, Slot};
-use crate::units::{Cpu, Nanos};
+use iova::replay::{Ask, Device, Dom, Request, Slot};
+use iova::units::{Cpu, Nanos};
 
 use super::error::{Error, Kind, Place};
 use super::event::{Event, Header, Op};

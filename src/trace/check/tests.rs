@@ -5,10 +5,10 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
-use crate::replay::Path;
 use crate::trace::event::Got;
 use crate::trace::read::Reader;
-use crate::units::{Pages, Pfn};
+use iova::replay::Path;
+use iova::units::{Pages, Pfn};
 
 /// Admits a trace's events, given without their braces, with the header's fields before them.
 fn admit(header: &str, events: &[&str]) -> Result<(Checker, Vec<Request>), String> {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::trace::error::{Error, Kind, nearest};
 use crate::trace::names::Names;
-use crate::units::{Pfn, PfnRange};
+use iova::units::{Pfn, PfnRange};
 
 use super::field::{FIELDS, Field, Form, NAMES, OPS};
 use super::flat::Fields;

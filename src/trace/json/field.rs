@@ -1,7 +1,7 @@
 //! The fields that an event's line can have: their names and what kind of value each has.
 
 use crate::trace::error::list;
-use crate::units::Pfn;
+use iova::units::Pfn;
 
 use super::object::integer;
 

@@ -6,11 +6,11 @@
 use std::mem;
 use std::sync::Arc;
 
-use crate::model::{Memory, Snapshot};
-use crate::replay::Path;
 use crate::trace::error::{Error, Kind, list};
 use crate::trace::event::{Event, Got, Op};
-use crate::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
+use iova::kernel::{Memory, Snapshot};
+use iova::replay::Path;
+use iova::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
 use super::field::{Field, FieldSet, OP_COUNT, OPS};
 

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::model::FlushQueue;
 use crate::trace::error::{Error, Kind, excerpt};
 use crate::trace::event::{Header, VERSION};
-use crate::units::{Cpu, Granule, Pfn};
+use iova::kernel::FlushQueue;
+use iova::units::{Cpu, Granule, Pfn};
 
 use super::object::{Object, Value};
 

@@ -24,7 +24,7 @@ use self::flat::Fields;
 use super::error::Error;
 use super::event::Event;
 use super::names::Names;
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// Reads the lines of one trace, in order.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::units::Pfn;
+use iova::units::Pfn;
 
 /// How many bytes are gathered before they are written.
 const GATHERED: usize = 64 << 10;

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::event::{Event, Got, Header, Op};
-use crate::replay::Path;
-use crate::units::{Cpu, Nanos, Pages, Pfn};
+use iova::replay::Path;
+use iova::units::{Cpu, Nanos, Pages, Pfn};
 use timeline::Timeline;
 
 /// The figures of a trace. [`Display`](std::fmt::Display) makes a page of text of them.

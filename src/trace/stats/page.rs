@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{NeverFreed, Stats};
-use crate::model::FlushQueue;
-use crate::units::{Nanos, Pages};
+use iova::kernel::FlushQueue;
+use iova::units::{Nanos, Pages};
 
 /// How many rows of limits, CPUs, domains and never freed ranges are shown; the rest in one.
 const ROWS_MAX: usize = 10;

@@ -1,7 +1,7 @@
 //! The load over time, in a bounded number of slices of one length.
 
 use super::Load;
-use crate::units::Nanos;
+use iova::units::Nanos;
 
 /// How many slices there are at most; from half of that on, once there were so many.
 const SLICES_MAX: usize = 24;

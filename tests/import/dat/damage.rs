@@ -1,6 +1,6 @@
 //! Files that no tracer wrote: nothing panics, and what is accepted is a valid trace.
 
-use iovasim::trace::import::{Choice, Evidence, Options};
+use iovasim::import::{Choice, Evidence, Options};
 use proptest::prelude::*;
 
 use super::encode::Version;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use iovasim::trace::import::{Choice, Form, Options, Report, import, text as unpack};
+use iovasim::import::{Choice, Form, Options, Report, import, text as unpack};
 use proptest::prelude::*;
 
 use super::recordings::{EXCERPTS, excerpt, unpacked};
@@ -191,7 +191,7 @@ fn maps(version: Version, at: &[(u16, u64)]) -> Dat {
 
 fn one_domain() -> Options {
     Options {
-        limit: Some(iovasim::units::Pfn(0xf_ffff)),
+        limit: Some(iova::units::Pfn(0xf_ffff)),
         domain: Some(Choice::One),
         ..Options::default()
     }

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use iovasim::model::domain::{DomainConfig, Refusal};
-use iovasim::model::ranges::Alignment;
-use iovasim::model::{Change, FlushQueue, Memory, Snapshot};
+use iova::kernel::domain::{DomainConfig, Refusal};
+use iova::kernel::ranges::Alignment;
+use iova::kernel::{Change, FlushQueue, Memory, Snapshot};
 
 use super::bug::Bug;
 use super::machine::{Machine, Work};

@@ -1,6 +1,6 @@
 //! What all domains share: virtual time, the CPUs, injected faults, and work put off.
 
-use iovasim::model::Memory;
+use iova::kernel::Memory;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Work {

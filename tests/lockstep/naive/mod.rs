@@ -16,9 +16,9 @@ mod tree;
 
 use std::collections::BTreeMap;
 
-use iovasim::model::domain::{DomainConfig, Refusal};
-use iovasim::model::{Change, Memory};
-use iovasim::replay::{Ask, Device, Dom, Finding, Path, Request, Route, Slot};
+use iova::kernel::domain::{DomainConfig, Refusal};
+use iova::kernel::{Change, Memory};
+use iova::replay::{Ask, Device, Dom, Finding, Path, Request, Route, Slot};
 
 use bug::Bug;
 use domain::{Domain, round_small};

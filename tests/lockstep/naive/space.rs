@@ -1,9 +1,9 @@
 //! The address space under the caches: that of the releases, or of a design.
 
-use iovasim::model::Snapshot;
-use iovasim::model::allocator::Kind;
-use iovasim::model::domain::DomainConfig;
-use iovasim::replay::Finding;
+use iova::kernel::Snapshot;
+use iova::kernel::allocator::Kind;
+use iova::kernel::domain::DomainConfig;
+use iova::replay::Finding;
 
 use super::bug::Bug;
 use super::maple::Maple;

@@ -1,9 +1,9 @@
 //! The ranges of a domain as a sorted list that is walked from one end to the other.
 
-use iovasim::model::allocator::Kind;
-use iovasim::model::domain::Refusal;
-use iovasim::model::{Change, Rules, Snapshot};
-use iovasim::replay::Finding;
+use iova::kernel::allocator::Kind;
+use iova::kernel::domain::Refusal;
+use iova::kernel::{Change, Rules, Snapshot};
+use iova::replay::Finding;
 
 use super::bug::Bug;
 

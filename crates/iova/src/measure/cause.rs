@@ -1,0 +1,249 @@
+//! Why a request failed, judged at the moment of its failure.
+//!
+//! The question behind each cause is whether there was room: in the tree as it stands, or in
+//! the tree with everything returned to it that caches, depots and flush queues hold back.
+//! [`Cause::Shortcut`] and [`Cause::Missed`] are the spurious failures: there was room.
+
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::domain::{self, Domain, DomainConfig, Refusal};
+use crate::kernel::ranges::{NodeId, Ranges};
+use crate::kernel::{AddressSpace, Change};
+use crate::replay::{Ask, Path, Request};
+use crate::units::{Pages, Pfn, PfnRange};
+
+/// The one cause of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// Refused by `max32`, though an aligned gap was free in the tree.
+    Shortcut,
+    /// The search ran and ended, though an aligned gap was free below the limit.
+    Missed,
+    /// No gap in the tree, but one would be if all that is held back were returned.
+    Cached,
+    /// Not even then, though that many pages are free in all.
+    Fragmented,
+    /// Fewer pages are free than asked for.
+    Exhausted,
+    /// An injected failure of a memory allocation.
+    NoMem,
+}
+
+impl Cause {
+    /// All causes, in the order in which they are judged.
+    pub const ALL: [Cause; 6] = [
+        Cause::Shortcut,
+        Cause::Missed,
+        Cause::Cached,
+        Cause::Fragmented,
+        Cause::Exhausted,
+        Cause::NoMem,
+    ];
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Shortcut => "shortcut",
+            Cause::Missed => "missed",
+            Cause::Cached => "cached",
+            Cause::Fragmented => "fragmented",
+            Cause::Exhausted => "exhausted",
+            Cause::NoMem => "nomem",
+        }
+    }
+
+    /// Whether there was room.
+    pub fn is_spurious(self) -> bool {
+        matches!(self, Cause::Shortcut | Cause::Missed)
+    }
+}
+
+/// What a request's last try asked of the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// How many pages, rounded as the fast path or the DMA layer rounds them.
+    pub size: Pages,
+    /// The highest pfn that may be handed out.
+    pub limit: Pfn,
+    /// Whether the range must be aligned to its size.
+    pub aligned: bool,
+}
+
+impl Asked {
+    /// What a request asks of the tree; none if it asks for no addresses.
+    pub fn of(config: &DomainConfig, request: &Request) -> Option<Asked> {
+        match request.ask {
+            Ask::Alloc {
+                pages,
+                limit,
+                path: Path::Direct { align },
+                ..
+            } => Some(Asked {
+                size: pages,
+                limit,
+                aligned: align,
+            }),
+            Ask::Alloc {
+                pages,
+                limit,
+                path: Path::Fast { .. },
+                ..
+            } => {
+                let rounds = config.rules.has(Change::RoundInFast);
+                let size = if rounds {
+                    domain::round_small(pages)
+                } else {
+                    pages
+                };
+                Some(Asked {
+                    size,
+                    limit,
+                    aligned: true,
+                })
+            }
+            Ask::Map { bytes, mask, .. } => {
+                let size = domain::round_small(config.granule.pages(bytes));
+                let limit = config.granule.limit(mask);
+                Some(Asked {
+                    size,
+                    limit,
+                    aligned: true,
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Why a domain that is still as the failure left it refused what was asked.
+///
+/// Costs O(log n), and O(c log n) more where there was no room in the tree and `c` ranges are
+/// held back.
+pub fn judge(config: &DomainConfig, domain: &Domain, asked: Asked, refusal: Refusal) -> Cause {
+    if refusal == Refusal::NoMemory {
+        return Cause::NoMem;
+    }
+    let space = domain.space();
+    if space
+        .highest_place(asked.size, asked.limit, asked.aligned)
+        .is_some()
+    {
+        return if refusal == Refusal::Shortcut {
+            Cause::Shortcut
+        } else {
+            Cause::Missed
+        };
+    }
+    let window = Window::new(config.start_pfn, asked.limit);
+    let mut held_back = cached(domain);
+    held_back.extend(queued(domain));
+    in_order(domain, &mut held_back);
+    if window.any_run_takes(space, &held_back, asked) {
+        return Cause::Cached;
+    }
+    let ranges = space.ranges();
+    let free = window.pages().0 - window.used(ranges).0;
+    if free + window.pages_of(ranges, &held_back).0 >= asked.size.0 {
+        Cause::Fragmented
+    } else {
+        Cause::Exhausted
+    }
+}
+
+/// The ranges in magazines and depots, ascending, each once.
+pub(super) fn cached(domain: &Domain) -> Vec<NodeId> {
+    let magazines = domain.caches();
+    let pfns = magazines.in_magazines().chain(magazines.in_depots());
+    of_pfns(domain, pfns.map(|(_, pfn)| pfn))
+}
+
+/// The ranges in flush queues, ascending, each once.
+pub(super) fn queued(domain: &Domain) -> Vec<NodeId> {
+    of_pfns(domain, domain.queued().map(|entry| entry.pfn))
+}
+
+fn of_pfns(domain: &Domain, pfns: impl Iterator<Item = Pfn>) -> Vec<NodeId> {
+    let ranges = domain.space().ranges();
+    let mut found: Vec<NodeId> = pfns.filter_map(|pfn| ranges.find(pfn)).collect();
+    in_order(domain, &mut found);
+    found
+}
+
+fn in_order(domain: &Domain, held: &mut Vec<NodeId>) {
+    let ranges = domain.space().ranges();
+    held.sort_unstable_by_key(|&id| ranges.lo(id));
+    held.dedup();
+}
+
+/// The pfns that a request may get: from `start` up to, not including, `end`.
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    start: Pfn,
+    end: Pfn,
+}
+
+impl Window {
+    /// The pfns from `start` to `limit` (inclusive); none if `limit` is below `start`.
+    pub(super) fn new(start: Pfn, limit: Pfn) -> Window {
+        Window {
+            start,
+            end: Pfn(limit.0.saturating_add(1)).max(start),
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn pages(self) -> Pages {
+        Pages(self.end.0 - self.start.0)
+    }
+
+    /// How many of them belong to ranges.
+    pub(super) fn used(self, ranges: &Ranges) -> Pages {
+        Pages(ranges.used_below(self.end).0 - ranges.used_below(self.start).0)
+    }
+
+    /// How many of them belong to these ranges.
+    pub(super) fn pages_of(self, ranges: &Ranges, held: &[NodeId]) -> Pages {
+        let range = |&id: &NodeId| PfnRange::new(ranges.lo(id), ranges.hi(id));
+        let parts = held.iter().filter_map(range).map(|it| self.part_of(it).0);
+        Pages(parts.sum())
+    }
+
+    /// How many of them belong to a range.
+    pub(super) fn part_of(self, range: PfnRange) -> Pages {
+        let end = Pfn(range.hi().0.saturating_add(1)).min(self.end);
+        Pages(end.0.saturating_sub(range.lo().max(self.start).0))
+    }
+
+    /// Whether the gap that opens where neighbouring ranges are returned together takes what
+    /// is asked, for any such run of neighbours.
+    fn any_run_takes(self, space: &dyn AddressSpace, held: &[NodeId], asked: Asked) -> bool {
+        let ranges = space.ranges();
+        let mut rest = held;
+        while let Some((&first, _)) = rest.split_first() {
+            let mut last = first;
+            rest = &rest[1..];
+            while let Some((&neighbour, behind)) = rest.split_first()
+                && ranges.next(last) == Some(neighbour)
+            {
+                last = neighbour;
+                rest = behind;
+            }
+            let below = ranges.previous(first);
+            let lo = below.map_or(Pfn(0), |below| Pfn(ranges.hi(below).0 + 1));
+            let above = ranges.next(last).unwrap_or(NodeId::ANCHOR);
+            if self.takes(space, lo, ranges.lo(above), asked) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether free pfns from `lo` up to `end` take what is asked.
+    fn takes(self, space: &dyn AddressSpace, lo: Pfn, end: Pfn, asked: Asked) -> bool {
+        let need = space.ranges().need(asked.size, asked.aligned);
+        let misaligned = space.ranges().misaligned(need);
+        let highest = end.min(self.end).0.checked_sub(asked.size.0);
+        highest.is_some_and(|highest| highest & !misaligned >= lo.max(self.start).0)
+    }
+}

@@ -1,0 +1,70 @@
+//! Short streams of requests for tests.
+
+use super::sampling::Moment;
+use crate::kernel::domain::DomainConfig;
+use crate::kernel::{Allocator, FlushQueue};
+use crate::replay::{Ask, Dom, Path, Replay, Request, Slot};
+use crate::units::{Cpu, Granule, Nanos, Pages, Pfn};
+
+/// Requests of one CPU in one domain.
+#[derive(Default)]
+pub struct Script {
+    at: Nanos,
+    requests: Vec<Request>,
+}
+
+impl Script {
+    pub fn at(&mut self, nanos: u64) -> &mut Script {
+        self.at = Nanos(nanos);
+        self
+    }
+
+    pub fn ask(&mut self, ask: Ask) -> &mut Script {
+        self.requests.push(Request {
+            at: self.at,
+            cpu: Cpu(0),
+            dom: Dom(0),
+            ask,
+        });
+        self
+    }
+
+    /// `alloc_iova_fast` with a flush.
+    pub fn alloc(&mut self, slot: u32, pages: u64, limit: u64) -> &mut Script {
+        self.ask(Ask::Alloc {
+            slot: Slot(slot),
+            pages: Pages(pages),
+            limit: Pfn(limit),
+            path: Path::Fast { flush: true },
+        })
+    }
+
+    pub fn free(&mut self, slot: u32) -> &mut Script {
+        self.ask(Ask::Free { slot: Slot(slot) })
+    }
+
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
+    }
+
+    /// The moment of the last request.
+    pub fn ended(&self) -> Moment {
+        Moment {
+            event: (self.requests.len() as u64).saturating_sub(1),
+            at: self.at,
+        }
+    }
+}
+
+/// A replay of one CPU that has not begun.
+pub fn fresh(allocator: &str) -> Replay {
+    let allocator: Allocator = allocator.parse().expect("an allocator");
+    let config = DomainConfig {
+        rules: allocator.rules(),
+        granule: Granule::KIB_4,
+        start_pfn: Pfn(1),
+        flush_queue: FlushQueue::None,
+        forcedac: false,
+    };
+    Replay::new(config, 1)
+}

@@ -1,0 +1,332 @@
+//! Lines of a recording: tracefs text, `trace-cmd report`, `perf script`.
+//!
+//! ```text
+//!      kworker/0:2-144     [000] ...1.    16.459761: alloc_iova_fast: (…) iovad=0x… size=1 …
+//!  kworker/u8:0-ev    12 [000]    20.410924:     iova:alloc_iova_fast: (…) iovad=0x… size=1 …
+//! ```
+//!
+//! The first is what tracefs and trace-cmd print, with or without the column of flags; the
+//! second is perf's. A task's name may hold anything, so a line is read from its `[cpu]` outwards.
+
+use super::Form;
+use super::record::Record;
+use iova::units::Cpu;
+
+/// What a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    Record(Record<'a>),
+    /// The tracer's marker of lost events, with their number where it knows.
+    Lost {
+        cpu: Option<u64>,
+        count: Option<u64>,
+    },
+    /// A header's number of CPUs.
+    Cpus(u64),
+    /// tracefs's header: events written and no longer there, and the number of CPUs.
+    Buffer {
+        overwritten: u64,
+        cpus: u64,
+    },
+    /// Which kernel it was.
+    Kernel(&'a str),
+    /// A remark of the script that recorded.
+    Note(&'a str),
+    /// Blank, a comment, or a line of a stack.
+    Nothing,
+    Other,
+}
+
+/// The form that a line gives away.
+pub(super) fn form_of(text: &str) -> Option<Form> {
+    if let Some((_, form)) = record(text) {
+        return Some(form);
+    }
+    super::kernel_log::range(text).map(|_| Form::KernelLog)
+}
+
+/// Reads a line of a trace; a record of the other form is [`Line::Other`].
+pub(super) fn parse(text: &str, form: Form) -> Line<'_> {
+    match record(text) {
+        Some((record, found)) if found == form => return Line::Record(record),
+        Some(_) => return Line::Other,
+        None => {}
+    }
+    let trimmed = text.trim();
+    if let Some(comment) = trimmed.strip_prefix('#') {
+        return header(comment);
+    }
+    if let Some(cpus) = trimmed.strip_prefix("cpus=").and_then(|n| n.parse().ok()) {
+        return Line::Cpus(cpus);
+    }
+    if let Some(lost) = lost(trimmed) {
+        return lost;
+    }
+    let stack = trimmed.starts_with("=> ")
+        || trimmed.contains("<stack trace>")
+        || text.starts_with('\t') && form == Form::PerfScript;
+    let preamble = trimmed.is_empty()
+        || trimmed.starts_with("version = ")
+        || trimmed.starts_with("CPU ") && trimmed.ends_with(" is empty");
+    if stack || preamble {
+        Line::Nothing
+    } else {
+        Line::Other
+    }
+}
+
+fn record(text: &str) -> Option<(Record<'_>, Form)> {
+    memchr::memchr_iter(b'[', text.as_bytes()).find_map(|open| {
+        let (cpu, tail) = text.get(open + 1..)?.split_once(']')?;
+        let cpu = cpu.parse::<u16>().ok()?;
+        let (pid, form) = task(&text[..open])?;
+        let (at, event, arguments) = moment_and_event(tail)?;
+        let record = Record {
+            pid,
+            cpu: Cpu(cpu),
+            at,
+            event,
+            arguments,
+        };
+        Some((record, form))
+    })
+}
+
+/// `comm-pid`, perhaps with `(tgid)`, is ftrace's; `comm pid` or `comm pid/tid` is perf's.
+fn task(text: &str) -> Option<(u32, Form)> {
+    let mut text = text.strip_suffix([' ', '\t'])?.trim_end();
+    if text.ends_with(')') {
+        text = text[..text.rfind('(')?].trim_end();
+    }
+    let last = text.rsplit([' ', '\t']).next()?;
+    let thread = last.rsplit('/').next()?;
+    if let (Ok(pid), true) = (
+        thread.parse(),
+        last.bytes().all(|b| b.is_ascii_digit() || b == b'/'),
+    ) {
+        return Some((pid, Form::PerfScript));
+    }
+    let (_, pid) = last.rsplit_once('-')?;
+    Some((pid.parse().ok()?, Form::Ftrace))
+}
+
+/// What follows the CPU: flags or none, the time, perf's period or none, the event's name.
+fn moment_and_event(tail: &str) -> Option<(u64, &str, &str)> {
+    let (mut first, mut rest) = word(tail.strip_prefix([' ', '\t'])?)?;
+    if !first.ends_with(':') {
+        (first, rest) = word(rest)?;
+    }
+    let at = nanoseconds(first.strip_suffix(':')?)?;
+    let (mut event, mut arguments) = word(rest)?;
+    if event.bytes().all(|b| b.is_ascii_digit()) {
+        (event, arguments) = word(arguments)?;
+    }
+    let event = event.strip_suffix(':')?;
+    let name = event.rsplit(':').next()?;
+    (!name.is_empty()).then_some((at, name, arguments))
+}
+
+/// The first word and what follows it.
+fn word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
+    let end = text.find([' ', '\t']).unwrap_or(text.len());
+    (end > 0).then(|| (&text[..end], text[end..].trim()))
+}
+
+/// Seconds with a fraction of up to nine digits.
+pub(super) fn nanoseconds(text: &str) -> Option<u64> {
+    let (seconds, fraction) = text.split_once('.')?;
+    let digits = u32::try_from(fraction.len()).ok()?;
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !plain(seconds) || !plain(fraction) || digits > 9 {
+        return None;
+    }
+    let fraction = fraction.parse::<u64>().ok()? * 10_u64.pow(9 - digits);
+    let seconds = seconds.parse::<u64>().ok()?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(fraction)
+}
+
+/// A comment: tracefs's line of figures, perf's number of CPUs, or nothing of interest.
+fn header(comment: &str) -> Line<'_> {
+    let comment = comment.trim();
+    if let Some(figures) = comment.strip_prefix("entries-in-buffer/entries-written:") {
+        let (counts, cpus) = figures.split_once("#P:").unwrap_or((figures, ""));
+        if let Some((kept, written)) = counts.trim().split_once('/')
+            && let (Ok(kept), Ok(written)) = (kept.parse::<u64>(), written.parse::<u64>())
+        {
+            return Line::Buffer {
+                overwritten: written.saturating_sub(kept),
+                cpus: cpus.trim().parse().unwrap_or(0),
+            };
+        }
+    }
+    if let Some(note) = comment.strip_prefix("note: ") {
+        return Line::Note(note);
+    }
+    let kernel = comment.strip_prefix("kernel: ");
+    if let Some(kernel) = kernel.or_else(|| comment.strip_prefix("os release : ")) {
+        return Line::Kernel(kernel);
+    }
+    let cpus = comment.strip_prefix("nrcpus avail :");
+    match cpus.and_then(|cpus| cpus.trim().parse().ok()) {
+        Some(cpus) => Line::Cpus(cpus),
+        None => Line::Nothing,
+    }
+}
+
+/// `CPU:1 [LOST 12 EVENTS]`, `CPU:1 [12 EVENTS DROPPED]`, `… PERF_RECORD_LOST lost 12`.
+fn lost(text: &str) -> Option<Line<'_>> {
+    if let Some((_, what)) = text.split_once("PERF_RECORD_LOST") {
+        let count = what.rsplit(' ').next().and_then(|n| n.parse().ok());
+        return Some(Line::Lost { cpu: None, count });
+    }
+    let (cpu, marker) = text.strip_prefix("CPU:")?.split_once(" [")?;
+    let marker = marker.strip_suffix(']')?;
+    let words = || marker.split(' ');
+    let known = words().any(|word| matches!(word, "LOST" | "DROPPED"));
+    known.then(|| Line::Lost {
+        cpu: cpu.parse().ok(),
+        count: words().find_map(|word| word.parse().ok()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record_of(text: &str) -> (Record<'_>, Form) {
+        record(text).expect("a record")
+    }
+
+    #[test]
+    fn the_three_tools_lines_say_the_same() {
+        let lines = [
+            (
+                "     kworker/1:0-28      [001] .....    16.476005: free_iova: (free_iova+0x4/0xa0) iovad=0xff2266578137e280 pfn=0xf0000",
+                Form::Ftrace,
+            ),
+            (
+                "     kworker/1:0-28    [001]    16.476005: free_iova:            (ffffffffb5f3b5b4) iovad=0xff2266578137e280 pfn=0xf0000",
+                Form::Ftrace,
+            ),
+            (
+                "     kworker/1:0    28 [001]    16.476005:          iova:free_iova: (ffffffffb5f3b5b4) iovad=0xff2266578137e280 pfn=0xf0000",
+                Form::PerfScript,
+            ),
+        ];
+        for (text, form) in lines {
+            let (record, found) = record_of(text);
+            assert_eq!(
+                (record.pid, record.cpu, record.at),
+                (28, Cpu(1), 16_476_005_000)
+            );
+            assert_eq!(record.event, "free_iova");
+            assert_eq!(record.number("pfn").ok(), Some(0xf0000));
+            assert_eq!(found, form);
+            assert_eq!(form_of(text), Some(form));
+            assert_eq!(parse(text, form), Line::Record(record));
+        }
+    }
+
+    #[test]
+    fn a_task_may_be_called_anything() {
+        let names = [
+            ("Web Content-12", 12),
+            ("[weird] 1-2-3", 3),
+            ("<...>-77", 77),
+            ("a [0] 1.0-5 (  9)", 5),
+            ("x-1 (-----)", 1),
+        ];
+        for (name, pid) in names {
+            let text = format!("  {name} [003] d.s2. 1.000000001: map: IOMMU: iova=0x0");
+            let (record, form) = record_of(&text);
+            assert_eq!(
+                (record.pid, record.cpu, form),
+                (pid, Cpu(3), Form::Ftrace),
+                "{name}"
+            );
+            assert_eq!(record.at, 1_000_000_001);
+        }
+        let (record, form) = record_of("a b 4/5 [000] 2.5: 1 iommu:map: IOMMU: iova=0x0");
+        assert_eq!((record.pid, form), (5, Form::PerfScript));
+        assert_eq!((record.event, record.at), ("map", 2_500_000_000));
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        for text in [
+            "",
+            "[",
+            "[000]",
+            "a-1 [000]",
+            "a-1 [000] .....",
+            "a-1 [000] ..... 1.5",
+            "a-1 [000] ..... 1.5:",
+            "a-1 [000] ..... 1.5: event",
+            "a-1 [000] ..... 1.5: :",
+            "a-1 [000] ..... 15: event: counter clocks have no unit",
+            "a-1 [000] ..... 1.0123456789: event: ten digits",
+            "a-1 [99999] ..... 1.5: event: no such CPU",
+            "a-1[000] ..... 1.5: event:",
+            "a [000] ..... 1.5: event: no pid",
+            "[   12.345678] usb 1-1: new device",
+            "99999999999.0: event:",
+        ] {
+            assert_eq!(record(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_and_markers_are_told() {
+        let lines = [
+            (
+                "# entries-in-buffer/entries-written: 90/110   #P:4",
+                Line::Buffer {
+                    overwritten: 20,
+                    cpus: 4,
+                },
+            ),
+            ("# tracer: nop", Line::Nothing),
+            ("", Line::Nothing),
+            ("cpus=2", Line::Cpus(2)),
+            ("# nrcpus avail : 8", Line::Cpus(8)),
+            ("# kernel: Linux 6.1", Line::Kernel("Linux 6.1")),
+            ("# os release : 6.12.1", Line::Kernel("6.12.1")),
+            ("# note: it rained", Line::Note("it rained")),
+            (
+                "CPU:1 [LOST 12 EVENTS]",
+                Line::Lost {
+                    cpu: Some(1),
+                    count: Some(12),
+                },
+            ),
+            (
+                "CPU:7 [204600 EVENTS DROPPED]",
+                Line::Lost {
+                    cpu: Some(7),
+                    count: Some(204_600),
+                },
+            ),
+            (
+                "CPU:7 [EVENTS DROPPED]",
+                Line::Lost {
+                    cpu: Some(7),
+                    count: None,
+                },
+            ),
+            (" => alloc_iova", Line::Nothing),
+            ("bash: command not found", Line::Other),
+        ];
+        for (text, line) in lines {
+            assert_eq!(parse(text, Form::Ftrace), line, "{text}");
+        }
+        let lost = "  swapper 0 [000] 0.0: PERF_RECORD_LOST lost 5";
+        assert_eq!(
+            parse(lost, Form::PerfScript),
+            Line::Lost {
+                cpu: None,
+                count: Some(5)
+            }
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! What a recording cannot say, and what is wanted of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::domains::Choice;
+use super::error::Problem;
+use iova::kernel::FlushQueue;
+use iova::units::{Granule, Pages, Pfn, PfnRange};
+
+/// How a recording is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The text of tracefs's `trace`, or what `trace-cmd report` prints.
+    Ftrace,
+    /// trace-cmd's binary file, `trace.dat`.
+    TraceDat,
+    /// What `perf script` prints.
+    PerfScript,
+    /// The kernel's log, in which a driver lists a domain's ranges after a failure.
+    KernelLog,
+}
+
+/// Which records of a recording are read, the most exact first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Probes on the allocator's functions: every request, with limits, answers and domains.
+    Probes,
+    /// `dma:*` events: sizes as asked, failures and devices, no limits.
+    Dma,
+    /// `iommu:map` and `iommu:unmap`: sizes and addresses alone.
+    Iommu,
+    /// The lists of ranges in a kernel log.
+    Ranges,
+}
+
+impl Form {
+    pub(super) fn expected(self) -> &'static str {
+        match self {
+            Form::Ftrace | Form::TraceDat => {
+                "task-pid [cpu] flags seconds.micros: event: arguments"
+            }
+            Form::PerfScript => "task pid [cpu] seconds.micros: group:event: arguments",
+            Form::KernelLog => "index pointer lo size hi",
+        }
+    }
+
+    /// A line that is none of this form's.
+    pub(super) fn not_a_record(self, text: String) -> Problem {
+        Problem::NotARecord {
+            form: self.name(),
+            expected: self.expected(),
+            text,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Form::Ftrace => "ftrace text",
+            Form::TraceDat => "trace.dat",
+            Form::PerfScript => "perf script",
+            Form::KernelLog => "a kernel log",
+        }
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Form {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Form, String> {
+        match text {
+            "ftrace" | "tracefs" | "trace-cmd" => Ok(Form::Ftrace),
+            "trace-dat" | "trace.dat" => Ok(Form::TraceDat),
+            "perf" | "perf-script" => Ok(Form::PerfScript),
+            "log" | "kernel-log" => Ok(Form::KernelLog),
+            _ => Err(format!(
+                "no form `{text}`; there are `ftrace`, `trace-cmd`, `trace-dat`, `perf`, `log`"
+            )),
+        }
+    }
+}
+
+impl Evidence {
+    fn name(self) -> &'static str {
+        match self {
+            Evidence::Probes => "probes on the allocator",
+            Evidence::Dma => "`dma` events",
+            Evidence::Iommu => "`iommu` events",
+            Evidence::Ranges => "lists of ranges",
+        }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Evidence {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Evidence, String> {
+        match text {
+            "probes" => Ok(Evidence::Probes),
+            "dma" => Ok(Evidence::Dma),
+            "iommu" => Ok(Evidence::Iommu),
+            "ranges" => Ok(Evidence::Ranges),
+            _ => Err(format!(
+                "no kind of records `{text}`; there are `probes`, `dma`, `iommu`, `ranges`"
+            )),
+        }
+    }
+}
+
+/// What a recording cannot say, and what is wanted of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The form; recognised if none.
+    pub form: Option<Form>,
+    /// The records to read; the most exact there are if none.
+    pub evidence: Option<Evidence>,
+    /// The domains to import; all if none.
+    pub domain: Option<Choice>,
+    /// The highest pfn of every request, for events that carry none: they become `alloc` and
+    /// `free`.
+    pub limit: Option<Pfn>,
+    /// The highest address of every device, for events that carry none: they become `map` and
+    /// `unmap`.
+    pub mask: Option<u64>,
+    /// What unmapped ranges go through, for `mask`.
+    pub flush_queue: Option<FlushQueue>,
+    /// Whether devices that have no PCI address are PCI devices, for a `mask` above 32 bits.
+    pub pci: Option<bool>,
+    /// Bytes per pfn, where the making of the domains is not on record.
+    pub granule: Option<Granule>,
+    /// The lowest pfn that may be handed out, where the making of the domains is not on record.
+    pub start_pfn: Option<Pfn>,
+    /// Ranges out of use in every domain whose making is not on record, such as the window for
+    /// message-signalled interrupts: the first events of each.
+    pub reserved: Vec<PfnRange>,
+    /// The number of CPUs, where the highest that appears is not the highest that there is.
+    pub cpus: Option<u32>,
+    /// Import what is left although events were lost.
+    pub allow_lost: bool,
+    /// Begin domains that were in use before the recording with what was live and cached then, as
+    /// far as the recording shows it: allocations whose limits are made up, so that each leaves a
+    /// range no other place than it had, and frees into the caches. Of probes alone.
+    pub state_before: bool,
+    /// `max32_alloc_size` of a `restore`; the end of the 32-bit space if none.
+    pub max32: Option<Pages>,
+    /// The lowest pfn of the range at which 32-bit searches begin after a kernel log's `restore`;
+    /// the anchor if none.
+    pub cached32: Option<Pfn>,
+    /// The same of other searches.
+    pub cached: Option<Pfn>,
+    /// What the trace is, for its header.
+    pub name: Option<String>,
+    /// Where it came from, for its header.
+    pub source: Option<String>,
+    /// Which kernel recorded it, for its header.
+    pub kernel: Option<String>,
+}
