@@ -81,7 +81,7 @@ static HASHES: Mutex<()> = Mutex::new(());
 fn hashes(found: &BTreeMap<String, String>) -> Result<(), String> {
     let _one_at_a_time = HASHES
         .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = golden().join("hashes.txt");
     let text = fs::read_to_string(&path).unwrap_or_default();
     let pair = |line: &str| {
