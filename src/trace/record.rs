@@ -1,4 +1,4 @@
-//! A shell script that records a kernel's allocator for [`import`](super::import).
+//! A shell script that records a kernel's allocator for [`import`](crate::import).
 //!
 //! The script needs a POSIX shell and tracefs, nothing else: whoever has the failing machine may
 //! not be able to install anything there. It probes entries and return values alone, so that it
