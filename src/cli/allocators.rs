@@ -21,7 +21,6 @@ pub(crate) struct Args {
     report: Report,
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let text = match args.report.format {
         Format::Text => report::allocators::text(terminal.page(args.report.output.as_deref())),

@@ -59,7 +59,6 @@ enum Form {
     Github,
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let which = match &args.allocators {
         None => Which::Same,

@@ -23,7 +23,6 @@ pub(crate) struct Args {
     output: PathBuf,
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let mut trace = CheckedTrace::open(&args.trace, terminal)?;
     let mut writer = TraceWriter::begin(&args.output, trace.header())?;

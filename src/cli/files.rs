@@ -31,7 +31,6 @@ pub(crate) fn input_name(path: &Path) -> String {
     }
 }
 
-/// Opens an input.
 pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
     if is_dash(path) {
         return Ok(Input {
@@ -51,7 +50,6 @@ pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
 
 /// An open input.
 pub(crate) struct Input {
-    /// Its bytes.
     pub(crate) bytes: Box<dyn Read + Send>,
     /// How many there are, where that is known.
     pub(crate) size: Option<u64>,

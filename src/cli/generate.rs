@@ -29,7 +29,6 @@ pub(crate) struct Args {
     output: PathBuf,
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let scenario = scenario::read(&args.scenario)?;
     let seed = args.seed.or(scenario.seeds.first().copied()).unwrap_or(0);

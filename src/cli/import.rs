@@ -96,7 +96,6 @@ pub(crate) struct Args {
     kernel: Option<String>,
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let recording = Recording::open(&args.recording)?;
     let name = files::input_name(&args.recording);

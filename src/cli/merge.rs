@@ -29,7 +29,6 @@ pub(crate) struct Args {
     output: Option<PathBuf>,
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
     let parts = args.shards.iter().map(|path| {
         Ok(Part {

@@ -61,7 +61,6 @@ enum Command {
     Allocators(allocators::Args),
 }
 
-/// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     interrupt::remove_unfinished_files();

@@ -90,7 +90,6 @@ fn size(text: &str) -> Result<(u32, u32), String> {
         .ok_or_else(|| format!("expected WxH such as 1200x800, each from {least} to {most}"))
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let mut subjects = Vec::new();
     for path in &args.inputs {

@@ -35,7 +35,6 @@ pub(crate) struct Args {
     /// The scenario file to write
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// The scenario's name
     #[arg(long, value_name = "NAME", default_value = "profile")]
     name: String,
     /// How many seeds the scenario has
@@ -61,7 +60,6 @@ fn points(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a number from 0 to 100".to_owned())
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let (reads_stdin, writes_stdout) =
         (files::is_dash(&args.trace), files::is_dash(&args.output));

@@ -55,7 +55,6 @@ impl Progress {
         }
     }
 
-    /// One more event.
     pub(crate) fn event(&mut self) {
         if let Some(shown) = &mut self.shown {
             shown.events += 1;

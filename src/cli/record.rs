@@ -37,7 +37,6 @@ pub(crate) struct Args {
     output: Option<PathBuf>,
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, _: Terminal) -> Result<Verdict, Failure> {
     let recording = Recording {
         output: args.file.clone(),

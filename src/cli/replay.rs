@@ -76,7 +76,6 @@ struct Done {
     replayed: Replayed,
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let named = args.allocators.named()?;
     if args.sampled.sampling().is_some() && args.report.format != Format::Json {
@@ -289,7 +288,6 @@ fn lanes(
     allocators.into_iter().map(lane).collect()
 }
 
-/// The report.
 fn set(done: &[Done], format: Format, page: Page) -> String {
     let subjects: Vec<Subject<'_>> = done
         .iter()

@@ -82,7 +82,6 @@ fn part(text: &str) -> Result<Part, String> {
     part.ok_or_else(|| "expected K/N with K from 1 to N, such as 2/7".to_owned())
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let paths = scenario::without_schema(&args.scenarios, terminal);
     let mut scenarios = Vec::new();

@@ -26,7 +26,6 @@ pub(crate) struct Args {
     report: Report,
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let mut trace = CheckedTrace::open(&args.trace, terminal)?;
     let mut stats = Stats::new(trace.header());

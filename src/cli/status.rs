@@ -7,7 +7,6 @@ use std::process::ExitCode;
 /// What a command that got to its end found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Done.
     Done,
     /// A gate or an expectation failed, or `--check` found a difference.
     Failed,

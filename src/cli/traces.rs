@@ -90,7 +90,6 @@ impl TraceWriter {
         Ok(TraceWriter { output, form })
     }
 
-    /// Adds an event.
     pub(crate) fn write(&mut self, event: &Event) -> Result<(), Failure> {
         let written = match &mut self.form {
             Form::Json(writer) => writer.write(event),

@@ -15,13 +15,11 @@ use iova::units::Nanos;
 pub struct FreeFault {
     /// The name that its random streams are derived from.
     pub name: String,
-    /// What goes wrong.
     pub kind: FreeFaultKind,
     /// How many of the frees it befalls.
     pub share: Share,
     /// Whose frees, by the clients' numbers; none for everybody's.
     pub clients: Option<BTreeSet<usize>>,
-    /// From when on.
     pub from: Nanos,
     /// Until when; none for ever.
     pub until: Option<Nanos>,
@@ -30,7 +28,6 @@ pub struct FreeFault {
 /// What goes wrong with a free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreeFaultKind {
-    /// It never comes.
     Leak,
     /// It comes so much later.
     Late(Distribution),

@@ -6,7 +6,6 @@ use iova::units::Nanos;
 /// The moments at which a fault strikes, and how long it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// The first moment.
     pub at: Nanos,
     /// The time from one to the next; none where it strikes once.
     pub every: Option<Nanos>,

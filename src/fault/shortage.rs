@@ -11,7 +11,6 @@ use iova::units::{Cpu, Nanos};
 /// A number of memory allocations in a row fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortage {
-    /// Which allocations fail.
     pub what: Memory,
     /// How many, each time.
     pub count: u64,

@@ -67,7 +67,6 @@ impl Gatherer {
         }
     }
 
-    /// What was gathered.
     pub(super) fn finish(self) -> BTreeMap<u64, Before> {
         let before = self
             .domains

@@ -187,7 +187,6 @@ impl List {
 struct Mapping {
     /// From the start of the first page.
     bytes: u64,
-    /// The lowest pfn.
     got: Option<Pfn>,
 }
 

@@ -245,7 +245,6 @@ impl Domains {
         self.all.len() - 1
     }
 
-    /// Reports all domains.
     pub(super) fn finish(&self, report: &mut Report) {
         let live = |domain: &Domain| domain.lives.len();
         report.live += self.all.iter().map(live).sum::<u64>();

@@ -208,7 +208,6 @@ fn take_probe(
 }
 
 impl<R: BufRead> Import<R> {
-    /// The trace's header.
     pub fn header(&self) -> &Header {
         &self.header
     }

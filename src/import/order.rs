@@ -68,7 +68,6 @@ impl Order {
         self.last
     }
 
-    /// A call begins.
     pub(super) fn open(&mut self, since: u64) -> Ticket {
         let ticket = self.ticket();
         self.open.insert(ticket, since);

@@ -16,9 +16,7 @@ pub struct Report {
     pub lines: u64,
     /// Records by name, the unused ones included.
     pub records: BTreeMap<String, u64>,
-    /// Events made.
     pub events: u64,
-    /// Allocations among them.
     pub allocs: u64,
     /// Allocations that the recorded kernel refused.
     pub failed: u64,
@@ -88,11 +86,8 @@ pub struct DomainReport {
     pub name: String,
     /// Whether its whole life is on record: it was made there, and not used unseen after that.
     pub from_start: bool,
-    /// Allocations.
     pub allocs: u64,
-    /// Allocations that failed.
     pub failed: u64,
-    /// Frees.
     pub frees: u64,
 }
 

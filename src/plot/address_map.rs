@@ -26,7 +26,6 @@ const CELL_MIN: f64 = 2.5;
 /// The height of a line of failures.
 const STRIP: f64 = 9.0;
 
-/// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<&MapRecord>], look: &Look) -> Scene {
     let mut about = about.to_vec();
     if entries.len() > MAPS {

@@ -19,7 +19,6 @@ pub(super) struct Axis {
 /// A marked value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tick {
-    /// The value.
     pub(super) value: f64,
     /// What it is called.
     pub(super) label: String,

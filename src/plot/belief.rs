@@ -19,7 +19,6 @@ pub const TITLE: &str = "Does the allocator refuse what it could grant?";
 /// The most panels of a picture.
 const PANELS: usize = 12;
 
-/// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -> Scene {
     let mut about = about.to_vec();
     if entries.len() > PANELS {

@@ -53,7 +53,6 @@ impl fmt::Display for Lacking {
 }
 
 impl Chart {
-    /// All charts.
     pub const ALL: [Chart; 7] = [
         Chart::FailureRate,
         Chart::Fragmentation,

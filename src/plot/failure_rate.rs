@@ -46,7 +46,6 @@ impl Failures {
 /// The height of a row, where the height of the picture is not chosen.
 const ROW: f64 = 38.0;
 
-/// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<Failures>], look: &Look) -> Scene {
     if entries.iter().all(|it| it.what.requests == 0) {
         return Sheet::blank(look, TITLE, about, "there are no requests for addresses");

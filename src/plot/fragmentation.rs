@@ -38,7 +38,6 @@ const PANELS: [(Figure, &str, bool); 6] = [
     (Figure::Queued, "held back in flush queues", true),
 ];
 
-/// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -> Scene {
     let mut about = about.to_vec();
     if entries.len() > OVERLAID {

@@ -45,11 +45,9 @@ pub use theme::Tone;
 /// What there is of an allocator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry<T> {
-    /// The allocator's name.
     pub allocator: String,
     /// Its place among all allocators of the pictures that go together, from 0: its colour and
     /// its dashes.
     pub place: usize,
-    /// What there is.
     pub what: T,
 }

@@ -16,11 +16,9 @@ pub(super) struct Frame {
     pub(super) of: Option<Stroke>,
     /// How much is left free between the title and the data.
     pub(super) above: f64,
-    /// The horizontal axis.
     pub(super) x: Axis,
     /// What the horizontal axis shows; empty where its labels are left out.
     pub(super) x_name: String,
-    /// The vertical axis.
     pub(super) y: Axis,
     /// How wide the labels of the vertical axis are at most.
     pub(super) y_labels: f64,

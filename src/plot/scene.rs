@@ -7,9 +7,7 @@ use super::theme::{Paint, Rgb};
 /// is made smaller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
-    /// Its width.
     pub width: u32,
-    /// Its height.
     pub height: u32,
     /// Width and height in pixels when it is shown: as large, or smaller.
     pub shown: (u32, u32),
@@ -42,7 +40,6 @@ pub enum Mark {
     Rects { rects: Vec<Rect>, paint: Paint },
     /// A line through points.
     Line { points: Vec<Point>, stroke: Stroke },
-    /// A filled circle.
     Disc {
         center: Point,
         radius: f64,
@@ -55,9 +52,7 @@ pub enum Mark {
 /// How a line is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stroke {
-    /// Its colour.
     pub paint: Paint,
-    /// Its width.
     pub width: f64,
     /// Lengths of what is drawn and what is left out, in turns; nothing for a line without gaps.
     pub dash: &'static [f64],
@@ -70,11 +65,9 @@ pub struct Stroke {
 pub struct Text {
     /// Where it is anchored on its baseline.
     pub at: Point,
-    /// What it says.
     pub text: String,
     /// The size of its font (an em).
     pub size: f64,
-    /// Its colour.
     pub paint: Paint,
     /// Which part of it is at its anchor.
     pub anchor: Anchor,
@@ -100,12 +93,10 @@ impl Rect {
         }
     }
 
-    /// Its width.
     pub fn width(self) -> f64 {
         self.right - self.left
     }
 
-    /// Its height.
     pub fn height(self) -> f64 {
         self.bottom - self.top
     }
@@ -130,7 +121,6 @@ impl Rect {
 }
 
 impl Scene {
-    /// An empty picture.
     pub fn new(width: u32, height: u32, background: Rgb) -> Scene {
         Scene {
             width,
@@ -142,7 +132,6 @@ impl Scene {
         }
     }
 
-    /// Adds an area.
     pub fn rect(&mut self, rect: Rect, paint: Paint) {
         self.rects(vec![rect], paint);
     }

@@ -43,7 +43,6 @@ impl Steps<'_> {
     }
 }
 
-/// Draws the chart.
 pub fn draw(about: &[String], entries: &[Entry<Steps<'_>>], look: &Look) -> Scene {
     let why = if entries.iter().all(|it| it.what.counts.is_none()) {
         Some("none of these allocators walks from range to range")

@@ -13,7 +13,6 @@ use super::theme::{Paint, Rgb, Theme, Tone};
 pub struct Look {
     /// Width and height in pixels; what suits the chart if it is not chosen.
     pub size: Option<(u32, u32)>,
-    /// Light or dark.
     pub tone: Tone,
     /// The title in place of the chart's own.
     pub title: Option<String>,
@@ -31,7 +30,6 @@ pub(super) const LABEL: f64 = 16.0;
 pub(super) struct Sheet {
     /// What is on it.
     pub(super) scene: Scene,
-    /// Its colours.
     pub(super) theme: Theme,
     /// Where the free part begins.
     top: f64,
@@ -41,20 +39,15 @@ pub(super) struct Sheet {
 pub(super) struct Key {
     /// What it looks like in the chart.
     pub(super) sample: Sample,
-    /// What it is.
     pub(super) label: String,
 }
 
 /// What something looks like in a chart.
 #[derive(Clone, Copy)]
 pub(super) enum Sample {
-    /// A line.
     Line(Stroke),
-    /// An area.
     Area(Paint),
-    /// A cross.
     Cross(Paint),
-    /// A dot.
     Dot(Paint),
     /// The background, within a frame.
     Blank(Stroke),
@@ -242,7 +235,6 @@ impl Sheet {
 /// The radius of a dot.
 pub(super) const DOT: f64 = 3.5;
 
-/// Draws a cross.
 pub(super) fn cross(scene: &mut Scene, (x, y): Point, paint: Paint) {
     const ARM: f64 = 4.5;
     let stroke = Stroke {

@@ -33,7 +33,6 @@ pub struct Subject {
 /// What there is of an allocator.
 #[derive(Clone, Debug)]
 pub struct Subjected {
-    /// Its name.
     pub allocator: String,
     /// How often it failed.
     pub failures: Failures,
@@ -46,7 +45,6 @@ pub struct Subjected {
 /// How far searches walked.
 #[derive(Clone, Debug)]
 pub enum Walked {
-    /// Each request's steps.
     Steps(Steps),
     /// The design does not walk from range to range.
     Nowhere,

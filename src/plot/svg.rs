@@ -77,7 +77,6 @@ impl<'a> Svg<'a> {
         }
     }
 
-    /// Writes the path.
     fn flush(&mut self) {
         let Some(look) = self.look.take() else {
             return;

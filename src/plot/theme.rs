@@ -17,7 +17,6 @@ pub struct Rgb(pub u8, pub u8, pub u8);
 /// A colour, and how much of it there is: 1 hides what is behind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paint {
-    /// The colour.
     pub rgb: Rgb,
     /// From 0 to 1.
     pub alpha: f64,
@@ -39,13 +38,11 @@ impl Rgb {
 /// The colours of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
-    /// Behind everything.
     pub background: Rgb,
     /// Titles, labels, the truth.
     pub ink: Rgb,
     /// Text that may be passed over, and axes.
     pub faint: Rgb,
-    /// Grid lines.
     pub grid: Rgb,
     allocators: [Rgb; 7],
     causes: [Rgb; Cause::ALL.len()],
@@ -118,7 +115,6 @@ pub enum Tone {
     /// Dark on white.
     #[default]
     Light,
-    /// Light on dark.
     Dark,
 }
 

@@ -13,7 +13,6 @@ use iova::measure::record::TrafficRecord;
 /// The question that the chart answers.
 pub const TITLE: &str = "What do the callers ask for?";
 
-/// Draws the chart.
 pub fn draw(about: &[String], traffic: &TrafficRecord, look: &Look) -> Scene {
     if traffic.sizes.is_empty() {
         return Sheet::blank(look, TITLE, about, "there are no requests for addresses");

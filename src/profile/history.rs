@@ -75,7 +75,6 @@ pub(super) struct Freed {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Act {
     pub(super) at: Nanos,
-    /// Whose, by index.
     pub(super) life: u32,
     pub(super) frees: bool,
 }

@@ -56,7 +56,6 @@ pub struct Profile {
 /// How a profile is called and run.
 #[derive(Clone, Copy, Debug)]
 pub struct Naming<'a> {
-    /// The scenario's name.
     pub name: &'a str,
     /// Its allocators, the one to compare with first.
     pub allocators: &'a [Allocator],

@@ -14,7 +14,6 @@ use iova::units::{Granule, Pages};
 /// An allocator of a comparison.
 #[derive(Clone, Debug)]
 pub struct Side<'a> {
-    /// Its name.
     pub name: &'a str,
     /// The steps of all its requests; none where it does not walk.
     pub steps: Option<u64>,
@@ -25,7 +24,6 @@ pub struct Side<'a> {
 /// Where an allocator ended before the trace did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
-    /// At this event.
     Event(u64),
     /// Somewhere in some of several runs.
     SomeRuns,

@@ -11,9 +11,7 @@ use crate::study::ScenarioResult;
 /// Checks that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suite {
-    /// Its name.
     pub name: String,
-    /// The checks.
     pub cases: Vec<Case>,
 }
 
@@ -22,7 +20,6 @@ pub struct Suite {
 pub struct Case {
     /// What it is about, by which CI systems group.
     pub class: String,
-    /// What is checked.
     pub name: String,
     /// Why it failed; none if it did not.
     pub failure: Option<String>,

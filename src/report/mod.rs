@@ -37,11 +37,8 @@ pub struct Subject<'a> {
     pub file: &'a str,
     /// Its header, with what the command line replaced in it.
     pub header: &'a Header,
-    /// Its digest.
     pub digest: &'a str,
-    /// Its events.
     pub events: u64,
-    /// An allocator each.
     pub rows: &'a [Row],
     /// How each allocator after the first differs from the first.
     pub differences: &'a [iova::measure::Difference],

@@ -17,7 +17,6 @@ use iova::units::Granule;
 pub struct Subject<'a> {
     /// What the user calls the scenario: its file.
     pub file: &'a str,
-    /// The result.
     pub result: &'a ScenarioResult,
     /// How each allocator after the first differs from the first.
     pub differences: &'a [Difference],

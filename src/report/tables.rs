@@ -11,9 +11,7 @@ use crate::study::wire::WireFigures;
 /// An allocator and its figures.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
-    /// The allocator's name.
     pub allocator: &'a str,
-    /// Its figures.
     pub figures: &'a WireFigures,
 }
 

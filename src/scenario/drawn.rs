@@ -172,7 +172,6 @@ pub(super) fn lifetime(
     }
 }
 
-/// Sizes.
 pub(super) fn sizes(wire: &WireSizes, here: &Here<'_>) -> Result<Sizes, Error> {
     let pairs = |pairs: &[(Bytes, u64)]| -> Vec<_> {
         pairs

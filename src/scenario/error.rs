@@ -106,13 +106,11 @@ pub(crate) struct Here<'a> {
 }
 
 impl<'a> Here<'a> {
-    /// The whole file.
     pub(crate) fn root(file: &'a Path) -> Here<'a> {
         let path = String::new();
         Here { file, path }
     }
 
-    /// The file's path.
     pub(crate) fn file(&self) -> &'a Path {
         self.file
     }

@@ -102,14 +102,12 @@ pub enum Condition {
     Equals(f64),
     /// Above another allocator's, so that the intervals do not touch if `apart`.
     Above {
-        /// The other allocator.
         other: String,
         /// Whether the intervals count.
         apart: bool,
     },
     /// Below another allocator's, so that the intervals do not touch if `apart`.
     Below {
-        /// The other allocator.
         other: String,
         /// Whether the intervals count.
         apart: bool,
@@ -121,7 +119,6 @@ pub enum Condition {
 /// A figure as it was measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
-    /// Its value.
     pub value: f64,
     /// Its 95 % interval, where it has one.
     pub interval: Option<[f64; 2]>,
@@ -130,9 +127,7 @@ pub struct Measured {
 /// An expectation that does not hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Miss {
-    /// Whose figure.
     pub allocator: String,
-    /// Which.
     pub figure: &'static str,
     /// What was measured; none where this allocator has no such figure.
     pub found: Option<Measured>,
@@ -196,7 +191,6 @@ impl Expectation {
         &self.allocator
     }
 
-    /// Which figure.
     pub fn figure(&self) -> &'static str {
         self.figure
     }

@@ -100,7 +100,6 @@ pub fn schema() -> String {
     format!("{:#}\n", schema.as_value()).replace("Wire", "")
 }
 
-/// Reads a scenario.
 pub(super) fn parse(text: &str, path: &Path, load: &mut Load<'_>) -> Result<Scenario, Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let in_json = |error: &_| Error::in_json(path, error);

@@ -34,7 +34,6 @@ use iova::units::{Cpu, Nanos, Pfn, PfnRange};
 /// A scenario in which everything can be run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// Its name.
     pub name: String,
     /// What it shows and what to look at.
     pub shows: String,
@@ -56,7 +55,6 @@ pub struct Scenario {
 pub struct Trace {
     /// What it says of its domains.
     pub header: Header,
-    /// Its events, checked.
     pub events: Vec<Event>,
 }
 

@@ -30,7 +30,6 @@ pub(super) struct WirePhase {
 
 /// What phases become.
 pub(super) struct Plot {
-    /// Who runs when.
     pub(super) runs: Vec<Run>,
     /// The end; none where the last phase has none.
     pub(super) until: Option<Nanos>,

@@ -39,7 +39,6 @@ pub struct Disagreement {
 pub struct Answered {
     /// The event's number, from 0.
     pub number: u64,
-    /// The event.
     pub event: Arc<Event>,
     /// What the replay made of it.
     pub decision: Decision,

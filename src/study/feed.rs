@@ -54,7 +54,6 @@ impl<I: Iterator<Item = Event>> Events for Made<I> {
 /// A request, and its event where somebody asked for it to be kept.
 #[derive(Clone, Debug, Default)]
 pub struct Step {
-    /// The request.
     pub request: Request,
     /// The event that it was.
     pub event: Option<Arc<Event>>,

@@ -58,9 +58,7 @@ pub struct Replayed {
 /// What came of one allocator.
 #[derive(Debug)]
 pub struct Row {
-    /// The allocator.
     pub allocator: Allocator,
-    /// Its figures.
     pub figures: Figures,
     /// How its answers compare with recorded ones, where that was asked for.
     pub agreement: Option<Agreement>,

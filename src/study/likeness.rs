@@ -45,9 +45,7 @@ pub struct Looks {
 /// A trace and its likeness under one allocator.
 #[derive(Clone, Debug)]
 pub struct Likeness {
-    /// The allocator.
     pub allocator: Allocator,
-    /// The trace.
     pub original: Looks,
     /// What was generated, a seed each.
     pub seeds: Vec<Looks>,

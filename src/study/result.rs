@@ -25,14 +25,12 @@ pub const VERSION: u64 = 1;
 pub struct ScenarioResult {
     /// What the document is.
     pub iovasim: ResultTag,
-    /// Its version.
     pub version: u64,
     /// The version of the program that made it.
     pub program: String,
     /// Which part of the work this is; left out where it is all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
-    /// The scenario's name.
     pub scenario: String,
     /// What the scenario shows.
     pub shows: String,
@@ -55,11 +53,8 @@ pub struct ScenarioResult {
 /// A run as time goes by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Samples {
-    /// The allocator's name.
     pub allocator: String,
-    /// The seed.
     pub seed: u64,
-    /// What was seen.
     #[serde(flatten)]
     pub seen: SampledRecord,
 }
@@ -71,7 +66,6 @@ pub struct Samples {
 pub struct Shard {
     /// Which, from 1.
     pub index: u64,
-    /// Of how many.
     pub of: u64,
     /// The allocators of the whole run.
     pub allocators: Vec<String>,
@@ -82,7 +76,6 @@ pub struct Shard {
 /// Says that a document is a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResultTag {
-    /// It is.
     #[serde(rename = "result")]
     Result,
 }
@@ -103,20 +96,16 @@ pub struct WireDomain {
 pub struct WireSeed {
     /// The seed; 0 for a recorded trace.
     pub seed: u64,
-    /// The trace's hash.
     pub hash: String,
-    /// Its events.
     pub events: u64,
 }
 
 /// The figures of one allocator, all its runs together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// The allocator's name.
     pub allocator: String,
     /// How many seeds it ran.
     pub seeds: u64,
-    /// The figures.
     #[serde(flatten)]
     pub figures: WireFigures,
     /// Runs that ended where the kernel would have been undone.
@@ -139,11 +128,8 @@ pub struct Against {
 /// The figures of one allocator with one seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// The allocator's name.
     pub allocator: String,
-    /// The seed.
     pub seed: u64,
-    /// The figures.
     #[serde(flatten)]
     pub figures: WireFigures,
     /// Where the kernel would have been undone, which ended the run.

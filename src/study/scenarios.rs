@@ -38,7 +38,6 @@ impl Part {
 /// What came of a scenario.
 #[derive(Debug)]
 pub struct Studied {
-    /// Its result.
     pub result: ScenarioResult,
     /// How each allocator after the first differs from the first, request by request and all
     /// seeds together.

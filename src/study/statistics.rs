@@ -49,9 +49,7 @@ const T: [f64; 30] = [
 /// What one run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Requests that failed.
     pub failures: u64,
-    /// All requests.
     pub requests: u64,
 }
 

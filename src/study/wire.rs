@@ -141,7 +141,6 @@ pub struct WireFindings {
 pub struct WireUndone {
     /// The event's number, from 0.
     pub event: u64,
-    /// The finding.
     pub finding: String,
 }
 
@@ -256,7 +255,6 @@ fn average(values: &[f64]) -> Option<f64> {
 }
 
 impl WireCauses {
-    /// Failures by cause.
     pub fn of(causes: &Causes) -> WireCauses {
         WireCauses {
             shortcut: causes.count(Cause::Shortcut),
@@ -321,7 +319,6 @@ impl WireFlushQueue {
 }
 
 impl WireFindings {
-    /// Findings by kind.
     pub fn of(findings: &Findings) -> WireFindings {
         WireFindings {
             total: findings.total(),

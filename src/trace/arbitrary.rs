@@ -156,12 +156,10 @@ pub(crate) enum Edit {
     Repeat(Index, Index),
 }
 
-/// A few changes.
 pub(crate) fn edits() -> impl Strategy<Value = Vec<Edit>> {
     vec(edit(), 1..4)
 }
 
-/// Makes changes.
 pub(crate) fn apply(edits: Vec<Edit>, bytes: &mut Vec<u8>) {
     for edit in edits {
         edit.apply(bytes);

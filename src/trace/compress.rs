@@ -16,7 +16,6 @@ use super::error::{Error, Kind};
 /// How a stream of bytes is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
     None,
     /// gzip (RFC 1952).
     Gzip,

@@ -57,7 +57,6 @@ pub struct Event {
     pub cpu: Cpu,
     /// The IOVA domain's number.
     pub dom: u64,
-    /// What is asked.
     pub op: Op,
 }
 
@@ -90,10 +89,7 @@ pub enum Op {
         got: Got,
     },
     /// Free what [`Op::Alloc`] got, on the path that it came by.
-    Free {
-        /// The allocation's name.
-        id: u64,
-    },
+    Free { id: u64 },
     /// Allocate as the DMA API does.
     Map {
         /// The mapping's name from now until it is unmapped.
@@ -110,15 +106,9 @@ pub enum Op {
         got: Got,
     },
     /// End a [`Op::Map`], through the flush queue where the domain has one.
-    Unmap {
-        /// The mapping's name.
-        id: u64,
-    },
+    Unmap { id: u64 },
     /// Take a range of pfns out of use, as `reserve_iova()`.
-    Reserve {
-        /// What is reserved.
-        range: PfnRange,
-    },
+    Reserve { range: PfnRange },
     /// Free the range that contains `pfn` straight to the tree, as `free_iova()`.
     FreePfn {
         /// Any pfn of the range; not the anchor's.
@@ -132,7 +122,6 @@ pub enum Op {
     Restore(Arc<Snapshot>),
     /// A fault: the next `count` memory allocations of a kind fail.
     NoMem {
-        /// Which allocations fail.
         what: Memory,
         /// How many of them.
         count: u64,
@@ -169,7 +158,6 @@ pub enum Got {
     /// The trace does not say.
     #[default]
     Unrecorded,
-    /// The request failed.
     Failed,
     /// The lowest pfn handed out.
     Pfn(Pfn),

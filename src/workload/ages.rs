@@ -25,7 +25,6 @@ impl<T> Ages<T> {
         self.len
     }
 
-    /// Adds the newest.
     pub(super) fn push(&mut self, thing: T) {
         self.len += 1;
         match self.chunks.last_mut() {

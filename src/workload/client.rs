@@ -27,7 +27,6 @@ pub trait Client: Send {
 pub struct Sourced {
     /// The client's place in the order of clients.
     pub client: usize,
-    /// What it asked.
     pub event: Event,
 }
 
@@ -93,9 +92,7 @@ pub enum Via {
 /// Where a client asks: of which domain, at which level, on which CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The domain's number.
     pub dom: u64,
-    /// The level.
     pub via: Via,
     /// The CPUs that allocate.
     pub cpus: Cpus,

@@ -40,7 +40,6 @@ enum Shape {
 pub struct Millionths(pub u64);
 
 impl Millionths {
-    /// One.
     pub const ONE: Millionths = Millionths(1_000_000);
 }
 
@@ -101,7 +100,6 @@ impl Distribution {
         Ok(Distribution(Shape::PowerLaw { min, alpha, max }))
     }
 
-    /// Draws a number.
     pub fn draw(self, draws: &mut Draws) -> u64 {
         match self.0 {
             Shape::Fixed(value) => value,

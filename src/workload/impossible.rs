@@ -12,9 +12,7 @@ pub const LIVE_MAX: u64 = 1 << 24;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` is {found}, expected {expected}")]
 pub struct Impossible {
-    /// The field.
     pub field: &'static str,
-    /// Its value.
     pub found: String,
     /// What it could be.
     pub expected: String,

@@ -10,7 +10,6 @@ use iova::units::Nanos;
 
 /// A client and when it is to stop; none to let it run on.
 pub struct Stint {
-    /// The client.
     pub client: Box<dyn Client>,
     /// From when on it gives back what it holds.
     pub stop: Option<Nanos>,

@@ -36,7 +36,6 @@ pub enum Order {
     OldestFirst,
     /// The newest buffer first.
     NewestFirst,
-    /// At random.
     Random,
 }
 

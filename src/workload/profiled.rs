@@ -32,9 +32,7 @@ pub struct Slice {
 /// How often which of the live buffers is freed, as weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FreeOrder {
-    /// The oldest.
     pub oldest: u64,
-    /// The newest.
     pub newest: u64,
     /// One of the eldest eighth, of the next, and so on.
     pub between: [u64; AGE_PARTS],

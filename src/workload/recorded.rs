@@ -132,7 +132,6 @@ impl Names {
 /// A recording as a scenario mixes it in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedPlan {
-    /// The events.
     pub recording: Recording,
     /// What is added to the numbers of its domains.
     pub first_dom: u64,

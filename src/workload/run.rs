@@ -33,11 +33,9 @@ pub enum Plan {
 pub struct Run {
     /// The name that its random streams are derived from; unique within a workload.
     pub name: String,
-    /// What it does.
     pub plan: Plan,
     /// Where it asks; no matter to a recording, which says so itself.
     pub place: Place,
-    /// When it begins.
     pub start: Nanos,
     /// When it gives back what it holds; none where it never does.
     pub stop: Option<Nanos>,

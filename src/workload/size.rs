@@ -146,7 +146,6 @@ impl Sizes {
         (!deck.is_empty()).then_some(deck)
     }
 
-    /// The largest size.
     pub fn max(&self) -> u64 {
         match &self.0 {
             Shape::Drawn(distribution) => distribution.bounds().1.unwrap_or(BYTES_MAX),

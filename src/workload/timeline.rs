@@ -20,7 +20,6 @@ struct Entry<T> {
 }
 
 impl<T> Timeline<T> {
-    /// An empty agenda.
     pub(crate) fn new() -> Timeline<T> {
         Timeline {
             entries: BinaryHeap::new(),

@@ -120,7 +120,6 @@ impl PfnRange {
         (lo <= hi).then_some(PfnRange { lo, hi })
     }
 
-    /// The lowest pfn.
     pub fn lo(self) -> Pfn {
         self.lo
     }

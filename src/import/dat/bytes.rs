@@ -33,10 +33,12 @@ impl Order {
 /// Where the first of some bytes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// In the file.
     File(u64),
     /// In what is packed in the file.
-    Packed { at: u64, inside: usize },
+    Packed {
+        at: u64,
+        inside: usize,
+    },
 }
 
 impl Origin {

@@ -35,12 +35,16 @@ pub(super) struct Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
     /// A probe that hit at an address.
-    Probe { at: Field },
+    Probe {
+        at: Field,
+    },
     /// A probe on a function's return, and where that goes to.
-    Return { function: Field, to: Field },
+    Return {
+        function: Field,
+        to: Field,
+    },
     /// The IOMMU's own events.
     Iommu,
-    /// The DMA API's.
     Dma,
     /// One that no importer reads.
     Other,

@@ -9,7 +9,6 @@ use super::bytes::{Bytes, Fault};
 pub(super) struct Gathered {
     /// The clock that was chosen.
     pub(super) clock: Option<String>,
-    /// The kernel's release.
     pub(super) kernel: Option<String>,
     pub(super) cpus: Option<u64>,
     /// How time-stamp counts become nanoseconds.
@@ -39,7 +38,6 @@ const NANOSECONDS: [&str; 8] = [
 ];
 
 impl Gathered {
-    /// Takes an option.
     pub(super) fn take(&mut self, id: u64, mut data: Bytes<'_>) -> Result<(), Fault> {
         match id {
             CPUSTAT => self.take_lost(&data.all_text()),

@@ -14,7 +14,6 @@ pub(super) struct PageLayout {
     pub(super) commit: Field,
     /// Where the events begin.
     pub(super) data: usize,
-    /// The whole page.
     pub(super) size: usize,
 }
 

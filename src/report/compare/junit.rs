@@ -4,7 +4,6 @@
 use super::{Comparison, Pair, words};
 use crate::report::junit::{Case, Suite, document};
 
-/// The document.
 pub fn text(comparison: &Comparison) -> String {
     let mut suites: Vec<Suite> = Vec::new();
     for pair in &comparison.pairs {

@@ -43,13 +43,11 @@ pub struct Side<'a> {
 /// Which allocators are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// Each with itself.
     Same,
     /// One of the base with another of the new results.
     Between {
         /// The one of the base.
         base: String,
-        /// The other.
         new: String,
     },
 }
@@ -57,7 +55,6 @@ pub enum Which {
 /// What differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// The base's file.
     pub base: String,
     /// The new results' file.
     pub new: String,
@@ -74,7 +71,6 @@ pub struct Comparison {
 /// A scenario, or an allocator of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// The scenario.
     pub scenario: String,
     /// The allocator; none for all of the scenario.
     pub allocator: Option<String>,
@@ -83,13 +79,11 @@ pub struct Place {
 /// An allocator before and after, or one allocator and another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Pair {
-    /// The scenario.
     pub scenario: String,
     /// The allocator of the base.
     pub base: String,
     /// The allocator of the new results.
     pub new: String,
-    /// How many seeds.
     pub seeds: u64,
     /// The figures that differ.
     pub changes: Vec<Change>,
@@ -109,7 +103,6 @@ pub struct Change {
     pub before: Option<Number>,
     /// Over all seeds of the new results.
     pub after: Option<Number>,
-    /// Better or worse.
     pub verdict: Verdict,
     /// Seed by seed; null where the figure of a seed is unknown.
     pub paired: Option<Paired>,
@@ -121,7 +114,6 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// It is.
     Better,
     /// It is for the worse.
     Worse,
@@ -132,7 +124,6 @@ pub enum Verdict {
 /// A difference over the seeds: new less base.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Paired {
-    /// The mean.
     pub mean: f64,
     /// Its 95 % interval; null with a single seed.
     pub ci95: Option<[f64; 2]>,
@@ -147,7 +138,6 @@ pub struct Paired {
 /// The seed with the largest change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Most {
-    /// The seed.
     pub seed: u64,
     /// The figure of the base.
     pub before: Number,

@@ -55,7 +55,6 @@ pub(super) fn heading(pair: &Pair) -> String {
     format!("{}: {}, {seeds}", pair.scenario, who(pair))
 }
 
-/// Who is compared.
 pub(super) fn who(pair: &Pair) -> String {
     if pair.base == pair.new {
         pair.new.clone()
@@ -234,7 +233,6 @@ fn is_share(figure: &str) -> bool {
     matches!(figure, "failure_rate" | "spurious_share")
 }
 
-/// A figure.
 fn number(figure: &str, number: &Number) -> String {
     match number.as_u128() {
         Some(count) => grouped(count),

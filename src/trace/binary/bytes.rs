@@ -61,7 +61,6 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Appends a varint.
 pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number.to_le_bytes()[0] | 0x80);

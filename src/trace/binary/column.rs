@@ -10,7 +10,6 @@ const TABLE: u8 = 16;
 /// How many values a table has at most.
 const TABLE_SIZE_MAX: usize = 256;
 
-/// Appends a column.
 pub(super) fn put(out: &mut Vec<u8>, values: &[u64]) {
     put_varint(out, values.len() as u64);
     let (Some(&least), Some(&most)) = (values.iter().min(), values.iter().max()) else {
@@ -124,7 +123,6 @@ impl Column {
         self.values.extend(chunks.iter().map(|&chunk| value(chunk)));
     }
 
-    /// The next value.
     pub(super) fn next(&mut self) -> Result<u64, Error> {
         let value = self.values.get(self.taken).copied();
         self.taken += 1;

@@ -35,7 +35,6 @@ impl FrameKind {
     }
 }
 
-/// Writes a frame.
 pub(super) fn write(out: &mut impl Write, kind: FrameKind, content: &[u8]) -> io::Result<()> {
     let length = u32::try_from(content.len()).ok();
     let length = length
@@ -73,7 +72,6 @@ pub(super) fn read(input: &mut Decoder, content: &mut Vec<u8>) -> Result<FrameKi
     FrameKind::of_byte(kind).ok_or_else(|| corrupt("a frame is of an unknown kind"))
 }
 
-/// That nothing follows.
 pub(super) fn read_nothing(input: &mut Decoder) -> Result<(), Error> {
     match input.read(&mut [0])? {
         0 => Ok(()),

@@ -102,7 +102,6 @@ pub(super) use frame::MAGIC;
 
 use super::error::{Error, Kind};
 
-/// This format's version.
 const VERSION: u64 = 1;
 
 /// How many events a block has at most.

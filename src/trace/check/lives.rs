@@ -144,7 +144,6 @@ impl Lives {
         }
     }
 
-    /// Begins a life.
     pub(super) fn begin(
         &mut self,
         id: u64,

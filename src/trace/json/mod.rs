@@ -36,7 +36,6 @@ pub(super) struct Parser {
 }
 
 impl Parser {
-    /// Reads one event.
     pub(super) fn event(&mut self, line: &[u8]) -> Result<Event, Error> {
         if scan::read(line, &mut self.fields, &mut self.names).is_none() {
             explain::read(line, &mut self.fields, &mut self.names)?;

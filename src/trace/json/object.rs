@@ -91,7 +91,6 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// True or false.
     pub(in crate::trace) fn boolean(self) -> Result<bool, Error> {
         match self.raw {
             "true" => Ok(true),
@@ -100,7 +99,6 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Free text.
     pub(in crate::trace) fn text(self) -> Result<String, Error> {
         serde_json::from_str(self.raw).map_err(|_| self.expected("a string"))
     }

@@ -118,7 +118,6 @@ impl<'a> Scan<'a> {
         (found == expected).then_some(())
     }
 
-    /// An op's index.
     fn op(&mut self) -> Option<u64> {
         let text = self.text()?;
         let index = BY_OP.find(word(text), text.len())?;

@@ -81,7 +81,6 @@ impl Text {
         self.write(out)
     }
 
-    /// Writes the lines.
     pub(in crate::trace) fn write(&mut self, out: &mut impl Write) -> io::Result<()> {
         out.write_all(&self.0)?;
         self.0.clear();

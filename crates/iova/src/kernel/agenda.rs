@@ -10,14 +10,12 @@ use crate::units::{Cpu, Nanos};
 pub enum Work {
     /// The delayed work of a domain's depot of one order (`iova_depot_work_func`).
     ReclaimDepot {
-        /// The domain's number.
         domain: u32,
         /// The order of the depot's ranges.
         order: u8,
     },
     /// A domain's flush-queue timer (`fq_flush_timeout`).
     FlushTimer {
-        /// The domain's number.
         domain: u32,
         /// The CPU that started it.
         cpu: Cpu,

@@ -108,7 +108,6 @@ impl Allocator {
         &self.name
     }
 
-    /// What it does.
     pub fn rules(&self) -> Rules {
         self.rules
     }

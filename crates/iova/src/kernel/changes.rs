@@ -92,7 +92,6 @@ pub enum Change {
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// The change.
     pub change: Change,
     /// Its name on the command line.
     pub slug: &'static str,

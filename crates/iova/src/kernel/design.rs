@@ -50,7 +50,6 @@ pub trait AddressSpace {
     /// `stale-cached32`): the answers mean nothing from then on.
     fn dangling(&self) -> bool;
 
-    /// The ranges.
     fn ranges(&self) -> &Ranges;
 }
 
@@ -70,7 +69,6 @@ pub enum Verdict {
 /// What a request to the tree came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// Its end.
     pub verdict: Verdict,
     /// How often the loop that walks from range to range ran.
     pub steps: u64,
@@ -95,7 +93,6 @@ pub struct State {
 pub enum Design {
     /// As released.
     Linux(Space),
-    /// Android's best fit.
     BestFit(BestFit),
     /// The maple tree proposed in 2026.
     Maple(Maple),

@@ -21,7 +21,6 @@ const DEPOT_DELAY_MILLIS: u64 = 100;
 /// What every domain of a trace is like.
 #[derive(Clone, Copy, Debug)]
 pub struct DomainConfig {
-    /// The allocator.
     pub rules: Rules,
     /// Bytes per pfn.
     pub granule: Granule,
@@ -319,7 +318,6 @@ impl Domain {
         self.caches.clear();
     }
 
-    /// The address space.
     pub fn space(&self) -> &dyn AddressSpace {
         self.design.space()
     }
@@ -329,7 +327,6 @@ impl Domain {
         self.space().state()
     }
 
-    /// The per-CPU caches.
     pub fn caches(&self) -> &Caches {
         &self.caches
     }

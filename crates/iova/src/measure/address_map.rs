@@ -70,7 +70,6 @@ impl Holder {
 /// A stretch of time in all cells.
 #[derive(Clone, Debug, Default)]
 struct Column {
-    /// Its first event.
     begun: Moment,
     /// How often the cells were looked at.
     looks: u64,

@@ -12,7 +12,6 @@ pub enum Decision {
     NotAsked,
     /// The lowest pfn handed out.
     Granted(Pfn),
-    /// It was refused.
     Refused(Refused),
 }
 
@@ -21,7 +20,6 @@ pub enum Decision {
 pub struct Refused {
     /// By what its last try was refused.
     pub by: Refusal,
-    /// Why.
     pub cause: Cause,
     /// `max32_alloc_size` after that; none where there is no such thing.
     pub max32: Option<Pages>,

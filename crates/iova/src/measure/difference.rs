@@ -19,7 +19,6 @@ pub struct Difference {
 /// Requests of a kind: how many, and the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cases {
-    /// How many.
     pub count: u64,
     /// The first of them.
     pub first: Option<Box<Case>>,
@@ -32,7 +31,6 @@ pub struct Case {
     pub seed: Option<u64>,
     /// The event's number, from 0.
     pub event: u64,
-    /// The request.
     pub request: Request,
     /// How one of the two refused it; none where both granted it.
     pub refused: Option<Refused>,

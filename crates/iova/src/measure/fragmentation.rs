@@ -22,7 +22,6 @@ pub struct Shape {
     pub outside: Pages,
     /// Gaps of the whole space, also outside of the window.
     pub gaps: u64,
-    /// The longest gap.
     pub largest_gap: Pages,
     /// The largest power of two that would find an aligned place.
     pub largest_block: Pages,

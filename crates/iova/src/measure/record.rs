@@ -29,7 +29,6 @@ pub struct SampledRecord {
 pub struct Moments {
     /// The number of each sample's first event, from 0.
     pub event: Vec<u64>,
-    /// Its time.
     pub nanos: Vec<u64>,
     /// The number of the last event; 0 without events.
     pub last_event: u64,
@@ -55,9 +54,7 @@ pub struct Column {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bounds {
-    /// The smallest.
     pub min: Vec<Option<u64>>,
-    /// The largest.
     pub max: Vec<Option<u64>>,
 }
 
@@ -69,7 +66,6 @@ pub struct Window {
     pub domain: u32,
     /// Bytes per page.
     pub granule: u64,
-    /// Its lowest pfn.
     pub start_pfn: u64,
     /// Its highest pfn (inclusive).
     pub limit_pfn: u64,

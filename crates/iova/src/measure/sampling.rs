@@ -26,7 +26,6 @@ pub struct Sampling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Every {
-    /// So many events.
     Events(NonZeroU64),
     /// So many nanoseconds of virtual time.
     Nanos(NonZeroU64),
@@ -121,7 +120,6 @@ impl FromStr for Every {
 pub struct Moment {
     /// The event's number, from 0.
     pub event: u64,
-    /// Its time.
     pub at: Nanos,
 }
 

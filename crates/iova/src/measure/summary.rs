@@ -24,7 +24,6 @@ pub struct Summary {
 pub struct Causes([u64; Cause::ALL.len()]);
 
 impl Causes {
-    /// Counts a failure.
     pub fn add(&mut self, cause: Cause) {
         self.0[cause as usize] += 1;
     }
@@ -60,13 +59,11 @@ struct Load {
 /// What a replay came to.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// Events replayed.
     pub events: u64,
     /// Requests for addresses.
     pub allocs: u64,
     /// Requests that were refused.
     pub failures: u64,
-    /// Why they were.
     pub causes: Causes,
     /// Ids freed whose request had been refused.
     pub frees_of_failed: u64,
@@ -82,7 +79,6 @@ pub struct Figures {
     pub live_pages_mean: Option<TimeAverage>,
     /// The most ranges that a domain's tree held, those in caches and queues counted.
     pub ranges_max: u64,
-    /// Broken promises.
     pub findings: Findings,
     /// Where the kernel would have been undone, which ended the replay.
     pub undone: Option<Undone>,

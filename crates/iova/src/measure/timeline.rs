@@ -32,7 +32,6 @@ pub struct Timeline {
 /// A stretch of a replay.
 #[derive(Clone, Debug, Default)]
 struct Sample {
-    /// Its first event.
     begun: Moment,
     /// Each figure of the window, in the order of [`Figure::ALL`].
     figures: [Track; Figure::ALL.len()],

@@ -35,7 +35,6 @@ pub struct Traffic {
 /// Requests of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Class {
-    /// How many.
     requests: u64,
     /// Their pages, as asked for.
     pages: u64,
@@ -44,7 +43,6 @@ struct Class {
 /// The load in a stretch of time.
 #[derive(Clone, Debug, Default)]
 struct Load {
-    /// Its first event.
     begun: Moment,
     /// Allocations that were not freed yet.
     requests: Track,

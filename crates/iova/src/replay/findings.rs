@@ -54,7 +54,6 @@ impl Finding {
 /// A finding, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// What was found.
     pub finding: Finding,
     /// The event's number, from 0.
     pub event: u64,

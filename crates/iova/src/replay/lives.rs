@@ -10,7 +10,6 @@ pub enum Route {
     Fast,
     /// `alloc_iova`.
     Direct,
-    /// The DMA layer.
     Mapped,
 }
 
@@ -21,7 +20,6 @@ pub struct Life {
     pub pfn: Pfn,
     /// The size that the caller gives when it frees.
     pub pages: Pages,
-    /// The domain.
     pub dom: Dom,
     /// The way that it came by.
     pub route: Route,
@@ -47,7 +45,6 @@ pub struct Lives {
 }
 
 impl Lives {
-    /// Begins a life.
     pub fn begin(&mut self, slot: Slot, life: Life) {
         let index = slot.0 as usize;
         if self.table.len() <= index {

@@ -41,7 +41,6 @@ pub struct Replay {
 pub struct Undone {
     /// The event's number, from 0.
     pub event: u64,
-    /// What undoes it.
     pub finding: Finding,
 }
 

@@ -26,13 +26,11 @@ pub struct Device(pub u32);
 /// One checked event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// When.
     pub at: Nanos,
     /// The CPU that asks, which is online; for `CpuDead` and `CpuUp` the one that goes or comes.
     pub cpu: Cpu,
     /// The domain that is asked.
     pub dom: Dom,
-    /// What is asked.
     pub ask: Ask,
 }
 

@@ -7,7 +7,6 @@ use crate::units::{Pages, Pfn};
 /// What a gap must take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// How many pages.
     pub size: Pages,
     /// Whether they must be aligned to their size, as the set's
     /// [`Alignment`](super::Alignment) has it.
