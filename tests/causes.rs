@@ -5,7 +5,8 @@ use iova::kernel::ranges::NodeId;
 use iova::kernel::{Allocator, FlushQueue, Memory};
 use iova::measure::Cause;
 use iova::measure::cause::{self, Asked};
-use iova::replay::{Ask, Device, Dom, Path, Replay, Request, Slot};
+use iova::op::{Got, Op, Path};
+use iova::replay::{Device, Dom, Replay, Request, Slot};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
@@ -99,8 +100,8 @@ impl Traffic {
     fn next(&mut self) -> Request {
         self.at += self.below(2_000_000);
         let cpu = Cpu(u16::try_from(self.below(CPUS)).expect("few CPUs"));
-        let ask = match self.below(20) {
-            0 => Ask::NoMem {
+        let op = match self.below(20) {
+            0 => Op::NoMem {
                 what: Memory::Iova,
                 count: 1,
             },
@@ -108,9 +109,9 @@ impl Traffic {
                 let index = usize::try_from(self.below(self.live.len() as u64)).expect("few");
                 let (slot, mapped) = self.live.swap_remove(index);
                 if mapped {
-                    Ask::Unmap { slot }
+                    Op::Unmap { id: slot }
                 } else {
-                    Ask::Free { slot }
+                    Op::Free { id: slot }
                 }
             }
             choice => self.request(choice % 4),
@@ -119,11 +120,11 @@ impl Traffic {
             at: Nanos(self.at),
             cpu,
             dom: Dom(0),
-            ask,
+            op,
         }
     }
 
-    fn request(&mut self, path: u64) -> Ask {
+    fn request(&mut self, path: u64) -> Op<Slot> {
         let slot = Slot(self.slots);
         self.slots += 1;
         self.live.push((slot, path == 0));
@@ -136,30 +137,33 @@ impl Traffic {
         match path {
             0 => {
                 let mask = (limit.0 << 12) + 4095;
-                Ask::Map {
-                    slot,
+                Op::Map {
+                    id: slot,
                     bytes: pages * 4096,
                     mask,
-                    device: Device(0),
+                    dev: Device(0),
                     pci: false,
+                    got: Got::Unrecorded,
                 }
             }
             1 => {
                 let align = self.below(2) == 0;
-                Ask::Alloc {
-                    slot,
+                Op::Alloc {
+                    id: slot,
                     pages: Pages(pages),
                     limit,
                     path: Path::Direct { align },
+                    got: Got::Unrecorded,
                 }
             }
             _ => {
                 let flush = self.below(3) != 0;
-                Ask::Alloc {
-                    slot,
+                Op::Alloc {
+                    id: slot,
                     pages: Pages(pages),
                     limit,
                     path: Path::Fast { flush },
+                    got: Got::Unrecorded,
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Requests like those of the traces on which the kernel's own allocator was timed.
 
-use iova::replay::{Ask, Dom, Path, Request, Slot};
+use iova::op::{Got, Op, Path};
+use iova::replay::{Dom, Request, Slot};
 use iova::units::{Cpu, Nanos, Pages, Pfn};
 
 const CPUS: u64 = 4;
@@ -51,10 +52,10 @@ struct Traffic {
 }
 
 impl Traffic {
-    fn ask(&mut self, ask: Ask) {
+    fn ask(&mut self, op: Op<Slot>) {
         let cpu = Cpu(u16::try_from(self.random.below(CPUS)).expect("few CPUs"));
         let (at, dom) = (Nanos(self.at), Dom(0));
-        self.requests.push(Request { at, cpu, dom, ask });
+        self.requests.push(Request { at, cpu, dom, op });
     }
 
     fn alloc(&mut self, pages: u64, limit: u64, path: Path) {
@@ -63,11 +64,12 @@ impl Traffic {
             Slot(self.slots - 1)
         });
         self.live.push(slot);
-        self.ask(Ask::Alloc {
-            slot,
+        self.ask(Op::Alloc {
+            id: slot,
             pages: Pages(pages),
             limit: Pfn(limit),
             path,
+            got: Got::Unrecorded,
         });
     }
 
@@ -77,7 +79,7 @@ impl Traffic {
             .live
             .swap_remove(usize::try_from(index).expect("an index"));
         self.vacant.push(slot);
-        self.ask(Ask::Free { slot });
+        self.ask(Op::Free { id: slot });
     }
 }
 

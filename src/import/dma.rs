@@ -14,8 +14,8 @@ use super::ledger::Sink;
 use super::record::{Record, hexadecimal, number};
 use super::report::Report;
 use super::requests::Level;
-use crate::trace::event::Got;
-use iova::replay::Path;
+
+use iova::op::{Got, Path};
 use iova::units::{Granule, Pfn, PfnRange};
 
 /// What an event does.

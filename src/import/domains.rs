@@ -12,7 +12,7 @@ use super::ledger::Sink;
 use super::record::Record;
 use super::report::{DomainReport, Report};
 use crate::trace::event::Op;
-use iova::replay::Path;
+use iova::op::Path;
 use iova::units::{Cpu, Granule, Pages, Pfn, PfnRange};
 
 /// Which domains of a recording are wanted.

@@ -16,7 +16,8 @@ use super::record::{Context, Record};
 use super::report::{DomainReport, Report};
 use super::requests::Level;
 use super::source::Source;
-use crate::trace::event::{Got, Op};
+use crate::trace::event::Op;
+use iova::op::Got;
 use iova::units::{Granule, Pfn, PfnRange};
 
 /// Whether a record is one of these events.

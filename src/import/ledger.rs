@@ -7,8 +7,8 @@ use super::call::{Answer, Call, From, What};
 use super::clock::Clock;
 use super::domains::{Domain, Domains, Life, Named};
 use super::report::Report;
-use crate::trace::event::{Event, Got, Op};
-use iova::replay::Path;
+use crate::trace::event::{Event, Op};
+use iova::op::{Got, Path};
 use iova::units::{Cpu, Pages, Pfn, PfnRange};
 
 /// Makes events of calls.

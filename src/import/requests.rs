@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Options;
-use crate::trace::event::{Got, Header, Op};
-use iova::replay::Path;
+use crate::trace::event::{Header, Op};
+use iova::op::{Got, Path};
 use iova::units::{Granule, Pfn};
 
 /// The level at which such requests are made.

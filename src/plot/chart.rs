@@ -196,11 +196,11 @@ mod tests {
     use super::*;
     use crate::plot::{sheet, svg};
     use crate::study::{Feed, Lane, Made, replay};
-    use crate::trace::event::{Event, Got, Header, Op};
+    use crate::trace::event::{Event, Header, Op};
     use iova::kernel::Allocator;
     use iova::measure::Sampling;
     use iova::measure::sampling::Every;
-    use iova::replay::Path;
+    use iova::op::{Got, Path};
     use iova::units::{Cpu, Nanos, Pages, Pfn};
     use std::num::{NonZeroU64, NonZeroUsize};
 

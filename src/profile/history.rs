@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::trace::event::{Event, Got, Op};
+use crate::trace::event::{Event, Op};
 use crate::workload::size::BYTES_MAX;
-use iova::replay::Path;
+use iova::op::{Got, Path};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 /// The requests of a trace and the order of what was done.

@@ -132,9 +132,10 @@ mod tests {
     use crate::trace::Place;
     use crate::trace::arbitrary;
     use crate::trace::check::Checker;
-    use crate::trace::event::{Got, Op};
+    use crate::trace::event::Op;
     use crate::trace::stats::Stats;
     use crate::workload::impossible::LIVE_MAX;
+    use iova::op::Got;
     use iova::units::{Cpu, Pages, Pfn};
 
     fn profile(header: &Header, events: &[Event]) -> Option<Profile> {
@@ -165,7 +166,7 @@ mod tests {
                 id,
                 pages: Pages(pages),
                 limit: Pfn(0xf_ffff),
-                path: iova::replay::Path::Fast { flush: true },
+                path: iova::op::Path::Fast { flush: true },
                 got,
             },
         }

@@ -8,7 +8,8 @@ use super::number::{counted, grouped, percent, ratio};
 use iova::kernel::domain::Refusal;
 use iova::measure::difference::{Case, Cases};
 use iova::measure::{Cause, Difference, Refused};
-use iova::replay::{Ask, Request};
+use iova::op::Op;
+use iova::replay::Request;
 use iova::units::{Granule, Pages};
 
 /// An allocator of a comparison.
@@ -138,11 +139,11 @@ fn at(cases: &Cases, granule: Granule) -> String {
 
 /// What a request asked.
 fn asked(request: &Request, granule: Granule) -> String {
-    match &request.ask {
-        Ask::Alloc { pages, limit, .. } => {
+    match &request.op {
+        Op::Alloc { pages, limit, .. } => {
             format!("{} at or below pfn {limit}", size(*pages, granule))
         }
-        Ask::Map { bytes, mask, .. } => {
+        Op::Map { bytes, mask, .. } => {
             format!(
                 "{} at or below address {mask:#x}",
                 size(granule.pages(*bytes), granule)

@@ -8,12 +8,13 @@ use crate::study::agreement::Disagreement;
 use crate::study::result::StepCounts;
 use crate::study::wire::{WireFigures, WireUndone};
 use crate::study::{Row, ScenarioResult};
-use crate::trace::event::Got;
 use iova::kernel::FlushQueue;
 use iova::measure::Difference;
 use iova::measure::difference::{Case, Cases};
 use iova::measure::record::{SampledRecord, TrafficRecord};
-use iova::replay::{Ask, Found};
+use iova::op::Got;
+use iova::op::Op;
+use iova::replay::Found;
 
 /// The version of the document.
 pub const VERSION: u64 = 1;
@@ -282,11 +283,11 @@ impl WireCase {
                 .and_then(|refused| refused.max32)
                 .map(|max32| max32.0),
         };
-        match case.request.ask {
-            Ask::Alloc { pages, limit, .. } => {
+        match case.request.op {
+            Op::Alloc { pages, limit, .. } => {
                 (wire.pages, wire.limit) = (Some(pages.0), Some(limit.0));
             }
-            Ask::Map { bytes, mask, .. } => {
+            Op::Map { bytes, mask, .. } => {
                 (wire.bytes, wire.mask) = (Some(bytes), Some(mask));
             }
             _ => {}

@@ -9,10 +9,11 @@ use crate::study::Agreement;
 use crate::study::Row;
 use crate::study::agreement::{Answered, Disagreement};
 use crate::study::wire::WireFigures;
-use crate::trace::event::{Event, Got, Header};
+use crate::trace::event::{Event, Header};
 use crate::trace::write::Writer;
 use iova::kernel::FlushQueue;
 use iova::measure::{Decision, Figures};
+use iova::op::Got;
 use iova::replay::{Finding, Found};
 
 /// The page of one trace.

@@ -22,7 +22,7 @@ use crate::workload::profiled::{AGE_PARTS, FreeOrder, ProfiledPlan, Slice};
 use crate::workload::recorded::{RecordedPlan, Recording};
 use crate::workload::ring::RingPlan;
 use crate::workload::stream::StreamPlan;
-use iova::replay;
+use iova::op;
 use iova::units::{Nanos, Pfn};
 
 /// A user of the allocator.
@@ -359,12 +359,12 @@ impl WireMap {
 }
 
 impl WirePath {
-    fn path(self) -> replay::Path {
+    fn path(self) -> op::Path {
         match self {
-            WirePath::Fast => replay::Path::Fast { flush: true },
-            WirePath::FastWithoutFlush => replay::Path::Fast { flush: false },
-            WirePath::Direct => replay::Path::Direct { align: true },
-            WirePath::DirectUnaligned => replay::Path::Direct { align: false },
+            WirePath::Fast => op::Path::Fast { flush: true },
+            WirePath::FastWithoutFlush => op::Path::Fast { flush: false },
+            WirePath::Direct => op::Path::Direct { align: true },
+            WirePath::DirectUnaligned => op::Path::Direct { align: false },
         }
     }
 }

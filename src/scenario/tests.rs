@@ -3,7 +3,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{Scenario, Trace};
-use crate::trace::event::{Event, Got, Header, Op};
+use crate::trace::event::{Event, Header, Op};
+use iova::op::Got;
 use iova::units::{Cpu, Nanos};
 
 /// A small scenario of which each test changes a part.

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::trace::event::{Event, Got, Op};
+use crate::trace::event::{Event, Op};
 use iova::measure::Decision;
+use iova::op::Got;
 
 /// How many events before and after the first disagreement are kept.
 const AROUND: usize = 3;
@@ -105,7 +106,7 @@ fn replayed(decision: Decision) -> Got {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iova::replay::Path;
+    use iova::op::Path;
     use iova::units::{Cpu, Nanos, Pages, Pfn};
 
     fn event(got: Got) -> Arc<Event> {

@@ -11,10 +11,11 @@ use super::feed::{Events, Feed, Made};
 use super::lanes::{self, Lane, Row, Stop};
 use crate::scenario::Scenario;
 use crate::trace::Error;
-use crate::trace::event::{Event, Got, Header, Op};
+use crate::trace::event::{Event, Header, Op};
 use iova::kernel::Allocator;
 use iova::measure::Sampling;
 use iova::measure::timeline::Figure;
+use iova::op::Got;
 use iova::units::Granule;
 
 /// What a stream looks like under one allocator. What cannot be told is none.

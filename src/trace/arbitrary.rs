@@ -7,9 +7,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::event::{Event, Got, Header, Op};
+use super::event::{Event, Header, Op};
 use iova::kernel::{FlushQueue, Memory, Snapshot};
-use iova::replay::Path;
+use iova::op::{Got, Path};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 /// A number, small, near a power of two or anything.

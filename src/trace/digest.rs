@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::event::{Event, Header, Op};
 use iova::kernel::{FlushQueue, Memory};
-use iova::replay::Path;
+use iova::op::Path;
 
 /// The hash of a trace, as far as it was added.
 #[derive(Clone)]
@@ -143,7 +143,8 @@ impl fmt::Debug for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::event::Got;
+    use iova::op::Got;
+
     use iova::units::{Cpu, Nanos, Pages, Pfn};
 
     fn alloc() -> Event {

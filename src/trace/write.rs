@@ -6,10 +6,10 @@
 
 use std::io::{self, Write};
 
-use super::event::{Event, Got, Header, Op, VERSION};
+use super::event::{Event, Header, Op, VERSION};
 use super::json::{FLUSH_QUEUES, Text};
 use iova::kernel::{Memory, Snapshot};
-use iova::replay::Path;
+use iova::op::{Got, Path};
 use iova::units::{Cpu, Nanos};
 
 /// Writes the header and the events of a trace.

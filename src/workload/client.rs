@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::cpus::Cpus;
 use super::random::{Draws, Owner};
-use crate::trace::event::{Event, Got, Op};
-use iova::replay::Path;
+use crate::trace::event::{Event, Op};
+use iova::op::{Got, Path};
 use iova::units::{Cpu, Granule, Nanos, Pfn};
 
 /// A user of the allocator: a state machine on virtual time that sees no answers.

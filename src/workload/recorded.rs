@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::client::{Asks, Client};
 use super::distribution::Millionths;
 use super::impossible::Impossible;
-use crate::trace::event::{Event, Got, Op};
+use crate::trace::event::{Event, Op};
+use iova::op::Got;
 use iova::units::Nanos;
 
 /// Events that can be mixed in. Their ids number the lives of the recording from 0.

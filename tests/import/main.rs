@@ -9,11 +9,12 @@ mod probes;
 mod recordings;
 mod unmaps;
 
+use iova::op::Got;
 use iova::units::{Cpu, Pfn, PfnRange};
 use iovasim::import::{Options, Report, import};
 use iovasim::trace::Place;
 use iovasim::trace::check::Checker;
-use iovasim::trace::event::{Event, Got, Header, Op};
+use iovasim::trace::event::{Event, Header, Op};
 
 /// A recording's header, events and report.
 struct Imported {

@@ -9,12 +9,13 @@ use flate2::write::GzEncoder;
 use iova::kernel::allocator::Allocator;
 use iova::kernel::domain::DomainConfig;
 use iova::kernel::{FlushQueue, Rules};
+use iova::op::Got;
 use iova::replay::Replay;
 use iova::units::{Pfn, PfnRange};
 use iovasim::import::{Choice, Options, Report, import, text};
 use iovasim::trace::Place;
 use iovasim::trace::check::Checker;
-use iovasim::trace::event::{Got, Op};
+use iovasim::trace::event::Op;
 use iovasim::trace::read::Reader;
 use iovasim::trace::write::Writer;
 

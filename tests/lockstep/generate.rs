@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use iova::kernel::{FlushQueue, Memory, Snapshot};
-use iova::replay::{Ask, Device, Dom, Path, Request, Slot};
+use iova::op::{Got, Op, Path};
+use iova::replay::{Device, Dom, Request, Slot};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 use crate::random::Random;
@@ -379,7 +380,7 @@ impl Draft {
             Kind::Reserve => self.reserve(),
             Kind::FreePfn => {
                 let pfn = Pfn(self.place.near(&mut self.random));
-                self.push(Ask::FreePfn { pfn });
+                self.push(Op::FreePfn { pfn });
             }
             Kind::CpuDead => self.cpu_dead(),
             Kind::CpuUp => self.cpu_up(),
@@ -387,7 +388,7 @@ impl Draft {
             Kind::NoMem => {
                 let what = self.random.pick(&[Memory::Iova, Memory::Magazine]);
                 let count = self.random.within(1, 3);
-                self.push(Ask::NoMem { what, count });
+                self.push(Op::NoMem { what, count });
             }
             Kind::DoubleFree => self.double_free(),
         }
@@ -403,20 +404,20 @@ impl Draft {
         }
     }
 
-    fn push(&mut self, ask: Ask) {
+    fn push(&mut self, op: Op<Slot>) {
         let dom = self.some_dom();
-        self.push_to(dom, ask);
+        self.push_to(dom, op);
     }
 
-    fn push_to(&mut self, dom: Dom, ask: Ask) {
+    fn push_to(&mut self, dom: Dom, op: Op<Slot>) {
         let cpu = self.cpu;
-        self.push_on(cpu, dom, ask);
+        self.push_on(cpu, dom, op);
     }
 
-    fn push_on(&mut self, cpu: usize, dom: Dom, ask: Ask) {
+    fn push_on(&mut self, cpu: usize, dom: Dom, op: Op<Slot>) {
         let cpu = Cpu(u16::try_from(cpu).expect("there are few CPUs"));
         let at = Nanos(self.time);
-        self.trace.requests.push(Request { at, cpu, dom, ask });
+        self.trace.requests.push(Request { at, cpu, dom, op });
     }
 
     /// One of the domains so far, or the next one; the caller asks it something.
@@ -467,13 +468,14 @@ impl Draft {
             let align = self.random.percent(self.mixture.align_percent);
             Path::Direct { align }
         };
-        let ask = Ask::Alloc {
-            slot,
+        let op = Op::Alloc {
+            id: slot,
             pages,
             limit,
             path,
+            got: Got::Unrecorded,
         };
-        self.push_to(dom, ask);
+        self.push_to(dom, op);
     }
 
     fn map(&mut self) {
@@ -495,14 +497,15 @@ impl Draft {
             self.devices.push(named);
             self.devices.len() - 1
         });
-        let ask = Ask::Map {
-            slot,
+        let op = Op::Map {
+            id: slot,
             bytes,
             mask,
-            device: Device(u32::try_from(device).expect("there are few devices")),
+            dev: Device(u32::try_from(device).expect("there are few devices")),
             pci: self.random.percent(60),
+            got: Got::Unrecorded,
         };
-        self.push_to(dom, ask);
+        self.push_to(dom, op);
     }
 
     fn free(&mut self) {
@@ -519,12 +522,12 @@ impl Draft {
         let life = self.live.remove(at);
         self.ended.push(life);
         let slot = life.slot;
-        let ask = if life.mapped {
-            Ask::Unmap { slot }
+        let op = if life.mapped {
+            Op::Unmap { id: slot }
         } else {
-            Ask::Free { slot }
+            Op::Free { id: slot }
         };
-        self.push_to(life.dom, ask);
+        self.push_to(life.dom, op);
     }
 
     fn double_free(&mut self) {
@@ -540,7 +543,7 @@ impl Draft {
             1
         };
         for _ in 0..times {
-            self.push_to(dom, Ask::DoubleFree { slot });
+            self.push_to(dom, Op::DoubleFree { id: slot });
         }
     }
 
@@ -557,7 +560,7 @@ impl Draft {
         };
         let hi = (lo + pages).min(highest);
         let range = PfnRange::new(Pfn(lo), Pfn(hi)).expect("hi is not below lo");
-        self.push(Ask::Reserve { range });
+        self.push(Op::Reserve { range });
     }
 
     fn cpu_dead(&mut self) {
@@ -566,7 +569,7 @@ impl Draft {
         }
         let cpu = self.random.index(self.online.len());
         if std::mem::replace(&mut self.online[cpu], false) {
-            self.push_on(cpu, Dom(0), Ask::CpuDead);
+            self.push_on(cpu, Dom(0), Op::CpuDead);
         }
         while !self.online[self.cpu] {
             self.cpu = self.random.index(self.online.len());
@@ -576,7 +579,7 @@ impl Draft {
     fn cpu_up(&mut self) {
         let cpu = self.random.index(self.online.len());
         if !std::mem::replace(&mut self.online[cpu], true) {
-            self.push_on(cpu, Dom(0), Ask::CpuUp);
+            self.push_on(cpu, Dom(0), Op::CpuUp);
         }
     }
 
@@ -602,7 +605,7 @@ impl Draft {
         };
         let (cached32, cached) = (node(), node());
         let max32 = Pages(self.random.pick(&[self.place.dma32, self.place.window, 1]));
-        self.push(Ask::Restore(Arc::new(Snapshot {
+        self.push(Op::Restore(Arc::new(Snapshot {
             nodes,
             cached32,
             cached,

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 
 use iova::kernel::allocator::Kind;
 use iova::kernel::domain::Domain;
-use iova::replay::{Ask, Dom, Replay, Request};
+use iova::op::Op;
+use iova::replay::{Dom, Replay, Request, Slot};
 use iova::units::PfnRange;
 
 use crate::compare::World;
@@ -17,10 +18,10 @@ use crate::generate::random_trace;
 use crate::random_traces::allocators;
 use crate::trace::valid;
 
-fn keeps_holders(ask: &Ask) -> bool {
+fn keeps_holders(op: &Op<Slot>) -> bool {
     !matches!(
-        ask,
-        Ask::DoubleFree { .. } | Ask::FreePfn { .. } | Ask::Restore(_)
+        op,
+        Op::DoubleFree { .. } | Op::FreePfn { .. } | Op::Restore(_)
     )
 }
 
@@ -86,7 +87,7 @@ fn check_replay(world: &World, requests: &[Request]) -> Result<u64, String> {
             break;
         }
         reserved.resize(replay.domains().len(), Vec::new());
-        if let Ask::Reserve { range } = request.ask {
+        if let Op::Reserve { range } = request.op {
             reserved[request.dom.0 as usize].push(range);
         }
         for (dom, domain) in (0..).map(Dom).zip(replay.domains()) {
@@ -105,7 +106,7 @@ fn every_range_has_one_holder() {
     let mut checked = 0;
     for seed in 0..60 {
         let trace = random_trace(seed, 300);
-        let kept = trace.requests.iter().filter(|it| keeps_holders(&it.ask));
+        let kept = trace.requests.iter().filter(|it| keeps_holders(&it.op));
         let requests = valid(&kept.cloned().collect::<Vec<_>>(), trace.cpus);
         for allocator in &allocators {
             match check_replay(&trace.world(allocator, None), &requests) {

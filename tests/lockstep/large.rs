@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use iova::kernel::{Allocator, FlushQueue, Snapshot};
-use iova::replay::{Ask, Dom, Path, Request, Slot};
+use iova::op::{Got, Op, Path};
+use iova::replay::{Dom, Request, Slot};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 use crate::compare::Seen;
@@ -37,12 +38,12 @@ fn check_all(name: &str, trace: &Trace) -> Seen {
     seen
 }
 
-fn trace_of(start_pfn: u64, asks: Vec<Ask>) -> Trace {
-    let requests = asks.into_iter().map(|ask| Request {
+fn trace_of(start_pfn: u64, asks: Vec<Op<Slot>>) -> Trace {
+    let requests = asks.into_iter().map(|op| Request {
         at: Nanos(0),
         cpu: Cpu(0),
         dom: Dom(0),
-        ask,
+        op,
     });
     Trace {
         granule: Granule::KIB_4,
@@ -54,12 +55,13 @@ fn trace_of(start_pfn: u64, asks: Vec<Ask>) -> Trace {
     }
 }
 
-fn alloc(slot: u32, pages: u64, limit: u64, align: bool) -> Ask {
-    Ask::Alloc {
-        slot: Slot(slot),
+fn alloc(slot: u32, pages: u64, limit: u64, align: bool) -> Op<Slot> {
+    Op::Alloc {
+        id: Slot(slot),
         pages: Pages(pages),
         limit: Pfn(limit),
         path: Path::Direct { align },
+        got: Got::Unrecorded,
     }
 }
 
@@ -114,17 +116,17 @@ fn comb_trace(seed: u64, ranges: usize, requests: u32) -> Trace {
         max32: Pages(1 << 20),
         nodes: nodes.clone(),
     };
-    let mut asks = vec![Ask::Restore(Arc::new(snapshot))];
+    let mut asks = vec![Op::Restore(Arc::new(snapshot))];
     for slot in 0..requests {
         let somewhere = random.below(top);
         asks.push(match random.below(10) {
-            0 => Ask::FreePfn {
+            0 => Op::FreePfn {
                 pfn: Pfn(somewhere),
             },
-            1 => Ask::FreePfn {
+            1 => Op::FreePfn {
                 pfn: random.pick(&nodes).lo(),
             },
-            2 => Ask::Reserve {
+            2 => Op::Reserve {
                 range: PfnRange::new(Pfn(somewhere), Pfn(somewhere + random.below(40)))
                     .expect("it goes upwards"),
             },
@@ -153,14 +155,14 @@ fn checkerboard_trace(seed: u64, ranges: u32, requests: u32) -> Trace {
         asks.push(alloc(slot, size, limit, false));
     }
     for slot in (0..ranges).step_by(2) {
-        asks.push(Ask::Free { slot: Slot(slot) });
+        asks.push(Op::Free { id: Slot(slot) });
     }
     let mut live: BTreeMap<u64, Slot> = BTreeMap::new();
     for slot in ranges..ranges + requests {
         if random.percent(30)
             && let Some((_, slot)) = live.pop_first()
         {
-            asks.push(Ask::Free { slot });
+            asks.push(Op::Free { id: slot });
         }
         let size = size_around_a_power(&mut random, order + 1);
         let lower = random.below(1 << 12);

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use iova::kernel::{Allocator, FlushQueue, Release, Rules};
-use iova::replay::{Ask, Dom, Path, Request, Slot};
+use iova::op::{Got, Op, Path};
+use iova::replay::{Dom, Request, Slot};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn};
 
 use crate::compare::{Seen, compare};
@@ -134,11 +135,12 @@ fn requests_that_wrap_under_a_cap_agree() {
         at: Nanos(0),
         cpu: Cpu(0),
         dom: Dom(0),
-        ask: Ask::Alloc {
-            slot: Slot(slot),
+        op: Op::Alloc {
+            id: Slot(slot),
             pages: Pages(pages),
             limit: Pfn(u64::MAX - 1),
             path: Path::Direct { align },
+            got: Got::Unrecorded,
         },
     };
     let trace = Trace {

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use iova::kernel::domain::Answer;
 use iova::kernel::{Allocator, FlushQueue};
-use iova::replay::{Ask, Replay};
+use iova::op::Op;
+use iova::replay::Replay;
 use iovasim::trace::check::Checker;
 use iovasim::trace::read::Reader;
 
@@ -66,7 +67,7 @@ fn queues(trace: &Trace) -> &'static [FlushQueue] {
     let maps = trace
         .requests
         .iter()
-        .any(|it| matches!(it.ask, Ask::Map { .. }));
+        .any(|it| matches!(it.op, Op::Map { .. }));
     if maps {
         &[FlushQueue::None, FlushQueue::PerCpu, FlushQueue::Single]
     } else {

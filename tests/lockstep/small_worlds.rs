@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use iova::kernel::{Allocator, FlushQueue, Memory, Snapshot};
-use iova::replay::{Ask, Device, Dom, Path, Request, Slot};
+use iova::op::{Got, Op, Path};
+use iova::replay::{Device, Dom, Request, Slot};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 use crate::compare::{Difference, Lockstep, Seen, World};
@@ -126,11 +127,11 @@ impl SmallWorld {
                 };
                 let at = Nanos(position.time + waited * 1_000_000);
                 let asks = position.asks(step, cpu);
-                requests.extend(asks.into_iter().map(|ask| Request {
+                requests.extend(asks.into_iter().map(|op| Request {
                     at,
                     cpu: Cpu(cpu),
                     dom: Dom(0),
-                    ask,
+                    op,
                 }));
             }
         }
@@ -140,33 +141,35 @@ impl SmallWorld {
 
 impl Position {
     /// What a move can ask here on a CPU; nothing where it is impossible.
-    fn asks(&self, step: &Move, cpu: u16) -> Vec<Ask> {
+    fn asks(&self, step: &Move, cpu: u16) -> Vec<Op<Slot>> {
         let online = self.online[usize::from(cpu)];
         let slot = Slot(self.slots);
-        let ask = match *step {
-            Move::Up if !online => Ask::CpuUp,
-            Move::Dead if self.online.iter().all(|&online| online) => Ask::CpuDead,
+        let op = match *step {
+            Move::Up if !online => Op::CpuUp,
+            Move::Dead if self.online.iter().all(|&online| online) => Op::CpuDead,
             Move::Up | Move::Dead => return Vec::new(),
             _ if !online => return Vec::new(),
-            Move::Alloc(pages, limit, path) => Ask::Alloc {
-                slot,
+            Move::Alloc(pages, limit, path) => Op::Alloc {
+                id: slot,
                 pages: Pages(pages),
                 limit: Pfn(limit),
                 path,
+                got: Got::Unrecorded,
             },
-            Move::Map(pages, mask) => Ask::Map {
-                slot,
+            Move::Map(pages, mask) => Op::Map {
+                id: slot,
                 bytes: pages * Granule::KIB_4.bytes(),
                 mask,
-                device: Device(0),
+                dev: Device(0),
                 pci: true,
+                got: Got::Unrecorded,
             },
             Move::Free => {
                 let frees = self.live.iter().map(|&(slot, mapped)| {
                     if mapped {
-                        Ask::Unmap { slot }
+                        Op::Unmap { id: slot }
                     } else {
-                        Ask::Free { slot }
+                        Op::Free { id: slot }
                     }
                 });
                 return frees.collect();
@@ -174,39 +177,39 @@ impl Position {
             Move::DoubleFree => {
                 return self
                     .ended
-                    .map(|slot| Ask::DoubleFree { slot })
+                    .map(|slot| Op::DoubleFree { id: slot })
                     .into_iter()
                     .collect();
             }
-            Move::Reserve(lo, hi) => Ask::Reserve {
+            Move::Reserve(lo, hi) => Op::Reserve {
                 range: range(lo, hi),
             },
-            Move::FreePfn(pfn) => Ask::FreePfn { pfn: Pfn(pfn) },
-            Move::Restore(ref snapshot) => Ask::Restore(Arc::new(snapshot.clone())),
-            Move::NoMem(what) => Ask::NoMem { what, count: 1 },
-            Move::Wait(_) => Ask::FreePfn { pfn: Pfn(1 << 50) },
+            Move::FreePfn(pfn) => Op::FreePfn { pfn: Pfn(pfn) },
+            Move::Restore(ref snapshot) => Op::Restore(Arc::new(snapshot.clone())),
+            Move::NoMem(what) => Op::NoMem { what, count: 1 },
+            Move::Wait(_) => Op::FreePfn { pfn: Pfn(1 << 50) },
         };
-        vec![ask]
+        vec![op]
     }
 
     /// Takes note of what a request did. Failed requests are not freed: that does nothing.
     fn follow(&mut self, request: &Request) {
         self.time = request.at.0;
         let cpu = request.cpu.index();
-        match request.ask {
-            Ask::Alloc { slot, .. } | Ask::Map { slot, .. } => {
+        match request.op {
+            Op::Alloc { id: slot, .. } | Op::Map { id: slot, .. } => {
                 self.slots += 1;
-                let mapped = matches!(request.ask, Ask::Map { .. });
+                let mapped = matches!(request.op, Op::Map { .. });
                 if self.both.model().lives().get(slot).succeeded {
                     self.live.push((slot, mapped));
                 }
             }
-            Ask::Free { slot } | Ask::Unmap { slot } => {
+            Op::Free { id: slot } | Op::Unmap { id: slot } => {
                 self.live.retain(|&(live, _)| live != slot);
                 self.ended = Some(slot);
             }
-            Ask::CpuDead => self.online[cpu] = false,
-            Ask::CpuUp => self.online[cpu] = true,
+            Op::CpuDead => self.online[cpu] = false,
+            Op::CpuUp => self.online[cpu] = true,
             _ => {}
         }
     }

@@ -1,12 +1,15 @@
 //! A trace as requests, cut down to what is valid, and printed as a file that can be replayed.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::convert::Infallible;
 
 use iova::kernel::domain::DomainConfig;
-use iova::kernel::{Allocator, Change, FlushQueue, Memory};
-use iova::replay::{Ask, Device, Dom, Path, Request, Slot};
+use iova::kernel::{Allocator, Change, FlushQueue};
+use iova::op::Op;
+use iova::replay::{Device, Dom, Request, Slot};
 use iova::units::{Granule, Pfn};
+use iovasim::trace::event::{Event, Header};
+use iovasim::trace::write::Writer;
 
 use crate::compare::World;
 use crate::naive::bug::Bug;
@@ -55,21 +58,21 @@ pub(crate) fn valid(requests: &[Request], cpus: u32) -> Vec<Request> {
     for request in requests {
         let mut request = request.clone();
         let is_online = &mut online[request.cpu.index()];
-        let is_valid = match request.ask {
-            Ask::Alloc { slot, .. } | Ask::Map { slot, .. } => {
+        let is_valid = match request.op {
+            Op::Alloc { id: slot, .. } | Op::Map { id: slot, .. } => {
                 *is_online && {
                     live.insert(slot, true);
                     true
                 }
             }
-            Ask::Free { slot } | Ask::Unmap { slot } => {
+            Op::Free { id: slot } | Op::Unmap { id: slot } => {
                 *is_online
                     && live.get(&slot) == Some(&true)
                     && live.insert(slot, false).is_some()
             }
-            Ask::DoubleFree { slot } => *is_online && live.get(&slot) == Some(&false),
-            Ask::CpuDead => std::mem::replace(is_online, false),
-            Ask::CpuUp => !std::mem::replace(is_online, true),
+            Op::DoubleFree { id: slot } => *is_online && live.get(&slot) == Some(&false),
+            Op::CpuDead => std::mem::replace(is_online, false),
+            Op::CpuUp => !std::mem::replace(is_online, true),
             _ => *is_online,
         };
         if !is_valid {
@@ -77,7 +80,7 @@ pub(crate) fn valid(requests: &[Request], cpus: u32) -> Vec<Request> {
         }
         let next = Dom(u32::try_from(doms.len()).expect("there are few domains"));
         request.dom = *doms.entry(request.dom).or_insert(next);
-        if let Ask::Map { device, .. } = &mut request.ask {
+        if let Op::Map { dev: device, .. } = &mut request.op {
             let next = Device(u32::try_from(devices.len()).expect("there are few devices"));
             *device = *devices.entry(*device).or_insert(next);
         }
@@ -88,92 +91,26 @@ pub(crate) fn valid(requests: &[Request], cpus: u32) -> Vec<Request> {
 
 /// The trace as a file of the trace format; ids are slots.
 pub(crate) fn text(trace: &Trace, requests: &[Request]) -> String {
-    let queue = match trace.flush_queue {
-        FlushQueue::None => "none",
-        FlushQueue::PerCpu => "per-cpu",
-        FlushQueue::Single => "single",
+    let header = Header {
+        granule: trace.granule,
+        start_pfn: trace.start_pfn,
+        cpus: trace.cpus,
+        flush_queue: trace.flush_queue,
+        forcedac: trace.forcedac,
+        ..Header::default()
     };
-    let mut text = format!(
-        "{{\"iovasim\":\"trace\",\"version\":1,\"granule\":{},\"start_pfn\":{},\"cpus\":{},\
-         \"flush_queue\":\"{queue}\",\"forcedac\":{}}}\n",
-        trace.granule.bytes(),
-        trace.start_pfn.0,
-        trace.cpus,
-        trace.forcedac,
-    );
-    for Request { at, cpu, dom, ask } in requests {
-        let (at, cpu, dom) = (at.0, cpu.0, dom.0);
-        writeln!(
-            text,
-            "{{\"t\":{at},\"cpu\":{cpu},\"dom\":{dom},{}}}",
-            op(ask)
-        )
-        .expect("a string takes everything");
+    let mut writer = Writer::new(Vec::new(), &header).expect("memory takes everything");
+    for Request { at, cpu, dom, op } in requests {
+        let id = |slot: &Slot| Ok::<_, Infallible>(slot.0.into());
+        let Ok(op) = op.rename(id, |dev| Ok(Some(dev.0.to_string().into())));
+        let event = Event {
+            at: *at,
+            cpu: *cpu,
+            dom: dom.0.into(),
+            op,
+        };
+        writer.write(&event).expect("memory takes everything");
     }
-    text
-}
-
-fn op(ask: &Ask) -> String {
-    match ask {
-        Ask::Alloc {
-            slot,
-            pages,
-            limit,
-            path,
-        } => {
-            let path = match path {
-                Path::Fast { flush } => format!("\"fast\",\"flush\":{flush}"),
-                Path::Direct { align } => format!("\"direct\",\"align\":{align}"),
-            };
-            format!(
-                "\"op\":\"alloc\",\"id\":{},\"pages\":{},\"limit\":{},\"path\":{path}",
-                slot.0, pages.0, limit.0
-            )
-        }
-        Ask::Free { slot } => format!("\"op\":\"free\",\"id\":{}", slot.0),
-        Ask::Map {
-            slot,
-            bytes,
-            mask,
-            device,
-            pci,
-        } => format!(
-            "\"op\":\"map\",\"id\":{},\"bytes\":{bytes},\"mask\":{mask},\"pci\":{pci},\"dev\":\"{}\"",
-            slot.0, device.0
-        ),
-        Ask::Unmap { slot } => format!("\"op\":\"unmap\",\"id\":{}", slot.0),
-        Ask::Reserve { range } => {
-            format!(
-                "\"op\":\"reserve\",\"lo\":{},\"hi\":{}",
-                range.lo().0,
-                range.hi().0
-            )
-        }
-        Ask::FreePfn { pfn } => format!("\"op\":\"free_pfn\",\"pfn\":{}", pfn.0),
-        Ask::CpuDead => "\"op\":\"cpu_dead\"".to_owned(),
-        Ask::CpuUp => "\"op\":\"cpu_up\"".to_owned(),
-        Ask::Restore(snapshot) => {
-            let nodes = snapshot.nodes.iter();
-            let nodes: Vec<String> = nodes
-                .map(|it| format!("[{},{}]", it.lo().0, it.hi().0))
-                .collect();
-            let cached =
-                |pfn: Option<Pfn>| pfn.map_or("null".to_owned(), |pfn| pfn.0.to_string());
-            format!(
-                "\"op\":\"restore\",\"nodes\":[{}],\"cached32\":{},\"cached\":{},\"max32\":{}",
-                nodes.join(","),
-                cached(snapshot.cached32),
-                cached(snapshot.cached),
-                snapshot.max32.0
-            )
-        }
-        Ask::NoMem { what, count } => {
-            let what = match what {
-                Memory::Iova => "iova",
-                Memory::Magazine => "magazine",
-            };
-            format!("\"op\":\"nomem\",\"what\":\"{what}\",\"count\":{count}")
-        }
-        Ask::DoubleFree { slot } => format!("\"op\":\"double_free\",\"id\":{}", slot.0),
-    }
+    let text = writer.finish().expect("memory takes everything");
+    String::from_utf8(text).expect("the format is text")
 }

@@ -5,11 +5,13 @@
 //!
 //! * [`units`]: pfns, pages, granules, so that bytes and pages cannot mix.
 //! * [`kernel`]: the allocators.
+//! * [`op`]: what a trace asks of an allocator.
 //! * [`replay`]: virtual time; drives an allocator with requests.
 //! * [`measure`]: observers of a replay.
 
 pub mod kernel;
 pub mod measure;
+pub mod op;
 pub mod replay;
 pub mod units;
 pub mod words;

@@ -9,10 +9,10 @@ use super::frame::{self, FrameKind};
 use super::{BLOCK_EVENTS, VERSION, corrupt, flag, op};
 use crate::trace::compress;
 use crate::trace::error::{Error, Kind};
-use crate::trace::event::{Event, Got, Header, Op};
+use crate::trace::event::{Event, Header, Op};
 use crate::trace::json;
 use iova::kernel::{Memory, Snapshot};
-use iova::replay::Path;
+use iova::op::{Got, Path};
 use iova::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
 /// Reads the events of a trace in the compact form.

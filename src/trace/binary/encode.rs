@@ -8,10 +8,10 @@ use rustc_hash::FxHashMap;
 use super::bytes::put_varint;
 use super::frame::{self, FrameKind, MAGIC};
 use super::{BLOCK_EVENTS, VERSION, column, flag, op};
-use crate::trace::event::{Event, Got, Header, Op};
+use crate::trace::event::{Event, Header, Op};
 use crate::trace::write::header_line;
 use iova::kernel::{Memory, Snapshot};
-use iova::replay::Path;
+use iova::op::{Got, Path};
 use iova::units::Pfn;
 
 /// Writes the header and the events of a trace in the compact form.

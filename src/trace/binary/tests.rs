@@ -10,11 +10,11 @@ use super::frame::{self, FrameKind};
 use super::*;
 use crate::trace::arbitrary;
 use crate::trace::compress::{Compression, Encoder};
-use crate::trace::event::{Event, Got, Header, Op};
+use crate::trace::event::{Event, Header, Op};
 use crate::trace::read::Reader;
 use crate::trace::{Error, Place};
 use iova::kernel::Snapshot;
-use iova::replay::Path;
+use iova::op::{Got, Path};
 use iova::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
 fn written(header: &Header, events: &[Event]) -> Vec<u8> {

@@ -12,11 +12,12 @@ use std::sync::Arc;
 pub use lives::Remember;
 use rustc_hash::FxHashMap;
 
-use iova::replay::{Ask, Device, Dom, Request, Slot};
+use iova::op::Op;
+use iova::replay::{Device, Dom, Request, Slot};
 use iova::units::{Cpu, Nanos};
 
 use super::error::{Error, Kind, Place};
-use super::event::{Event, Header, Op};
+use super::event::{self, Event, Header};
 use lives::{DOMAINS_MAX, Found, Lives, Pair};
 
 /// Makes a trace's events the requests of a replay, in order.
@@ -105,92 +106,33 @@ impl Checker {
         request.at = event.at;
         request.cpu = event.cpu;
         request.dom = self.domains.number(event.dom)?;
-        self.ask(place, &event.op, request)
-    }
-
-    fn ask(&mut self, place: Place, op: &Op, request: &mut Request) -> Result<(), Error> {
-        let Request { cpu, dom, .. } = *request;
-        let ask = &mut request.ask;
-        match *op {
-            Op::Alloc {
-                id,
-                pages,
-                limit,
-                path,
-                got: _,
-            } => {
-                *ask = Ask::Alloc {
-                    slot: self.lives.begin(id, dom, Pair::AllocFree, place)?,
-                    pages,
-                    limit,
-                    path,
-                };
-            }
-            Op::Free { id } => {
-                let ended = self.lives.end(id, Pair::AllocFree, place)?;
-                let slot = self.in_its_domain("free", id, dom, ended)?;
-                *ask = Ask::Free { slot };
-            }
-            Op::Map {
-                id,
-                bytes,
-                mask,
-                pci,
-                ref dev,
-                got: _,
-            } => {
-                *ask = Ask::Map {
-                    slot: self.lives.begin(id, dom, Pair::MapUnmap, place)?,
-                    bytes,
-                    mask,
-                    device: self.devices.number(dom, dev.clone())?,
-                    pci,
-                };
-            }
-            Op::Unmap { id } => {
-                let ended = self.lives.end(id, Pair::MapUnmap, place)?;
-                let slot = self.in_its_domain("unmap", id, dom, ended)?;
-                *ask = Ask::Unmap { slot };
-            }
-            Op::DoubleFree { id } => {
-                // Whatever domain the event names: what is freed is where the id lived.
-                let slot = self.lives.ended(id, place)?.slot;
-                *ask = Ask::DoubleFree { slot };
-            }
-            Op::Reserve { range } => *ask = Ask::Reserve { range },
-            Op::FreePfn { pfn } => *ask = Ask::FreePfn { pfn },
-            Op::CpuDead => {
-                self.cpus.die(cpu, place)?;
-                *ask = Ask::CpuDead;
-            }
-            Op::CpuUp => {
-                self.cpus.come_up(cpu)?;
-                *ask = Ask::CpuUp;
-            }
-            Op::Restore(ref snapshot) => *ask = Ask::Restore(Arc::clone(snapshot)),
-            Op::NoMem { what, count } => *ask = Ask::NoMem { what, count },
-        }
+        request.op = self.op(place, event.cpu, request.dom, &event.op)?;
         Ok(())
     }
 
-    /// The slot of a life that an event ended, in the life's own domain.
-    fn in_its_domain(
-        &self,
-        op: &'static str,
-        id: u64,
+    /// The operation with slots and devices for ids and names.
+    fn op(
+        &mut self,
+        place: Place,
+        cpu: Cpu,
         dom: Dom,
-        life: Found,
-    ) -> Result<Slot, Error> {
-        if life.dom == dom {
-            return Ok(life.slot);
+        op: &event::Op,
+    ) -> Result<Op<Slot>, Error> {
+        match op {
+            Op::CpuDead => self.cpus.die(cpu, place)?,
+            Op::CpuUp => self.cpus.come_up(cpu)?,
+            _ => {}
         }
-        Err(Kind::OtherDomain {
-            op,
-            id,
-            found: self.domains.numbers[dom.0 as usize],
-            expected: self.domains.numbers[life.dom.0 as usize],
-        }
-        .into())
+        let (lives, domains, devices) = (&mut self.lives, &self.domains, &mut self.devices);
+        let slot = |&id: &u64| match op {
+            Op::Alloc { .. } => lives.begin(id, dom, Pair::AllocFree, place),
+            Op::Map { .. } => lives.begin(id, dom, Pair::MapUnmap, place),
+            Op::Free { .. } => domains.own(op, id, dom, lives.end(id, Pair::AllocFree, place)?),
+            Op::Unmap { .. } => domains.own(op, id, dom, lives.end(id, Pair::MapUnmap, place)?),
+            // Whatever domain the event names: the allocation's own is meant.
+            _ => Ok(lives.ended(id, place)?.slot),
+        };
+        op.rename(slot, |name| devices.number(dom, name.clone()))
     }
 }
 
@@ -265,6 +207,20 @@ impl Domains {
             Some((last, dom)) if last == number => Ok(dom),
             _ => self.look_up(number),
         }
+    }
+
+    /// The slot of an allocation of id `id`, which `op` ends in `dom`, if that is its domain.
+    fn own(&self, op: &event::Op, id: u64, dom: Dom, ended: Found) -> Result<Slot, Error> {
+        if ended.dom == dom {
+            return Ok(ended.slot);
+        }
+        Err(Kind::OtherDomain {
+            op: op.name(),
+            id,
+            found: self.numbers[dom.0 as usize],
+            expected: self.numbers[ended.dom.0 as usize],
+        }
+        .into())
     }
 
     fn look_up(&mut self, number: u64) -> Result<Dom, Error> {

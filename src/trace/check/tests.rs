@@ -5,9 +5,9 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
-use crate::trace::event::Got;
+
 use crate::trace::read::Reader;
-use iova::replay::Path;
+use iova::op::{Got, Path};
 use iova::units::{Pages, Pfn};
 
 /// Admits a trace's events, given without their braces, with the header's fields before them.
@@ -156,8 +156,8 @@ fn domains_and_devices_are_numbered_as_they_are_mentioned() {
         (Dom(0), "".into()),
     ];
     assert_eq!(checker.devices(), devices);
-    let of_request = |request: &Request| match request.ask {
-        Ask::Map { device, .. } => (request.dom.0, device.0),
+    let of_request = |request: &Request| match request.op {
+        Op::Map { dev: device, .. } => (request.dom.0, device.0),
         _ => panic!("a map asks for something else"),
     };
     let numbers: Vec<_> = requests.iter().map(of_request).collect();
@@ -172,12 +172,12 @@ fn a_double_free_names_the_last_life_that_ended() {
 }
 
 fn slot_of(request: &Request) -> u32 {
-    match request.ask {
-        Ask::Alloc { slot, .. }
-        | Ask::Free { slot }
-        | Ask::Map { slot, .. }
-        | Ask::Unmap { slot }
-        | Ask::DoubleFree { slot } => slot.0,
+    match request.op {
+        Op::Alloc { id: slot, .. }
+        | Op::Free { id: slot }
+        | Op::Map { id: slot, .. }
+        | Op::Unmap { id: slot }
+        | Op::DoubleFree { id: slot } => slot.0,
         _ => panic!("no id in {request:?}"),
     }
 }

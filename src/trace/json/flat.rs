@@ -7,9 +7,9 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::trace::error::{Error, Kind, list};
-use crate::trace::event::{Event, Got, Op};
+use crate::trace::event::{Event, Op};
 use iova::kernel::{Memory, Snapshot};
-use iova::replay::Path;
+use iova::op::{Got, Path};
 use iova::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
 use super::field::{Field, FieldSet, OP_COUNT, OPS};

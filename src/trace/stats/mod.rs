@@ -11,8 +11,8 @@ mod timeline;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::event::{Event, Got, Header, Op};
-use iova::replay::Path;
+use super::event::{Event, Header, Op};
+use iova::op::{Got, Path};
 use iova::units::{Cpu, Nanos, Pages, Pfn};
 use timeline::Timeline;
 

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 
 use iova::kernel::domain::{DomainConfig, Refusal};
 use iova::kernel::{Change, Memory};
-use iova::replay::{Ask, Device, Dom, Finding, Path, Request, Route, Slot};
+use iova::op::{Op, Path};
+use iova::replay::{Device, Dom, Finding, Request, Route, Slot};
 
 use bug::Bug;
 use domain::{Domain, round_small};
@@ -121,12 +122,13 @@ impl Naive {
         let dom = request.dom;
         let machine = &mut self.machine;
         let domain = &mut self.domains[dom.0 as usize];
-        match request.ask {
-            Ask::Alloc {
-                slot,
+        match request.op {
+            Op::Alloc {
+                id: slot,
                 pages,
                 limit,
                 path,
+                ..
             } => {
                 let (pages, limit_pfn) = (pages.0, limit.0);
                 let (route, aligned, tried) = match path {
@@ -147,12 +149,13 @@ impl Naive {
                 };
                 Some(self.begin(slot, dom, route, given))
             }
-            Ask::Map {
-                slot,
+            Op::Map {
+                id: slot,
                 bytes,
                 mask,
-                device,
+                dev: device,
                 pci,
+                ..
             } => {
                 let granule = self.config.granule.bytes();
                 let given = Given {
@@ -163,41 +166,41 @@ impl Naive {
                 };
                 Some(self.begin(slot, dom, Route::Mapped, given))
             }
-            Ask::Free { slot } | Ask::Unmap { slot } => {
+            Op::Free { id: slot } | Op::Unmap { id: slot } => {
                 if let Some(life) = self.lives.get_mut(&slot) {
                     life.live = false;
                 }
                 self.give_back(cpu, slot);
                 None
             }
-            Ask::DoubleFree { slot } => {
+            Op::DoubleFree { id: slot } => {
                 self.give_back(cpu, slot);
                 None
             }
-            Ask::Reserve { range } => {
+            Op::Reserve { range } => {
                 domain.reserve(machine, range.lo().0, range.hi().0);
                 None
             }
-            Ask::FreePfn { pfn } => {
+            Op::FreePfn { pfn } => {
                 domain.free_direct(pfn.0);
                 None
             }
-            Ask::CpuDead => {
+            Op::CpuDead => {
                 machine.online[cpu] = false;
                 for domain in &mut self.domains {
                     domain.cpu_dead(cpu);
                 }
                 None
             }
-            Ask::CpuUp => {
+            Op::CpuUp => {
                 machine.online[cpu] = true;
                 None
             }
-            Ask::Restore(ref snapshot) => {
+            Op::Restore(ref snapshot) => {
                 domain.restore(snapshot);
                 None
             }
-            Ask::NoMem { what, count } => {
+            Op::NoMem { what, count } => {
                 match what {
                     Memory::Iova => machine.iova_faults += count,
                     Memory::Magazine => machine.magazine_faults += count,

@@ -15,7 +15,8 @@ use super::record::{self, MapRecord, Moments};
 use super::sampling::{Allowance, Moment, Sampling};
 use super::series::{Merge, Series};
 use crate::kernel::domain::{Answer, DomainConfig};
-use crate::replay::{Ask, Dom, Replay, Request, Slot};
+use crate::op::Op;
+use crate::replay::{Dom, Replay, Request, Slot};
 use crate::units::{Pages, Pfn, PfnRange};
 
 /// The most columns that are kept.
@@ -166,15 +167,15 @@ impl AddressMap {
     }
 
     fn follow(&mut self, replay: &Replay, request: &Request, answer: Option<Answer>) {
-        match request.ask {
-            Ask::Alloc { slot, .. } | Ask::Map { slot, .. } => {
+        match request.op {
+            Op::Alloc { id: slot, .. } | Op::Map { id: slot, .. } => {
                 let asked = Asked::of(replay.config(), request);
                 if let (Some(Ok(pfn)), Some(asked)) = (answer.map(|it| it.result), asked) {
                     self.begin(slot, pfn, asked.size);
                 }
             }
-            Ask::Free { slot } | Ask::Unmap { slot } => self.end(slot),
-            Ask::Restore(_) => {
+            Op::Free { id: slot } | Op::Unmap { id: slot } => self.end(slot),
+            Op::Restore(_) => {
                 self.held.clear();
                 self.live.fill(0);
             }
@@ -362,7 +363,7 @@ mod tests {
         let range = PfnRange::new(Pfn(0xf_e000), Pfn(0xf_ffff)).expect("a range");
         let mut script = Script::default();
         script.alloc(0, 0x4000, LIMIT);
-        script.ask(Ask::Restore(Arc::new(Snapshot {
+        script.ask(Op::Restore(Arc::new(Snapshot {
             nodes: vec![range],
             cached32: None,
             cached: None,

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::kernel::domain::{self, Domain, DomainConfig, Refusal};
 use crate::kernel::ranges::{NodeId, Ranges};
 use crate::kernel::{AddressSpace, Change};
-use crate::replay::{Ask, Path, Request};
+use crate::op::{Op, Path};
+use crate::replay::Request;
 use crate::units::{Pages, Pfn, PfnRange};
 
 /// The one cause of a failure.
@@ -73,8 +74,8 @@ pub struct Asked {
 impl Asked {
     /// What a request asks of the tree; none if it asks for no addresses.
     pub fn of(config: &DomainConfig, request: &Request) -> Option<Asked> {
-        match request.ask {
-            Ask::Alloc {
+        match request.op {
+            Op::Alloc {
                 pages,
                 limit,
                 path: Path::Direct { align },
@@ -84,7 +85,7 @@ impl Asked {
                 limit,
                 aligned: align,
             }),
-            Ask::Alloc {
+            Op::Alloc {
                 pages,
                 limit,
                 path: Path::Fast { .. },
@@ -102,7 +103,7 @@ impl Asked {
                     aligned: true,
                 })
             }
-            Ask::Map { bytes, mask, .. } => {
+            Op::Map { bytes, mask, .. } => {
                 let size = domain::round_small(config.granule.pages(bytes));
                 let limit = config.granule.limit(mask);
                 Some(Asked {

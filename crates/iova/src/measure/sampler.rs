@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use crate::measure::testing::{Script, fresh};
     use crate::measure::timeline::Figure;
-    use crate::replay::Ask;
+    use crate::op::Op;
     use crate::units::{Pfn, PfnRange};
 
     /// What is seen of a script whose requests go to these domains.
@@ -187,7 +187,7 @@ mod tests {
         let mut script = Script::default();
         for pfn in 0..20 {
             let range = PfnRange::new(Pfn(100 + pfn), Pfn(100 + pfn)).expect("a range");
-            script.ask(Ask::Reserve { range });
+            script.ask(Op::Reserve { range });
         }
         script.alloc(0, 1, 0xf_ffff).alloc(1, 1, 0xf_ffff);
         let doms: Vec<u32> = (0..20).chain([19, 19]).collect();

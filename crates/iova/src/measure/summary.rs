@@ -7,7 +7,8 @@ use super::held::Held;
 use super::steps::Steps;
 use crate::kernel::domain::Answer;
 use crate::kernel::tally::Tally;
-use crate::replay::{Ask, Findings, Replay, Request, Slot, Undone};
+use crate::op::Op;
+use crate::replay::{Findings, Replay, Request, Slot, Undone};
 use crate::units::Nanos;
 
 /// Counts while a replay runs. A few additions an event.
@@ -103,8 +104,8 @@ impl Summary {
         decision: Decision,
     ) {
         self.load.pass_to(request.at);
-        match request.ask {
-            Ask::Alloc { slot, .. } | Ask::Map { slot, .. } => {
+        match request.op {
+            Op::Alloc { id: slot, .. } | Op::Map { id: slot, .. } => {
                 self.steps.add(answer.map_or(0, |answer| answer.steps));
                 match decision {
                     Decision::NotAsked => {}
@@ -115,8 +116,10 @@ impl Summary {
                     Decision::Refused(refused) => self.causes.add(refused.cause),
                 }
             }
-            Ask::Free { slot } | Ask::Unmap { slot } => self.load.remove(pages(replay, slot)),
-            Ask::Reserve { .. } | Ask::Restore(_) => self.look_at_tree(replay, request),
+            Op::Free { id: slot } | Op::Unmap { id: slot } => {
+                self.load.remove(pages(replay, slot));
+            }
+            Op::Reserve { .. } | Op::Restore(_) => self.look_at_tree(replay, request),
             _ => {}
         }
     }

@@ -3,7 +3,8 @@
 use super::sampling::Moment;
 use crate::kernel::domain::DomainConfig;
 use crate::kernel::{Allocator, FlushQueue};
-use crate::replay::{Ask, Dom, Path, Replay, Request, Slot};
+use crate::op::{Got, Op, Path};
+use crate::replay::{Dom, Replay, Request, Slot};
 use crate::units::{Cpu, Granule, Nanos, Pages, Pfn};
 
 /// Requests of one CPU in one domain.
@@ -19,28 +20,29 @@ impl Script {
         self
     }
 
-    pub fn ask(&mut self, ask: Ask) -> &mut Script {
+    pub fn ask(&mut self, op: Op<Slot>) -> &mut Script {
         self.requests.push(Request {
             at: self.at,
             cpu: Cpu(0),
             dom: Dom(0),
-            ask,
+            op,
         });
         self
     }
 
     /// `alloc_iova_fast` with a flush.
     pub fn alloc(&mut self, slot: u32, pages: u64, limit: u64) -> &mut Script {
-        self.ask(Ask::Alloc {
-            slot: Slot(slot),
+        self.ask(Op::Alloc {
+            id: Slot(slot),
             pages: Pages(pages),
             limit: Pfn(limit),
             path: Path::Fast { flush: true },
+            got: Got::Unrecorded,
         })
     }
 
     pub fn free(&mut self, slot: u32) -> &mut Script {
-        self.ask(Ask::Free { slot: Slot(slot) })
+        self.ask(Op::Free { id: Slot(slot) })
     }
 
     pub fn requests(&self) -> &[Request] {

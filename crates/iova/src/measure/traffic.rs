@@ -7,7 +7,8 @@ use super::record::{Column, LifetimeClass, Moments, SizeClass, TrafficRecord};
 use super::sampling::{Every, Moment};
 use super::series::{Merge, Series};
 use super::timeline::Track;
-use crate::replay::{Ask, Request, Slot};
+use crate::op::Op;
+use crate::replay::{Request, Slot};
 use crate::units::{Granule, Nanos, Pages};
 
 /// The most samples of the load that are kept.
@@ -74,12 +75,16 @@ impl Traffic {
         };
         self.events += 1;
         self.ended = moment;
-        match request.ask {
-            Ask::Alloc { slot, pages, .. } => self.begin(slot, request.at, pages),
-            Ask::Map { slot, bytes, .. } => {
+        match request.op {
+            Op::Alloc {
+                id: slot, pages, ..
+            } => self.begin(slot, request.at, pages),
+            Op::Map {
+                id: slot, bytes, ..
+            } => {
                 self.begin(slot, request.at, self.granule.pages(bytes));
             }
-            Ask::Free { slot } | Ask::Unmap { slot } => self.end(slot, request.at),
+            Op::Free { id: slot } | Op::Unmap { id: slot } => self.end(slot, request.at),
             _ => {}
         }
         let position = self.every.position(moment.event, moment.at);

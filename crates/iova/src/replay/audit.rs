@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::findings::Finding;
-use super::request::Slot;
+use crate::op::Slot;
 use crate::units::{Pages, Pfn};
 
 /// The live ranges of one domain, which may overlap.

@@ -2,7 +2,7 @@
 //!
 //! A full address space is no finding, and neither is a request that cannot be met.
 
-use super::request::Slot;
+use crate::op::Slot;
 use crate::units::{Pages, Pfn};
 
 /// A kind of broken promise.

@@ -1,6 +1,7 @@
 //! What each allocation of a trace got, and how it is to be freed.
 
-use super::request::{Dom, Slot};
+use super::request::Dom;
+use crate::op::Slot;
 use crate::units::{Pages, Pfn};
 
 /// The way that an allocation came by, by which it goes.

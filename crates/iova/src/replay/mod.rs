@@ -9,10 +9,11 @@ mod findings;
 mod lives;
 mod request;
 
+pub use crate::op::{Device, Slot};
 use audit::Audit;
 pub use findings::{Finding, Findings, Found};
 pub use lives::{Life, Lives, Route};
-pub use request::{Ask, Device, Dom, Path, Request, Slot};
+pub use request::{Dom, Request};
 
 use crate::kernel::Change;
 use crate::kernel::agenda::Work;
@@ -20,6 +21,7 @@ use crate::kernel::allocator::Kind;
 use crate::kernel::dma;
 use crate::kernel::domain::{Answer, Domain, DomainConfig, Refusal};
 use crate::kernel::machine::Machine;
+use crate::op::{Op, Path};
 use crate::units::{Cpu, Nanos, Pages, Pfn};
 
 /// One allocator in the middle of a trace.
@@ -128,12 +130,13 @@ impl Replay {
         let Request { cpu, dom, .. } = *request;
         let domain = &mut self.domains[dom.0 as usize];
         let machine = &mut self.machine;
-        match request.ask {
-            Ask::Alloc {
-                slot,
+        match request.op {
+            Op::Alloc {
+                id: slot,
                 pages,
                 limit,
                 path,
+                ..
             } => {
                 let (answer, route, aligned) = match path {
                     Path::Fast { flush } => {
@@ -153,12 +156,13 @@ impl Replay {
                 self.begin(slot, dom, route, promise, answer);
                 Some(answer)
             }
-            Ask::Map {
-                slot,
+            Op::Map {
+                id: slot,
                 bytes,
                 mask,
-                device,
+                dev: device,
                 pci,
+                ..
             } => {
                 let device = known_device(&mut self.devices, device, pci);
                 let map = dma::Map { bytes, mask };
@@ -172,15 +176,15 @@ impl Replay {
                 self.begin(slot, dom, Route::Mapped, promise, answer);
                 Some(answer)
             }
-            Ask::Free { slot } | Ask::Unmap { slot } => {
+            Op::Free { id: slot } | Op::Unmap { id: slot } => {
                 self.end(cpu, slot);
                 None
             }
-            Ask::DoubleFree { slot } => {
+            Op::DoubleFree { id: slot } => {
                 self.double_free(cpu, slot);
                 None
             }
-            Ask::Reserve { range } => {
+            Op::Reserve { range } => {
                 domain.reserve(machine, range);
                 // A reservation there merges live ranges, which are then freed together.
                 if self.config.rules.kind() == Kind::Maple {
@@ -188,29 +192,29 @@ impl Replay {
                 }
                 None
             }
-            Ask::FreePfn { pfn } => {
+            Op::FreePfn { pfn } => {
                 if domain.free_direct(pfn) {
                     self.begin_audit(dom);
                 }
                 None
             }
-            Ask::CpuDead => {
+            Op::CpuDead => {
                 self.machine.online.set(cpu, false);
                 self.domains
                     .iter_mut()
                     .for_each(|domain| domain.cpu_dead(cpu));
                 None
             }
-            Ask::CpuUp => {
+            Op::CpuUp => {
                 self.machine.online.set(cpu, true);
                 None
             }
-            Ask::Restore(ref snapshot) => {
+            Op::Restore(ref snapshot) => {
                 domain.restore(snapshot);
                 self.begin_audit(dom);
                 None
             }
-            Ask::NoMem { what, count } => {
+            Op::NoMem { what, count } => {
                 self.machine.shortage.add(what, count);
                 None
             }
