@@ -35,6 +35,7 @@ pub(crate) struct Args {
     /// The scenario file to write
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
+    /// The scenario's name
     #[arg(long, value_name = "NAME", default_value = "profile")]
     name: String,
     /// How many seeds the scenario has
