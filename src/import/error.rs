@@ -18,10 +18,8 @@ pub(super) enum Place {
     Whole,
     /// A line, from 1.
     Line(u64),
-    /// A byte of a binary recording, from 0.
-    Byte(u64),
-    /// A byte of what is packed at a byte.
-    Packed { at: u64, inside: u32 },
+    /// In a trace.dat.
+    Dat(tracedat::Place),
 }
 
 /// What is wrong, without the place.
@@ -33,20 +31,8 @@ pub(super) enum Problem {
     LongLine { max: usize },
     #[error("the last line has no end: was the file cut short?")]
     CutShort,
-    #[error(
-        "`{field}` ends too early: found {found} bytes, expected {expected}; was the file cut short?"
-    )]
-    Short {
-        field: String,
-        found: u64,
-        expected: u64,
-    },
-    #[error("`{field}`: found {found}, expected {expected}")]
-    Value {
-        field: String,
-        found: String,
-        expected: String,
-    },
+    #[error(transparent)]
+    Dat(#[from] tracedat::Problem),
     #[error("this is perf's binary file: run `perf script -i FILE` and import what it prints")]
     PerfData,
     #[error("found no record of {0}: is it such a recording?")]
@@ -95,6 +81,10 @@ impl Error {
         }
     }
 
+    pub(super) fn dat(file: &str, error: tracedat::Error) -> Error {
+        Error::at(file, Place::Dat(error.place), error.problem)
+    }
+
     /// The line that is wrong, from 1; none where it is the file as a whole, or no text.
     pub fn line(&self) -> Option<u64> {
         match self.place {
@@ -103,11 +93,12 @@ impl Error {
         }
     }
 
-    /// The byte of a binary recording where what is wrong begins, from 0; of what is packed, where
-    /// that begins.
+    /// The byte of a trace.dat that is wrong, from 0; in compressed data, where that begins.
     pub fn byte(&self) -> Option<u64> {
         match self.place {
-            Place::Byte(at) | Place::Packed { at, .. } => Some(at),
+            Place::Dat(tracedat::Place::Byte(at) | tracedat::Place::Unpacked { at, .. }) => {
+                Some(at)
+            }
             _ => None,
         }
     }
@@ -119,8 +110,7 @@ impl fmt::Display for Error {
         match self.place {
             Place::Whole => {}
             Place::Line(line) => write!(f, "{line}:")?,
-            Place::Byte(at) => write!(f, " byte {at}:")?,
-            Place::Packed { at, inside } => write!(f, " byte {at}, unpacked byte {inside}:")?,
+            Place::Dat(place) => write!(f, " {place}:")?,
         }
         write!(f, " {}", self.problem)
     }

@@ -2,10 +2,9 @@
 //! binary file would have.
 
 use std::io::{self, BufRead, Chain, Cursor, Read};
-use std::sync::Arc;
 
 use super::Form;
-use super::dat::{self, Fault};
+use super::dat::DatLines;
 use super::error::{Error, Problem};
 use super::line::{self, Line};
 use super::lines::Lines;
@@ -19,14 +18,14 @@ pub(super) struct Recording<'a, F> {
     open: F,
     form: Option<Form>,
     /// A binary file, once it is known to be one.
-    dat: Option<Arc<dat::File>>,
+    dat: Option<tracedat::File>,
 }
 
 /// A recording that is being read.
 #[derive(Debug)]
 pub(super) enum Source<R> {
     Text(Lines<Chain<Cursor<Vec<u8>>, R>>),
-    Dat { file: String, records: dat::Records },
+    Dat { file: String, lines: DatLines },
 }
 
 impl<'a, R: BufRead, F: FnMut() -> io::Result<R>> Recording<'a, F> {
@@ -43,15 +42,15 @@ impl<'a, R: BufRead, F: FnMut() -> io::Result<R>> Recording<'a, F> {
     /// The recording from its start.
     pub(super) fn source(&mut self) -> Result<Source<R>, Error> {
         if let Some(dat) = &self.dat {
-            return self.records(dat.clone());
+            return self.dat_lines(dat.clone());
         }
         let failed = |error| Error::new(self.file, None, error);
         let mut reader = (self.open)().map_err(failed)?;
         let mut head = Vec::new();
-        let length = dat::MAGIC.len() as u64;
+        let length = tracedat::MAGIC.len() as u64;
         let mut start = Read::take(&mut reader, length);
         start.read_to_end(&mut head).map_err(failed)?;
-        let is_dat = head == dat::MAGIC;
+        let is_dat = head == tracedat::MAGIC;
         match self.form {
             Some(form) if form != Form::TraceDat && is_dat => {
                 let problem =
@@ -73,22 +72,15 @@ impl<'a, R: BufRead, F: FnMut() -> io::Result<R>> Recording<'a, F> {
             );
             return Err(Error::new(self.file, None, Problem::Ask(problem)));
         }
-        let dat = dat::File::read(head).map_err(|fault| self.error(fault))?;
-        let dat = Arc::new(dat);
+        let dat = tracedat::File::read(head).map_err(|error| Error::dat(self.file, error))?;
         self.dat = Some(dat.clone());
-        self.records(dat)
+        self.dat_lines(dat)
     }
 
-    fn records(&self, dat: Arc<dat::File>) -> Result<Source<R>, Error> {
-        let records = dat::Records::new(dat).map_err(|fault| self.error(fault))?;
-        Ok(Source::Dat {
-            file: self.file.to_owned(),
-            records,
-        })
-    }
-
-    fn error(&self, fault: Fault) -> Error {
-        Error::at(self.file, fault.place, fault.problem)
+    fn dat_lines(&self, dat: tracedat::File) -> Result<Source<R>, Error> {
+        let lines = DatLines::new(dat).map_err(|error| Error::dat(self.file, error))?;
+        let file = self.file.to_owned();
+        Ok(Source::Dat { file, lines })
     }
 }
 
@@ -105,9 +97,8 @@ impl<R: BufRead> Source<R> {
     pub(super) fn advance(&mut self) -> Result<bool, Error> {
         match self {
             Source::Text(lines) => lines.advance(),
-            Source::Dat { file, records } => {
-                let error = |fault: Fault| Error::at(file, fault.place, fault.problem);
-                records.advance().map_err(error)
+            Source::Dat { file, lines } => {
+                lines.advance().map_err(|error| Error::dat(file, error))
             }
         }
     }
@@ -116,7 +107,7 @@ impl<R: BufRead> Source<R> {
     pub(super) fn line(&self, form: Form) -> Line<'_> {
         match self {
             Source::Text(lines) => line::parse(lines.text(), form),
-            Source::Dat { records, .. } => records.line(),
+            Source::Dat { lines, .. } => lines.line(),
         }
     }
 
@@ -140,10 +131,7 @@ impl<R: BufRead> Source<R> {
     pub(super) fn error(&self, problem: Problem) -> Error {
         match self {
             Source::Text(lines) => lines.error(problem),
-            Source::Dat { file, records } => {
-                let fault = records.fault(problem);
-                Error::at(file, fault.place, fault.problem)
-            }
+            Source::Dat { file, lines } => Error::at(file, lines.place(), problem),
         }
     }
 }

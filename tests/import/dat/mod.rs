@@ -1,6 +1,9 @@
 //! trace-cmd's binary file: the same as the text of the same recording.
 
+#[path = "../../../crates/tracedat/tests/file/damage.rs"]
 mod damage;
+mod damaged;
+#[path = "../../../crates/tracedat/tests/file/encode.rs"]
 mod encode;
 mod text;
 
@@ -8,8 +11,8 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
+use iova::units::Pfn;
 use iovasim::import::{Choice, Form, Options, Report, import, text as unpack};
-use proptest::prelude::*;
 
 use super::recordings::{EXCERPTS, excerpt, unpacked};
 use super::{Imported, plain, read, refused};
@@ -165,9 +168,9 @@ fn every_text_is_the_same_as_a_file() {
     assert_eq!(compared, 4 * 8);
 }
 
-/// A file with one kind of event, `map` of a page a time.
-fn maps(version: Version, at: &[(u16, u64)]) -> Dat {
-    let mut dat = Dat::new(version);
+/// A file with `map`s of a page, at times and on CPUs.
+fn maps(at: &[(u16, u64)]) -> Dat {
+    let mut dat = Dat::new(Version::Six);
     let values = |iova: u64| vec![Value::Number(iova, 8), Value::Number(4096, 8)];
     dat.formats = vec![Format {
         system: "iommu".to_owned(),
@@ -175,311 +178,108 @@ fn maps(version: Version, at: &[(u16, u64)]) -> Dat {
         fields: ["iova", "size"].map(str::to_owned).to_vec(),
         shape: values(0),
     }];
-    dat.entries = (1..)
-        .zip(at)
-        .map(|(number, (cpu, at))| Entry {
-            cpu: *cpu,
-            at: *at,
-            pid: 7,
-            format: 0,
-            // Not next to each other, or they would be taken for one.
-            values: values(number << 13),
-        })
-        .collect();
+    let entry = |(number, (cpu, at)): (u64, &(u16, u64))| Entry {
+        cpu: *cpu,
+        at: *at,
+        pid: 7,
+        format: 0,
+        // Not next to each other, or they would be taken for one.
+        values: values(number << 13),
+    };
+    dat.entries = (1..).zip(at).map(entry).collect();
     dat
 }
 
-fn one_domain() -> Options {
+fn options(allow_lost: bool) -> Options {
     Options {
-        limit: Some(iova::units::Pfn(0xf_ffff)),
+        limit: Some(Pfn(0xf_ffff)),
         domain: Some(Choice::One),
+        allow_lost,
         ..Options::default()
     }
-}
-
-fn read_maps(dat: &Dat) -> Result<Imported, String> {
-    read(dat.bytes(), &one_domain())
-}
-
-/// CPU and time of each event.
-fn moments(imported: &Imported) -> Vec<(u16, u64)> {
-    let events = imported.events.iter();
-    events.map(|event| (event.cpu.0, event.at.0)).collect()
-}
-
-#[test]
-fn events_of_one_time_come_by_their_cpus() {
-    let dat = maps(
-        Version::Six,
-        &[(1, 5), (1, 8), (0, 5), (0, 6), (1, 9), (0, 9)],
-    );
-    let imported = read_maps(&dat).expect("a recording");
-    let expected = [(0, 0), (1, 0), (0, 1), (1, 3), (0, 4), (1, 4)];
-    assert_eq!(moments(&imported), expected);
 }
 
 #[test]
 fn losses_are_counted_or_refused() {
     let at: Vec<(u16, u64)> = (0..400).map(|at| (u16::from(at % 4 == 1), at)).collect();
-    let lossless = maps(Version::Six, &at);
-    assert!(read_maps(&lossless).is_ok());
-    let stats = |cpu, overrun| {
-        let text = format!("CPU: {cpu}\nentries: 1\noverrun: {overrun}\ndropped events: 1\n");
-        (2, text.into_bytes())
-    };
-    for (missed, options, refusal, lost, uncounted) in [
-        (
-            vec![(0, 1, Some(12))],
-            vec![],
-            "lost 12 events on CPU 0",
-            12,
-            0,
-        ),
+    let lossless = maps(&at);
+    assert!(read(lossless.bytes(), &options(false)).is_ok());
+    for (missed, refusal, lost, uncounted) in [
+        (vec![(0, 1, Some(12))], "lost 12 events on CPU 0", 12, 0),
         (
             vec![(1, 0, None)],
-            vec![],
             "lost an unknown number of events on CPU 1",
             0,
             1,
         ),
         (
             vec![(0, 1, Some(2)), (0, 2, Some(3))],
-            vec![],
             "lost 2 events on CPU 0",
             5,
             0,
         ),
-        // Statistics say the same or more.
-        (
-            vec![(0, 1, Some(12))],
-            vec![stats(0, 11)],
-            "lost 12 events on CPU 0",
-            12,
-            0,
-        ),
-        (
-            vec![(0, 1, Some(12))],
-            vec![stats(0, 14)],
-            "lost 12 events on CPU 0",
-            15,
-            0,
-        ),
-        (
-            vec![(0, 1, None)],
-            vec![stats(0, 14)],
-            "lost an unknown number",
-            0,
-            1,
-        ),
-        (vec![], vec![stats(1, 7)], "lost 8 events on CPU 1", 8, 0),
-        (vec![], vec![stats(5, 0)], "lost 1 events on CPU 5", 1, 0),
     ] {
-        for version in VERSIONS {
-            let mut dat = lossless.clone();
-            dat.version = version;
-            dat.missed.clone_from(&missed);
-            dat.options.extend(options.clone());
-            let error = read_maps(&dat).map(|_| ()).expect_err("lost");
-            assert!(error.contains(refusal), "{error}");
-            let allowed = Options {
-                allow_lost: true,
-                ..one_domain()
-            };
-            let imported = read(dat.bytes(), &allowed).expect("allowed");
-            assert_eq!(imported.report.lost, lost, "{missed:?}");
-            assert_eq!(imported.report.lost_uncounted, uncounted, "{missed:?}");
-            assert_eq!(imported.events.len(), 400);
-        }
+        let mut dat = lossless.clone();
+        dat.missed.clone_from(&missed);
+        let error = read(dat.bytes(), &options(false)).map(|_| ());
+        let error = error.expect_err("lost");
+        assert!(error.contains(refusal), "{error}");
+        assert!(error.starts_with("recording: "), "{error}");
+        let imported = read(dat.bytes(), &options(true)).expect("allowed");
+        assert_eq!(imported.report.lost, lost, "{missed:?}");
+        assert_eq!(imported.report.lost_uncounted, uncounted, "{missed:?}");
+        assert_eq!(imported.events.len(), 400);
     }
 }
 
 #[test]
-fn a_page_without_events_may_say_what_was_lost_behind_the_last() {
-    let mut dat = maps(Version::Six, &[(0, 5)]);
-    dat.missed = vec![(1, 0, None)];
-    let error = read_maps(&dat).map(|_| ()).expect_err("lost");
+fn errors_name_the_file_and_the_byte() {
+    let mut dat = maps(&[(0, 5), (1, 6)]);
+    let map = dat.entries[1].values.clone();
+    dat.entries[1].format = 9;
+    let error = refused(dat.bytes());
+    let id = FIRST_ID + 9;
     assert!(
-        error.contains("unknown number of events on CPU 1"),
+        error.contains(&format!(": `common_type`: found {id}, expected the id")),
         "{error}"
     );
+    assert!(error.starts_with("recording: byte "), "{error}");
+    // The importer's own errors too.
+    dat.entries[1].format = 0;
+    dat.entries[1].values = vec![map[0].clone(), Value::Number(0, 8)];
+    let error = read(dat.bytes(), &options(false)).map(|_| ());
+    let error = error.expect_err("an empty map");
+    assert!(error.starts_with("recording: byte "), "{error}");
+    assert!(error.contains(": `size` of `map`: found `0`"), "{error}");
 }
 
 #[test]
-fn what_cannot_be_read_is_said_with_its_place() {
-    let small = |version| maps(version, &[(0, 5), (1, 6)]);
-    let refused_maps = |dat: &Dat| read_maps(dat).map(|_| ()).expect_err("refused");
-    let seven = Version::Seven(Packing::None);
-
-    let mut bytes = small(Version::Six).bytes();
-    bytes[10] = b'8';
-    let expected = "recording: byte 10: `version`: found 8, expected 6 or 7";
-    assert_eq!(refused(&bytes), expected);
-    bytes[10] = b'6';
-    bytes[12] = 2;
-    let expected = "recording: byte 12: `byte order`: found 2, expected 0 (little) or 1 (big)";
-    assert_eq!(refused(&bytes), expected);
-
-    for version in [Version::Six, seven] {
-        let mut dat = small(version);
-        dat.options.push((4, b"local [counter]\n\0".to_vec()));
-        if version == Version::Six {
-            let error = refused_maps(&dat);
-            assert!(
-                error.contains("`clock`: found counter, expected one that"),
-                "{error}"
-            );
-        }
-        let mut dat = small(version);
-        dat.entries[1].format = 9;
-        let error = refused_maps(&dat);
-        let id = FIRST_ID + 9;
-        assert!(
-            error.contains(&format!("`common_type`: found {id}, expected the id")),
-            "{error}"
-        );
-        assert!(error.starts_with("recording: byte "), "{error}");
-        let mut dat = small(version);
-        dat.entries[1].pid = u32::MAX;
-        let error = refused_maps(&dat);
-        assert!(
-            error.contains("`common_pid of map`: found -1, expected"),
-            "{error}"
-        );
-    }
-
-    let mut dat = small(Version::Six);
-    dat.options.push((3, b"\0\0\0\0\0\0\0\0other\0".to_vec()));
-    let error = refused_maps(&dat);
-    assert!(
-        error.contains("`buffer`: found other, expected the main buffer"),
-        "{error}"
-    );
-    let mut dat = small(seven);
-    dat.buffers = vec!["", "other"];
-    let error = refused_maps(&dat);
-    assert!(
-        error.contains("`buffers`: found the main one, `other`, expected one"),
-        "{error}"
-    );
-    dat.buffers = vec!["other"];
-    assert!(read_maps(&dat).is_ok());
-
-    let mut bytes = small(Version::Six).bytes();
-    let tag = bytes.windows(10).position(|bytes| bytes == b"flyrecord\0");
-    let tag = tag.expect("a tag");
-    bytes[tag..tag + 10].copy_from_slice(b"latency  \0");
-    let error = refused(&bytes);
-    assert!(
-        error.contains("found the text of a latency tracer"),
-        "{error}"
-    );
-}
-
-#[test]
-fn cpus_have_the_numbers_that_the_file_gives() {
-    let mut dat = maps(Version::Seven(Packing::Zstd), &[(0, 5), (1, 5), (0, 6)]);
-    dat.numbers = Some(vec![5, 3]);
-    dat.documented = true;
-    let imported = read_maps(&dat).expect("a recording");
-    assert_eq!(moments(&imported), [(3, 0), (5, 0), (5, 1)]);
-    dat.numbers = Some(vec![1, 1]);
-    let error = read_maps(&dat).map(|_| ()).expect_err("refused");
-    assert!(
-        error.contains("`CPUs with data`: found CPU 1 twice, expected one each"),
-        "{error}"
-    );
-}
-
-#[test]
-fn counts_of_a_time_stamp_counter_become_nanoseconds() {
-    let mut dat = maps(Version::Six, &[(0, 1000), (1, 1010), (0, 3000)]);
-    dat.options.push((4, b"mono [x86-tsc]\0".to_vec()));
-    let scale = [dat.number(3, 4), dat.number(1, 4), dat.number(77, 8)];
-    dat.options.push((14, scale.concat()));
-    let imported = read_maps(&dat).expect("a recording");
-    assert_eq!(moments(&imported), [(0, 0), (1, 15), (0, 3000)]);
-}
-
-#[test]
-fn no_more_is_taken_than_the_file_has() {
-    let dat = maps(Version::Six, &[(0, 5), (1, 6)]);
-    let mut bytes = dat.bytes();
-    let tag = bytes.windows(10).position(|bytes| bytes == b"flyrecord\0");
-    let table = tag.expect("a tag") + 10;
-    // The second CPU's pages are all of the file.
-    let size = bytes.len() as u64;
-    bytes[table + 16..table + 24].fill(0);
-    bytes[table + 24..table + 32].copy_from_slice(&size.to_le_bytes());
-    let error = refused(&bytes);
-    assert!(
-        error.contains("`sizes of all CPUs' data`: found "),
-        "{error}"
-    );
-    bytes[table + 24..table + 32].copy_from_slice(&(size + 1).to_le_bytes());
-    let error = refused(&bytes);
-    assert!(
-        error.contains("`a CPU's data` ends too early: found "),
-        "{error}"
-    );
-}
-
-#[test]
-fn what_is_wrong_in_a_chunk_is_said_with_both_places() {
-    let mut dat = maps(Version::Seven(Packing::Zlib), &[(0, 5), (0, 6)]);
-    dat.entries[1].pid = u32::MAX;
-    let error = read_maps(&dat).map(|_| ()).expect_err("refused");
-    let (byte, rest) = error.split_once(", ").expect("two places");
-    assert!(byte.starts_with("recording: byte "), "{error}");
-    // 16 bytes before the events, 4 before each, 24 of the first.
-    let expected = "unpacked byte 48: `common_pid of map`: found -1, expected a number from 0";
-    assert_eq!(rest, expected);
-}
-
-#[test]
-fn options_that_go_in_a_circle_are_refused() {
-    let dat = maps(Version::Seven(Packing::None), &[(0, 5)]);
-    let mut bytes = dat.bytes();
-    // The first section of options is the last of the file, and ends with where the next one is.
-    let first = bytes[24..32].to_vec();
-    let end = bytes.len();
-    bytes[end - 8..].copy_from_slice(&first);
-    let error = refused(&bytes);
-    assert!(
-        error.contains("`offset of further options`: found "),
-        "{error}"
-    );
-    assert!(
-        error.contains("expected an offset not seen before"),
-        "{error}"
-    );
-}
-
-proptest! {
-    #[test]
-    fn times_of_any_distance_are_exact(
-        gaps in prop::collection::vec((0_u16..2, 0_u32..62, any::<u64>()), 1..60),
-        odd in 1_usize..6,
-        big: bool,
-    ) {
-        let mut now = 0_u64;
-        let mut at = Vec::new();
-        for (cpu, bits, gap) in gaps {
-            // Never near the end of the clock.
-            now = now.saturating_add(gap >> (63 - bits)).min(1 << 62);
-            at.push((cpu, now));
-        }
-        let start = at.iter().map(|(_, at)| *at).min().unwrap_or(0);
-        let mut expected = at.clone();
-        expected.sort_by_key(|(cpu, at)| (*at, *cpu));
-        let expected: Vec<(u16, u64)> =
-            expected.into_iter().map(|(cpu, at)| (cpu, at - start)).collect();
-        for version in [Version::Six, Version::Seven(Packing::Zstd)] {
-            let mut dat = maps(version, &at);
-            dat.odd = odd;
-            dat.big = big;
-            dat.page = 256;
-            let imported = read_maps(&dat).unwrap_or_else(|error| panic!("{error}"));
-            prop_assert_eq!(moments(&imported), expected.clone());
-        }
-    }
+fn negative_numbers_are_not_taken_for_large_ones() {
+    let mut dat = Dat::new(Version::Six);
+    let fields = [
+        ("__probe_func", Value::Number(0xffff_ffff_8100_0000, 8)),
+        ("__probe_ret_ip", Value::Number(0xffff_ffff_8200_0000, 8)),
+        ("iovad", Value::Number(0xff00, 8)),
+        ("size", Value::Number(1, 8)),
+        ("limit", Value::Number(0xf_ffff, 8)),
+        ("flush", Value::Number(1, 1)),
+        ("pfn", Value::Signed(-2, 2)),
+    ];
+    let values = fields.clone().map(|(_, value)| value).to_vec();
+    dat.formats = vec![Format {
+        system: "iova".to_owned(),
+        name: "alloc_iova_fast_ret".to_owned(),
+        fields: fields.map(|(name, _)| name.to_owned()).to_vec(),
+        shape: values.clone(),
+    }];
+    dat.entries = vec![Entry {
+        cpu: 0,
+        at: 1,
+        pid: 7,
+        format: 0,
+        values,
+    }];
+    let error = refused(dat.bytes());
+    let expected = ": `pfn` of `alloc_iova_fast_ret`: found `-2`, expected a number";
+    assert!(error.contains(expected), "{error}");
 }

@@ -1,21 +1,21 @@
-//! Version 7: sections anywhere, some of them packed, found by the options that name them.
+//! Version 7: sections anywhere in the file, some compressed, located by options.
 //!
-//! In three things files differ from the manual page: a section's size has 8 bytes; in a `BUFFER`
-//! option the page size comes before the number of CPUs; and the size of a CPU's packed data is
-//! that of the chunks, without their number before them.
+//! Files differ from the manual page in three ways: a section's size has 8 bytes; in a `BUFFER`
+//! option the page size comes before the number of CPUs; and the size of a CPU's compressed data
+//! is that of the chunks, without their number before them.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::bytes::{Bytes, Fault, Origin};
-use super::file::{Contents, CpuData, cpu, from};
-use super::formats::Formats;
-use super::options::Gathered;
-use super::sections::{event_formats, ftrace_formats, header_info};
-use super::unpack::{Packing, UNPACKED_MAX};
-use super::version6::text_inside;
+use crate::bytes::{Bytes, Origin};
+use crate::error::Error;
+use crate::formats::Formats;
+use crate::layout::{Contents, CpuData, cpu, from, latency_text};
+use crate::options::Options;
+use crate::sections::{event_formats, ftrace_formats, header_info};
+use crate::unpack::{Packing, UNPACKED_MAX};
 
-/// Options that say where sections are, and the ids of these.
+/// Options that locate sections, and the ids of these.
 const DONE: u64 = 0;
 const BUFFER: u64 = 3;
 const HEADER_INFO: u64 = 16;
@@ -26,17 +26,17 @@ const BUFFER_TEXT: u64 = 22;
 /// The flag of a packed section.
 const PACKED: u64 = 1;
 
-/// Where the sections are that are read.
+/// Where the sections are, and the other options.
 #[derive(Debug, Default)]
 struct Places {
     header_info: Option<u64>,
     ftrace_events: Vec<u64>,
     event_formats: Vec<u64>,
     buffers: Vec<Buffer>,
-    gathered: Gathered,
+    options: Options,
 }
 
-/// One of the tracer's buffers; the main one has no name.
+/// One of the tracer's buffers; the main one's name is empty.
 #[derive(Debug, Default)]
 struct Buffer {
     name: String,
@@ -45,7 +45,7 @@ struct Buffer {
 }
 
 /// Reads what follows the page size.
-pub(super) fn read(mut bytes: Bytes<'_>, whole: Bytes<'_>) -> Result<Contents, Fault> {
+pub(crate) fn read(mut bytes: Bytes<'_>, whole: Bytes<'_>) -> Result<Contents, Error> {
     let before = bytes;
     let packing = Packing::of(&bytes.text("compression")?, before)?;
     bytes.text("version of the compression")?;
@@ -66,7 +66,7 @@ pub(super) fn read(mut bytes: Bytes<'_>, whole: Bytes<'_>) -> Result<Contents, F
         let content = reader.section(*at, EVENT_FORMATS, "event formats")?;
         event_formats(&mut content.bytes(whole), &mut formats)?;
     }
-    let mut options = places.gathered;
+    let mut options = places.options;
     let buffer = the_one(places.buffers, before)?;
     options.clock = buffer.clock.or(options.clock);
     Ok(Contents {
@@ -78,7 +78,7 @@ pub(super) fn read(mut bytes: Bytes<'_>, whole: Bytes<'_>) -> Result<Contents, F
 }
 
 /// The buffer that has data.
-fn the_one(mut buffers: Vec<Buffer>, place: Bytes<'_>) -> Result<Buffer, Fault> {
+fn the_one(mut buffers: Vec<Buffer>, place: Bytes<'_>) -> Result<Buffer, Error> {
     buffers.retain(|buffer| buffer.data.iter().any(|data| data.size > 0));
     if buffers.len() > 1 {
         let name = |buffer: &Buffer| match &*buffer.name {
@@ -112,7 +112,7 @@ impl Content<'_> {
 
 impl<'a> Sections<'a> {
     /// A section's flags and all that follows its header in the file, at most its size.
-    fn open(&self, at: u64, id: u64, what: &str) -> Result<(u64, Bytes<'a>), Fault> {
+    fn open(&self, at: u64, id: u64, what: &str) -> Result<(u64, Bytes<'a>), Error> {
         let mut bytes = from(self.whole, at, what)?;
         let before = bytes;
         let found = bytes.u16(&format!("id of {what}"))?;
@@ -125,7 +125,7 @@ impl<'a> Sections<'a> {
         Ok((flags, bytes.take(size, what)?))
     }
 
-    fn section(&self, at: u64, id: u64, what: &str) -> Result<Content<'a>, Fault> {
+    fn section(&self, at: u64, id: u64, what: &str) -> Result<Content<'a>, Error> {
         let (flags, mut bytes) = self.open(at, id, what)?;
         if flags & PACKED == 0 {
             let origin = bytes.origin();
@@ -140,14 +140,14 @@ impl<'a> Sections<'a> {
         Ok(Content { bytes, origin })
     }
 
-    fn packing(&self, place: &Bytes<'_>) -> Result<Packing, Fault> {
+    fn packing(&self, place: &Bytes<'_>) -> Result<Packing, Error> {
         let found = "a packed section in a file without compression";
         let packing = self.packing;
         packing.ok_or_else(|| place.wrong("flags of a section", found, "0"))
     }
 
     /// All options, of all their sections.
-    fn options(&self, first: u64) -> Result<Places, Fault> {
+    fn options(&self, first: u64) -> Result<Places, Error> {
         let mut places = Places::default();
         let mut visited = BTreeSet::new();
         let mut next = first;
@@ -164,7 +164,7 @@ impl<'a> Sections<'a> {
     }
 
     /// The options of one section, and where the next one is.
-    fn take_options(&self, mut bytes: Bytes<'_>, places: &mut Places) -> Result<u64, Fault> {
+    fn take_options(&self, mut bytes: Bytes<'_>, places: &mut Places) -> Result<u64, Error> {
         while bytes.len() > 0 {
             let before = bytes;
             let id = bytes.u16("option")?;
@@ -177,14 +177,14 @@ impl<'a> Sections<'a> {
                 FTRACE_EVENTS => places.ftrace_events.push(offset()?),
                 EVENT_FORMATS => places.event_formats.push(offset()?),
                 BUFFER => places.buffers.push(self.buffer(data)?),
-                BUFFER_TEXT => return Err(text_inside(before)),
-                _ => places.gathered.take(id, data)?,
+                BUFFER_TEXT => return Err(latency_text(before)),
+                _ => places.options.take(id, data)?,
             }
         }
         Err(bytes.wrong("options", "no last one", "one for DONE"))
     }
 
-    fn buffer(&self, mut bytes: Bytes<'_>) -> Result<Buffer, Fault> {
+    fn buffer(&self, mut bytes: Bytes<'_>) -> Result<Buffer, Error> {
         const CPU_SIZE: usize = 20;
         let at = bytes.u64("offset of a buffer")?;
         let name = bytes.text("name of a buffer")?.into_owned();

@@ -1,24 +1,26 @@
-//! The parts that both versions of the file have: what tracefs said of its buffer and events.
+//! The parts that both versions have: tracefs's descriptions of its buffer and events.
 
-use super::bytes::{Bytes, Fault};
-use super::formats::{Field, Formats, Kind, fields};
+use crate::bytes::Bytes;
+use crate::error::Error;
+use crate::formats::{Field, FieldKind, Formats, fields};
 
 /// The largest page of a ring buffer, in bytes; the kernel's are of 4 kB unless asked for more.
 const PAGE_MAX: usize = 1 << 24;
 
 /// How a page of the ring buffer begins.
 #[derive(Clone, Debug)]
-pub(super) struct PageLayout {
-    pub(super) timestamp: Field,
-    /// How many bytes of events follow, with flags.
-    pub(super) commit: Field,
+pub(crate) struct PageLayout {
+    pub(crate) timestamp: Field,
+    /// The number of bytes of events, with flags.
+    pub(crate) commit: Field,
     /// Where the events begin.
-    pub(super) data: usize,
-    pub(super) size: usize,
+    pub(crate) data: usize,
+    /// The size of the page.
+    pub(crate) size: usize,
 }
 
 /// `header_page` and `header_event`.
-pub(super) fn header_info(bytes: &mut Bytes<'_>) -> Result<PageLayout, Fault> {
+pub(crate) fn header_info(bytes: &mut Bytes<'_>) -> Result<PageLayout, Error> {
     bytes.expect(b"header_page\0", "header_page")?;
     let size = bytes.u64("size of header_page")?;
     let page = page_layout(bytes.take(size, "header_page")?)?;
@@ -28,7 +30,7 @@ pub(super) fn header_info(bytes: &mut Bytes<'_>) -> Result<PageLayout, Fault> {
     Ok(page)
 }
 
-fn page_layout(text: Bytes<'_>) -> Result<PageLayout, Fault> {
+fn page_layout(text: Bytes<'_>) -> Result<PageLayout, Error> {
     let fields = fields(&text.all_text());
     let named = |name: &str| {
         let found = fields.iter().find(|field| field.name == name);
@@ -43,7 +45,7 @@ fn page_layout(text: Bytes<'_>) -> Result<PageLayout, Fault> {
         let end = field.offset.saturating_add(field.size);
         sizes.contains(&field.size)
             && end <= data.offset
-            && matches!(field.kind, Kind::Number { .. })
+            && matches!(field.kind, FieldKind::Number { .. })
     };
     if !before_data(&timestamp, &[8]) || !before_data(&commit, &[4, 8]) {
         let expected = "a timestamp of 8 bytes and a commit of 4 or 8 before the data";
@@ -62,8 +64,8 @@ fn page_layout(text: Bytes<'_>) -> Result<PageLayout, Fault> {
     })
 }
 
-/// That events are laid out as they are read here; no kernel has done it in another way.
-fn check_event(text: Bytes<'_>) -> Result<(), Fault> {
+/// Checks that events are laid out as this crate reads them, as those of every kernel are.
+fn check_event(text: Bytes<'_>) -> Result<(), Error> {
     let all = text.all_text();
     for expected in [
         ("type_len", "5 bits"),
@@ -84,10 +86,10 @@ fn check_event(text: Bytes<'_>) -> Result<(), Fault> {
 }
 
 /// The formats of the tracer's own events.
-pub(super) fn ftrace_formats(
+pub(crate) fn ftrace_formats(
     bytes: &mut Bytes<'_>,
     formats: &mut Formats,
-) -> Result<(), Fault> {
+) -> Result<(), Error> {
     for _ in 0..bytes.u32("number of ftrace formats")? {
         format(bytes, "ftrace", formats)?;
     }
@@ -95,7 +97,7 @@ pub(super) fn ftrace_formats(
 }
 
 /// The formats of events, by system.
-pub(super) fn event_formats(bytes: &mut Bytes<'_>, formats: &mut Formats) -> Result<(), Fault> {
+pub(crate) fn event_formats(bytes: &mut Bytes<'_>, formats: &mut Formats) -> Result<(), Error> {
     for _ in 0..bytes.u32("number of systems")? {
         let system = bytes.text("name of a system")?;
         for _ in 0..bytes.u32("number of a system's formats")? {
@@ -105,15 +107,15 @@ pub(super) fn event_formats(bytes: &mut Bytes<'_>, formats: &mut Formats) -> Res
     Ok(())
 }
 
-fn format(bytes: &mut Bytes<'_>, system: &str, formats: &mut Formats) -> Result<(), Fault> {
+fn format(bytes: &mut Bytes<'_>, system: &str, formats: &mut Formats) -> Result<(), Error> {
     let size = bytes.u64("size of a format")?;
     formats.add(system, bytes.take(size, "format of an event")?)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::bytes::{Order, Origin};
     use super::*;
+    use crate::bytes::{Order, Origin};
 
     const PAGE: &str = "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\
         \tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n\
@@ -131,7 +133,7 @@ mod tests {
         ];
         let bytes = [parts.concat(), sized(event)].concat();
         let mut bytes = Bytes::new(&bytes, Origin::File(0), Order::Little);
-        header_info(&mut bytes).map_err(|fault| fault.problem.to_string())
+        header_info(&mut bytes).map_err(|error| error.problem.to_string())
     }
 
     #[test]

@@ -1,52 +1,53 @@
 //! One CPU's ring buffer: pages, and the events on them.
 //!
 //! ```text
-//! page    timestamp, commit (bytes of events, and flags), events, perhaps how many were missed
-//! event   5 bits what it is or how long, 27 bits nanoseconds since the one before, data
+//! page    timestamp, commit (bytes of events, and flags), events, perhaps the number of missed ones
+//! event   5 bits kind or length, 27 bits nanoseconds since the one before, data
 //! ```
 //!
-//! Longer times are events of their own: a time that is added, or an absolute one of 59 bits.
+//! Longer times are events of their own: a time to add, or an absolute one of 59 bits.
 
 use std::ops::Range;
 
-use super::bytes::{Bytes, Fault, Origin};
-use super::file::{CpuData, File};
-use super::unpack::Packing;
-use iova::units::Cpu;
+use crate::bytes::{Bytes, Order, Origin};
+use crate::error::Error;
+use crate::formats::Field;
+use crate::layout::{CpuData, Layout};
+use crate::unpack::Packing;
 
-/// Flags of a page's commit: events before the page were lost; it says how many behind its events.
+/// Flags of a page's commit: events before the page were lost; their number follows its events.
 const MISSED: u64 = 1 << 31;
 const MISSED_STORED: u64 = 1 << 30;
 
-/// What a commit leaves for the number of bytes.
+/// The bits of a commit that are the number of bytes.
 const COMMIT_SIZE: u64 = (1 << 27) - 1;
 
-/// Of absolute times, the bits that events have.
+/// The bits of an absolute time that an event has.
 const STAMP_BITS: u32 = 59;
 
-/// Events that the tracer lost, with their number where it says.
+/// Events that the tracer lost, with their number where the page says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Missed {
-    pub(super) count: Option<u64>,
+pub(crate) struct Missed {
+    pub(crate) count: Option<u64>,
 }
 
 /// A CPU's events, one at a time.
 #[derive(Debug)]
-pub(super) struct Stream {
-    pub(super) cpu: Cpu,
+pub(crate) struct Stream {
+    pub(crate) cpu: u16,
     source: Source,
     page: Vec<u8>,
     origin: Origin,
-    /// What of the page has not been read.
+    /// The part of the page that has not been read.
     rest: Range<usize>,
     /// The time that events count from.
     stamp: u64,
-    /// What was lost before the event that is next.
-    pub(super) missed: Option<Missed>,
-    /// Where the event's data is on the page.
+    /// The loss before the current event, until it is reported.
+    pub(crate) missed: Option<Missed>,
+    /// Where the current event's data is on the page.
     event: Range<usize>,
     /// Its time in nanoseconds.
-    pub(super) at: u64,
+    pub(crate) at: u64,
 }
 
 /// Where pages come from.
@@ -61,14 +62,14 @@ enum Source {
         at: u64,
         left: u64,
         chunks: u64,
-        /// Where the chunk begins that was unpacked last.
+        /// Where the current chunk begins.
         chunk_at: u64,
         chunk: Vec<u8>,
         used: usize,
     },
 }
 
-/// What an event of the ring buffer is.
+/// The kind of an event of the ring buffer.
 enum Kind {
     Data(Range<usize>),
     /// A time to add.
@@ -81,7 +82,7 @@ enum Kind {
 }
 
 impl Stream {
-    pub(super) fn new(file: &File, data: CpuData) -> Result<Stream, Fault> {
+    pub(crate) fn new(file: &Layout, data: CpuData) -> Result<Stream, Error> {
         Ok(Stream {
             cpu: data.cpu,
             source: Source::new(file, data)?,
@@ -96,13 +97,13 @@ impl Stream {
     }
 
     /// The data of the event that was advanced to.
-    pub(super) fn event<'a>(&'a self, file: &File) -> Bytes<'a> {
+    pub(crate) fn event<'a>(&'a self, file: &Layout) -> Bytes<'a> {
         let data = self.page.get(self.event.clone()).unwrap_or_default();
         Bytes::new(data, self.origin.after(self.event.start), file.order)
     }
 
     /// Goes to the next event; false at the end.
-    pub(super) fn advance(&mut self, file: &File) -> Result<bool, Fault> {
+    pub(crate) fn advance(&mut self, file: &Layout) -> Result<bool, Error> {
         loop {
             while self.rest.is_empty() {
                 if !self.turn(file)? {
@@ -142,13 +143,13 @@ impl Stream {
     }
 
     /// Turns to the next page; false behind the last.
-    fn turn(&mut self, file: &File) -> Result<bool, Fault> {
+    fn turn(&mut self, file: &Layout) -> Result<bool, Error> {
         if !self.source.next(file, &mut self.page, &mut self.origin)? {
             return Ok(false);
         }
-        let layout = &file.page;
+        let layout = &file.contents.page;
         let page = Bytes::new(&self.page, self.origin, file.order);
-        let read = |field: &super::formats::Field| {
+        let read = |field: &Field| {
             let bytes = field.of(&self.page).unwrap_or_default();
             file.order.number(bytes)
         };
@@ -192,15 +193,15 @@ impl Stream {
     }
 }
 
-/// What the next event is, the time that it adds, and its size in bytes.
-fn next(mut bytes: Bytes<'_>) -> Result<(Kind, u64, usize), Fault> {
+/// The next event's kind, the time that it adds, and its size in bytes.
+fn next(mut bytes: Bytes<'_>) -> Result<(Kind, u64, usize), Error> {
     const DELTA_BITS: u32 = 27;
     let before = bytes;
     let size = |rest: Bytes<'_>| before.len() - rest.len();
     let word = bytes.u32("head of an event")?;
     let (what, delta) = match bytes.order {
-        super::bytes::Order::Little => (word & 31, word >> 5),
-        super::bytes::Order::Big => (word >> DELTA_BITS, word & ((1 << DELTA_BITS) - 1)),
+        Order::Little => (word & 31, word >> 5),
+        Order::Big => (word >> DELTA_BITS, word & ((1 << DELTA_BITS) - 1)),
     };
     let kind = match what {
         29 if delta == 0 => Kind::Last,
@@ -236,7 +237,8 @@ fn next(mut bytes: Bytes<'_>) -> Result<(Kind, u64, usize), Fault> {
     Ok((kind, delta, size(bytes)))
 }
 
-/// An absolute time with the upper bits that it has not: those of the time before it, or the next.
+/// An absolute time with its upper bits, which the event lacks: those of the time before it, or the
+/// next.
 fn absolute(before: u64, stamp: u64) -> u64 {
     let upper = before >> STAMP_BITS << STAMP_BITS;
     let time = upper | stamp;
@@ -248,7 +250,7 @@ fn absolute(before: u64, stamp: u64) -> u64 {
 }
 
 impl Source {
-    fn new(file: &File, data: CpuData) -> Result<Source, Fault> {
+    fn new(file: &Layout, data: CpuData) -> Result<Source, Error> {
         let CpuData {
             at, size, packing, ..
         } = data;
@@ -271,11 +273,11 @@ impl Source {
     /// Copies the next page; false behind the last.
     fn next(
         &mut self,
-        file: &File,
+        file: &Layout,
         page: &mut Vec<u8>,
         origin: &mut Origin,
-    ) -> Result<bool, Fault> {
-        let size = file.page.size;
+    ) -> Result<bool, Error> {
+        let size = file.contents.page.size;
         let whole_page = "page of the ring buffer";
         match self {
             Source::Plain { left: 0, .. } => Ok(false),

@@ -1,4 +1,4 @@
-//! tracefs's `format` files: which event an id means, and where its fields lie.
+//! tracefs's `format` files: which event an id means, and where its fields are.
 //!
 //! ```text
 //! name: free_iova
@@ -11,76 +11,71 @@
 
 use std::collections::BTreeMap;
 
-use super::bytes::{Bytes, Fault, Order};
+use crate::bytes::Bytes;
+use crate::error::Error;
 
 /// The events that a file may have, by id.
 #[derive(Debug, Default)]
-pub(super) struct Formats {
+pub(crate) struct Formats {
     by_id: BTreeMap<u64, Format>,
     /// The id's field, which is the same in every event.
     id: Option<Field>,
 }
 
-/// One event's layout.
+/// The layout of one kind of event, as tracefs's `format` file describes it.
 #[derive(Debug)]
-pub(super) struct Format {
-    pub(super) name: String,
-    pub(super) pid: Field,
-    pub(super) sort: Sort,
-    /// Those that are the event's own, without what says where a probe hit.
-    pub(super) fields: Vec<Field>,
+pub struct Format {
+    /// The number that events carry in `common_type`.
+    pub id: u64,
+    /// The group, such as `sched`; `ftrace` for the tracer's own events.
+    pub system: String,
+    /// The name without the group.
+    pub name: String,
+    /// The event's own fields, in the order of the `format` file; not those named `common_…`.
+    pub fields: Vec<Field>,
+    pub(crate) pid: Field,
 }
 
-/// What an event is, as far as its arguments are read.
+/// A field of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Sort {
-    /// A probe that hit at an address.
-    Probe {
-        at: Field,
-    },
-    /// A probe on a function's return, and where that goes to.
-    Return {
-        function: Field,
-        to: Field,
-    },
-    /// The IOMMU's own events.
-    Iommu,
-    Dma,
-    /// One that no importer reads.
-    Other,
+pub struct Field {
+    /// Its name without the brackets of an array.
+    pub name: String,
+    /// Where it begins in the event, in bytes.
+    pub offset: usize,
+    /// Its length in the event, in bytes.
+    pub size: usize,
+    /// How its bytes are read.
+    pub kind: FieldKind,
 }
 
-/// Where a field is and what it holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Field {
-    pub(super) name: String,
-    pub(super) offset: usize,
-    pub(super) size: usize,
-    pub(super) kind: Kind,
-}
-
-/// What a field holds.
+/// How the bytes of a field are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum FieldKind {
+    /// A number of 1 to 8 bytes, or a pointer.
     Number {
+        /// Whether its type is signed.
         signed: bool,
     },
-    /// Where in the event a text is, and how long; perhaps counted from the field's end.
+    /// Offset and length of a string elsewhere in the event.
     Text {
+        /// Whether the offset counts from the field's end (`__rel_loc`), not from the event's start.
         relative: bool,
     },
-    /// The same of numbers of some bytes each.
+    /// Offset and length of an array of numbers elsewhere in the event.
     List {
+        /// As for a text.
         relative: bool,
+        /// The bytes of one number: 4 or 8.
         element: usize,
     },
-    /// What no importer reads.
+    /// Anything else, such as a structure or an array of fixed length.
     Other,
 }
 
 impl Formats {
     /// Adds an event by the text of its `format` file.
-    pub(super) fn add(&mut self, system: &str, file: Bytes<'_>) -> Result<(), Fault> {
+    pub(crate) fn add(&mut self, system: &str, file: Bytes<'_>) -> Result<(), Error> {
         let text = file.all_text();
         let after = |prefix: &str| text.lines().find_map(|line| line.strip_prefix(prefix));
         let short = || text.chars().take(80).collect::<String>();
@@ -97,7 +92,9 @@ impl Formats {
         })?;
         let mut fields = fields(&text);
         let id_field = remove(&mut fields, "common_type");
-        let (Some(id_field), Some(pid)) = (id_field, remove(&mut fields, "common_pid")) else {
+        let pid = remove(&mut fields, "common_pid");
+        let pid = pid.filter(|pid| matches!(pid.kind, FieldKind::Number { .. }));
+        let (Some(id_field), Some(pid)) = (id_field, pid) else {
             let expected = "the fields `common_type` and `common_pid`";
             return Err(file.wrong(format!("format of {name}"), short(), expected));
         };
@@ -108,39 +105,38 @@ impl Formats {
         }
         fields.retain(|field| !field.name.starts_with("common_"));
         let format = Format {
+            id,
+            system: system.to_owned(),
             name: name.to_owned(),
-            pid,
-            sort: Sort::of(system, &mut fields),
             fields,
+            pid,
         };
         self.by_id.entry(id).or_insert(format);
         Ok(())
     }
 
-    /// The id of an event, and its format if it is known.
-    pub(super) fn of(&self, event: &[u8], order: Order) -> Option<(u64, Option<&Format>)> {
-        let id = order.number(self.id.as_ref()?.of(event)?);
-        Some((id, self.by_id.get(&id)))
+    /// The format of an event.
+    pub(crate) fn of(&self, event: Bytes<'_>) -> Result<&Format, Error> {
+        let id = self.id.as_ref().and_then(|id| id.of(event.slice()));
+        let Some(id) = id.map(|id| event.order.number(id)) else {
+            return Err(event.wrong("event", format!("{} bytes", event.len()), "its id"));
+        };
+        self.by_id.get(&id).ok_or_else(|| {
+            let expected = "the id of an event whose format is in the file";
+            event.wrong("common_type", id, expected)
+        })
     }
 
-    pub(super) fn get(&self, id: u64) -> Option<&Format> {
-        self.by_id.get(&id)
+    /// All formats, ascending by id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Format> {
+        self.by_id.values()
     }
 }
 
-impl Sort {
-    /// By the system and the fields, of which it keeps those that say where a probe hit.
-    fn of(system: &str, fields: &mut Vec<Field>) -> Sort {
-        let at = remove(fields, "__probe_ip");
-        let function = remove(fields, "__probe_func");
-        let to = remove(fields, "__probe_ret_ip");
-        match (at, function, to, system) {
-            (Some(at), ..) => Sort::Probe { at },
-            (None, Some(function), Some(to), _) => Sort::Return { function, to },
-            (.., "iommu") => Sort::Iommu,
-            (.., "dma") => Sort::Dma,
-            _ => Sort::Other,
-        }
+impl Format {
+    /// A field by its name.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
     }
 }
 
@@ -150,8 +146,8 @@ fn remove(fields: &mut Vec<Field>, name: &str) -> Option<Field> {
 }
 
 impl Field {
-    /// The field's bytes in an event; none if that is too short.
-    pub(super) fn of<'a>(&self, event: &'a [u8]) -> Option<&'a [u8]> {
+    /// The field's bytes in an event; `None` if that is too short.
+    pub(crate) fn of<'a>(&self, event: &'a [u8]) -> Option<&'a [u8]> {
         event.get(self.offset..self.offset.checked_add(self.size)?)
     }
 
@@ -175,42 +171,42 @@ impl Field {
             name: name.split('[').next()?.to_owned(),
             offset,
             size,
-            kind: Kind::of(kind.trim(), name, size, signed),
+            kind: FieldKind::of(kind.trim(), name, size, signed),
         })
     }
 }
 
-impl Kind {
-    fn of(declared: &str, name: &str, size: usize, signed: bool) -> Kind {
+impl FieldKind {
+    fn of(declared: &str, name: &str, size: usize, signed: bool) -> FieldKind {
         let (relative, element) = match declared.split_once(' ') {
             Some(("__data_loc", element)) => (false, element),
             Some(("__rel_loc", element)) => (true, element),
-            _ if name.ends_with(']') || !matches!(size, 1..=8) => return Kind::Other,
-            _ => return Kind::Number { signed },
+            _ if name.ends_with(']') || !matches!(size, 1..=8) => return FieldKind::Other,
+            _ => return FieldKind::Number { signed },
         };
         let element = match element.trim_end_matches("[]").trim_end() {
-            "char" => return Kind::Text { relative },
+            "char" => return FieldKind::Text { relative },
             "u64" | "s64" | "__u64" | "dma_addr_t" | "phys_addr_t" | "unsigned long long"
             | "long long" => 8,
             "u32" | "s32" | "__u32" | "unsigned int" | "int" => 4,
-            _ => return Kind::Other,
+            _ => return FieldKind::Other,
         };
         match size {
-            4 => Kind::List { relative, element },
-            _ => Kind::Other,
+            4 => FieldKind::List { relative, element },
+            _ => FieldKind::Other,
         }
     }
 }
 
 /// The fields of a `format` file, or of `header_page`.
-pub(super) fn fields(text: &str) -> Vec<Field> {
+pub(crate) fn fields(text: &str) -> Vec<Field> {
     text.lines().filter_map(Field::read).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::bytes::Origin;
     use super::*;
+    use crate::bytes::{Order, Origin};
 
     fn field(line: &str) -> Field {
         Field::read(line).expect("a field")
@@ -218,9 +214,9 @@ mod tests {
 
     #[test]
     fn fields_are_what_their_declarations_say() {
-        let number = |signed| Kind::Number { signed };
-        let list = |relative, element| Kind::List { relative, element };
-        let text = |relative| Kind::Text { relative };
+        let number = |signed| FieldKind::Number { signed };
+        let list = |relative, element| FieldKind::List { relative, element };
+        let text = |relative| FieldKind::Text { relative };
         for (declaration, size, kind, name) in [
             (
                 "unsigned short common_type",
@@ -245,11 +241,11 @@ mod tests {
                 list(true, 4),
                 "lengths",
             ),
-            ("__data_loc u64[] odd", 8, Kind::Other, "odd"),
-            ("__data_loc struct odd[] odd", 4, Kind::Other, "odd"),
-            ("unsigned long caller[8]", 64, Kind::Other, "caller"),
-            ("char small[4]", 4, Kind::Other, "small"),
-            ("char buf[]", 0, Kind::Other, "buf"),
+            ("__data_loc u64[] odd", 8, FieldKind::Other, "odd"),
+            ("__data_loc struct odd[] odd", 4, FieldKind::Other, "odd"),
+            ("unsigned long caller[8]", 64, FieldKind::Other, "caller"),
+            ("char small[4]", 4, FieldKind::Other, "small"),
+            ("char buf[]", 0, FieldKind::Other, "buf"),
         ] {
             let line = format!("\tfield:{declaration};\toffset:8;\tsize:{size};\tsigned:0;");
             let expected = Field {
@@ -278,8 +274,8 @@ mod tests {
     fn a_format_says_what_it_lacks() {
         let message = |text: &str| {
             let bytes = Bytes::new(text.as_bytes(), Origin::File(7), Order::Little);
-            let fault = Formats::default().add("iova", bytes).unwrap_err();
-            fault.problem.to_string()
+            let error = Formats::default().add("iova", bytes).unwrap_err();
+            error.problem.to_string()
         };
         assert!(message("").contains("with `name: `"));
         assert!(message("name: a\n").contains("a number after `ID: `"));

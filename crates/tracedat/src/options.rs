@@ -1,31 +1,33 @@
-//! The options of a file: what trace-cmd says of the machine, the clock and the buffers.
+//! The options of a file: the machine, the clock, and the statistics of the buffers.
 
 use std::collections::BTreeMap;
 
-use super::bytes::{Bytes, Fault};
+use crate::bytes::Bytes;
+use crate::error::Error;
 
-/// What was gathered from options.
+/// The options of either version; others locate sections or are not read.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
-    /// The clock that was chosen.
-    pub(super) clock: Option<String>,
-    pub(super) kernel: Option<String>,
-    pub(super) cpus: Option<u64>,
-    /// How time-stamp counts become nanoseconds.
-    pub(super) tsc: Option<Tsc>,
-    /// By CPU, how many events the tracer says to have lost.
-    pub(super) lost: BTreeMap<u64, u64>,
+pub(crate) struct Options {
+    /// The clock that was chosen: the one in brackets.
+    pub(crate) clock: Option<String>,
+    /// The kernel's release.
+    pub(crate) kernel: Option<String>,
+    pub(crate) cpus: Option<u64>,
+    /// How counts of the CPU's time-stamp counter become nanoseconds.
+    pub(crate) tsc: Option<Tsc>,
+    /// The number of events that the tracer's statistics count as lost, by CPU.
+    pub(crate) lost: BTreeMap<u16, u64>,
 }
 
-/// Counts of the CPU's time-stamp counter into nanoseconds.
+/// Converts counts of the CPU's time-stamp counter into nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tsc {
+pub(crate) struct Tsc {
     multiplier: u64,
     shift: u32,
     offset: u64,
 }
 
-/// Options that both versions have; others say where sections are, or nothing of interest.
+/// Their ids.
 const CPUSTAT: u64 = 2;
 const TRACECLOCK: u64 = 4;
 const UNAME: u64 = 5;
@@ -37,8 +39,9 @@ const NANOSECONDS: [&str; 8] = [
     "local", "global", "perf", "mono", "mono_raw", "boot", "tai", "uptime",
 ];
 
-impl Gathered {
-    pub(super) fn take(&mut self, id: u64, mut data: Bytes<'_>) -> Result<(), Fault> {
+impl Options {
+    /// Takes an option.
+    pub(crate) fn take(&mut self, id: u64, mut data: Bytes<'_>) -> Result<(), Error> {
         match id {
             CPUSTAT => self.take_lost(&data.all_text()),
             TRACECLOCK => {
@@ -73,14 +76,14 @@ impl Gathered {
         Ok(())
     }
 
-    /// A CPU's `stats`.
+    /// Takes the text of a CPU's `stats` file.
     fn take_lost(&mut self, stats: &str) {
         let figure = |name: &str| {
             let figures = stats.lines().filter_map(|line| line.split_once(": "));
             let mut named = figures.filter(|(found, _)| *found == name);
             named.next()?.1.trim().parse::<u64>().ok()
         };
-        if let Some(cpu) = figure("CPU") {
+        if let Some(cpu) = figure("CPU").and_then(|cpu| u16::try_from(cpu).ok()) {
             let lost = ["overrun", "commit overrun", "dropped events"]
                 .map(|name| figure(name).unwrap_or(0))
                 .into_iter()
@@ -90,8 +93,8 @@ impl Gathered {
         }
     }
 
-    /// How times become nanoseconds; none where they are.
-    pub(super) fn scale(&self, place: Bytes<'_>) -> Result<Option<Tsc>, Fault> {
+    /// How times become nanoseconds; `None` where they are nanoseconds.
+    pub(crate) fn scale(&self, place: Bytes<'_>) -> Result<Option<Tsc>, Error> {
         match self.clock.as_deref() {
             Some(clock) if !NANOSECONDS.contains(&clock) => {
                 let expected = || {
@@ -107,8 +110,8 @@ impl Gathered {
 }
 
 impl Tsc {
-    /// Nanoseconds of a count; none beyond 2^64.
-    pub(super) fn nanoseconds(self, count: u64) -> Option<u64> {
+    /// The nanoseconds of a count; `None` beyond 2^64.
+    pub(crate) fn nanoseconds(self, count: u64) -> Option<u64> {
         let scaled = (u128::from(count) * u128::from(self.multiplier)) >> self.shift;
         u64::try_from(scaled).ok()?.checked_add(self.offset)
     }
@@ -116,29 +119,29 @@ impl Tsc {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bytes::{Order, Origin};
     use super::*;
+    use crate::bytes::{Order, Origin};
 
-    fn gathered(options: &[(u64, &[u8])]) -> Gathered {
-        let mut gathered = Gathered::default();
-        for (id, data) in options {
+    fn options(all: &[(u64, &[u8])]) -> Options {
+        let mut found = Options::default();
+        for (id, data) in all {
             let data = Bytes::new(data, Origin::File(0), Order::Little);
-            gathered.take(*id, data).expect("an option");
+            found.take(*id, data).expect("an option");
         }
-        gathered
+        found
     }
 
-    fn scale(gathered: &Gathered) -> Result<Option<Tsc>, String> {
+    fn scale(options: &Options) -> Result<Option<Tsc>, String> {
         let nowhere = Bytes::new(b"", Origin::File(0), Order::Little);
-        let scale = gathered.scale(nowhere);
-        scale.map_err(|fault| fault.problem.to_string())
+        let scale = options.scale(nowhere);
+        scale.map_err(|error| error.problem.to_string())
     }
 
     #[test]
-    fn options_say_what_they_say() {
+    fn options_are_read() {
         let stats = b"CPU: 3\nentries: 9\noverrun: 1\ncommit overrun: 20\nbytes: 5\n\
             dropped events: 300\nread events: 7\n";
-        let found = gathered(&[
+        let found = options(&[
             (TRACECLOCK, b"local [mono] boot\n\0"),
             (UNAME, b"Linux my own machine 6.12.117+deb12-amd64 x86_64\0"),
             (CPUCOUNT, &[4, 0, 0, 0]),
@@ -154,7 +157,7 @@ mod tests {
 
     #[test]
     fn counts_need_a_scale() {
-        let counts = gathered(&[(TRACECLOCK, b"local [x86-tsc]\0")]);
+        let counts = options(&[(TRACECLOCK, b"local [x86-tsc]\0")]);
         let message = scale(&counts).expect_err("refused");
         assert!(
             message.starts_with("`clock`: found x86-tsc, expected one that"),
@@ -164,7 +167,7 @@ mod tests {
             [3_u32, 2].map(u32::to_le_bytes).concat(),
             vec![5, 0, 0, 0, 0, 0, 0, 0],
         ];
-        let found = gathered(&[(TRACECLOCK, b"[x86-tsc]\0"), (TSC2NSEC, &option.concat())]);
+        let found = options(&[(TRACECLOCK, b"[x86-tsc]\0"), (TSC2NSEC, &option.concat())]);
         let scale = scale(&found).expect("a clock").expect("a scale");
         assert_eq!(scale.nanoseconds(8), Some(11));
         assert_eq!(
@@ -176,6 +179,6 @@ mod tests {
             Origin::File(0),
             Order::Little,
         );
-        assert!(Gathered::default().take(TSC2NSEC, data).is_err());
+        assert!(Options::default().take(TSC2NSEC, data).is_err());
     }
 }

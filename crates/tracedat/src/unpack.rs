@@ -1,23 +1,24 @@
-//! What version 7 packs: zstd or zlib, with the sizes said beforehand.
+//! The compression of version 7: zstd or zlib, each piece preceded by its sizes.
 
 use std::io::Read;
 
-use super::bytes::{Bytes, Fault};
+use crate::bytes::Bytes;
+use crate::error::Error;
 
-/// The most that one piece may hold unpacked, in bytes: a section with all of a kernel's events
-/// takes some MB.
-pub(super) const UNPACKED_MAX: u64 = 1 << 26;
+/// The most that one piece may hold decompressed, in bytes: a section with the formats of all of a
+/// kernel's events takes a few MB.
+pub(crate) const UNPACKED_MAX: u64 = 1 << 26;
 
-/// How pieces are packed.
+/// How pieces are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
+pub(crate) enum Packing {
     Zstd,
     Zlib,
 }
 
 impl Packing {
-    /// By the name in the file; none for `none`.
-    pub(super) fn of(name: &str, place: Bytes<'_>) -> Result<Option<Packing>, Fault> {
+    /// By the name in the file; `None` for `none`.
+    pub(crate) fn of(name: &str, place: Bytes<'_>) -> Result<Option<Packing>, Error> {
         match name {
             "none" => Ok(None),
             "zstd" => Ok(Some(Packing::Zstd)),
@@ -29,13 +30,13 @@ impl Packing {
         }
     }
 
-    /// The next piece: packed size, unpacked size (at most `max`), and what is packed.
-    pub(super) fn unpack(
+    /// Decompresses the next piece: its compressed size, its size (at most `max`), its bytes.
+    pub(crate) fn unpack(
         self,
         bytes: &mut Bytes<'_>,
         max: u64,
         what: &str,
-    ) -> Result<Vec<u8>, Fault> {
+    ) -> Result<Vec<u8>, Error> {
         let packed = bytes.u32(&format!("packed size of {what}"))?;
         let before = *bytes;
         let size = bytes.u32(&format!("unpacked size of {what}"))?;
@@ -54,7 +55,7 @@ impl Packing {
         Ok(unpacked)
     }
 
-    /// At most one byte more than `size`.
+    /// Decompresses at most one byte more than `size`.
     fn decode(self, packed: &[u8], size: u64) -> std::io::Result<Vec<u8>> {
         let mut unpacked = Vec::new();
         match self {
@@ -73,8 +74,8 @@ impl Packing {
 mod tests {
     use std::io::Write;
 
-    use super::super::bytes::{Order, Origin};
     use super::*;
+    use crate::bytes::{Order, Origin};
 
     fn piece(packed: &[u8], size: u32) -> Vec<u8> {
         let packed_size = u32::try_from(packed.len()).unwrap();
@@ -84,11 +85,11 @@ mod tests {
     fn unpack(packing: Packing, piece: &[u8]) -> Result<Vec<u8>, String> {
         let mut bytes = Bytes::new(piece, Origin::File(0), Order::Little);
         let unpacked = packing.unpack(&mut bytes, UNPACKED_MAX, "chunk");
-        unpacked.map_err(|fault| fault.problem.to_string())
+        unpacked.map_err(|error| error.problem.to_string())
     }
 
     #[test]
-    fn pieces_have_the_size_that_was_said() {
+    fn pieces_have_the_size_that_is_given() {
         let text = [7; 1000];
         let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
         zlib.write_all(&text).unwrap();

@@ -1,17 +1,17 @@
-//! Writes trace.dat files: both versions and byte orders, plain or packed.
+//! Writes trace.dat files: both versions and byte orders, uncompressed or compressed.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-/// What a file's version 7 sections are packed with.
+/// The version, and of 7 the compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     Six,
     Seven(Packing),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
+pub(crate) enum Packing {
     None,
     Zstd,
     Zlib,
@@ -19,62 +19,63 @@ pub(super) enum Packing {
 
 /// A field's value.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Number(u64, usize),
+    Signed(i64, usize),
     Text(String),
     List(Vec<u64>, usize),
 }
 
 /// An event of the ring buffer.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) cpu: u16,
-    pub(super) at: u64,
-    pub(super) pid: u32,
+pub(crate) struct Entry {
+    pub(crate) cpu: u16,
+    pub(crate) at: u64,
+    pub(crate) pid: u32,
     /// Its place among the formats.
-    pub(super) format: usize,
-    pub(super) values: Vec<Value>,
+    pub(crate) format: usize,
+    pub(crate) values: Vec<Value>,
 }
 
 /// An event's format: the types and names of its fields are those of its values.
 #[derive(Clone, Debug)]
-pub(super) struct Format {
-    pub(super) system: String,
-    pub(super) name: String,
-    pub(super) fields: Vec<String>,
-    pub(super) shape: Vec<Value>,
+pub(crate) struct Format {
+    pub(crate) system: String,
+    pub(crate) name: String,
+    pub(crate) fields: Vec<String>,
+    pub(crate) shape: Vec<Value>,
 }
 
 /// A file to be.
 #[derive(Clone, Debug)]
-pub(super) struct Dat {
-    pub(super) version: Version,
-    pub(super) big: bool,
-    pub(super) cpus: u16,
-    pub(super) page: usize,
-    pub(super) formats: Vec<Format>,
-    pub(super) entries: Vec<Entry>,
-    pub(super) options: Vec<(u16, Vec<u8>)>,
+pub(crate) struct Dat {
+    pub(crate) version: Version,
+    pub(crate) big: bool,
+    pub(crate) cpus: u16,
+    pub(crate) page: usize,
+    pub(crate) formats: Vec<Format>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) options: Vec<(u16, Vec<u8>)>,
     /// Pages before which events were missed: CPU, page, how many.
-    pub(super) missed: Vec<(u16, usize, Option<u64>)>,
+    pub(crate) missed: Vec<(u16, usize, Option<u64>)>,
     /// Every so many events, the time is absolute; a discarded event comes before others.
-    pub(super) odd: usize,
+    pub(crate) odd: usize,
     /// Whether the buffers' options are as the manual page has them, without the page size.
-    pub(super) documented: bool,
+    pub(crate) documented: bool,
     /// The numbers of the CPUs of version 7, where they are not from 0 on.
-    pub(super) numbers: Option<Vec<u16>>,
+    pub(crate) numbers: Option<Vec<u16>>,
     /// The names of buffers; all have the same events. The main one's is empty.
-    pub(super) buffers: Vec<&'static str>,
+    pub(crate) buffers: Vec<&'static str>,
 }
 
 /// The head of a page.
 const HEAD: usize = 16;
 
 /// The id of the first format.
-pub(super) const FIRST_ID: usize = 300;
+pub(crate) const FIRST_ID: usize = 300;
 
 impl Dat {
-    pub(super) fn new(version: Version) -> Dat {
+    pub(crate) fn new(version: Version) -> Dat {
         Dat {
             version,
             big: false,
@@ -92,7 +93,7 @@ impl Dat {
     }
 
     /// A number of the file's byte order.
-    pub(super) fn number(&self, number: u64, size: usize) -> Vec<u8> {
+    pub(crate) fn number(&self, number: u64, size: usize) -> Vec<u8> {
         if self.big {
             number.to_be_bytes()[8 - size..].to_vec()
         } else {
@@ -104,7 +105,7 @@ impl Dat {
         [&self.number(text.len() as u64, 8), text].concat()
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut file = b"\x17\x08\x44tracing".to_vec();
         file.extend(match self.version {
             Version::Six => b"6\0",
@@ -163,6 +164,10 @@ impl Dat {
             let content = match value {
                 Value::Number(number, size) => {
                     fixed.extend(self.number(*number, *size));
+                    continue;
+                }
+                Value::Signed(number, size) => {
+                    fixed.extend(self.number(number.cast_unsigned(), *size));
                     continue;
                 }
                 Value::Text(text) => [text.as_bytes(), b"\0"].concat(),
@@ -414,13 +419,15 @@ impl Format {
         field("int common_pid", 4, 4, 1);
         let (offsets, _) = layout(&self.shape);
         for ((name, value), offset) in self.fields.iter().zip(&self.shape).zip(offsets) {
+            let signed = u8::from(matches!(value, Value::Signed(..)));
             let (declared, size) = match value {
                 Value::Number(_, size) => (format!("u{} {name}", 8 * size), *size),
+                Value::Signed(_, size) => (format!("s{} {name}", 8 * size), *size),
                 Value::Text(_) => (format!("__data_loc char[] {name}"), 4),
                 Value::List(_, 4) => (format!("__data_loc unsigned int[] {name}"), 4),
                 Value::List(..) => (format!("__data_loc u64[] {name}"), 4),
             };
-            field(&declared, offset, size, 0);
+            field(&declared, offset, size, signed);
         }
         text + "\nprint fmt: \"whatever\"\n"
     }
@@ -431,7 +438,7 @@ fn layout(values: &[Value]) -> (Vec<usize>, usize) {
     let mut end = 8_usize;
     let place = |value: &Value| {
         let size = match value {
-            Value::Number(_, size) => *size,
+            Value::Number(_, size) | Value::Signed(_, size) => *size,
             _ => 4,
         };
         let at = end.next_multiple_of(size);

@@ -1,21 +1,22 @@
-//! Version 6: one part after the other, nothing packed.
+//! Version 6: one part after the other, nothing compressed.
 
-use super::bytes::{Bytes, Fault, quoted};
-use super::file::{Contents, CpuData, cpu, from};
-use super::formats::Formats;
-use super::options::Gathered;
-use super::sections::{event_formats, ftrace_formats, header_info};
+use crate::bytes::{Bytes, quoted};
+use crate::error::Error;
+use crate::formats::Formats;
+use crate::layout::{Contents, CpuData, cpu, from, latency_text};
+use crate::options::Options;
+use crate::sections::{event_formats, ftrace_formats, header_info};
 
 /// The option that names a further buffer.
 const BUFFER: u64 = 3;
 
-/// The tags of what the file ends with; each takes 10 bytes.
+/// The tags of the parts that the file ends with, of 10 bytes each.
 const OPTIONS: &[u8; 10] = b"options  \0";
 const LATENCY: &[u8; 10] = b"latency  \0";
 const FLYRECORD: &[u8; 10] = b"flyrecord\0";
 
 /// Reads what follows the page size.
-pub(super) fn read(mut bytes: Bytes<'_>, whole: Bytes<'_>) -> Result<Contents, Fault> {
+pub(crate) fn read(mut bytes: Bytes<'_>, whole: Bytes<'_>) -> Result<Contents, Error> {
     let page = header_info(&mut bytes)?;
     let mut formats = Formats::default();
     ftrace_formats(&mut bytes, &mut formats)?;
@@ -27,7 +28,7 @@ pub(super) fn read(mut bytes: Bytes<'_>, whole: Bytes<'_>) -> Result<Contents, F
     let size = bytes.u64("size of the command lines")?;
     bytes.take(size, "command lines")?;
     let cpus = bytes.u32("number of CPUs")?;
-    let mut options = Gathered::default();
+    let mut options = Options::default();
     let mut before = bytes;
     let mut tag = bytes.take(10, "kind of data")?;
     if tag.slice() == OPTIONS {
@@ -36,7 +37,7 @@ pub(super) fn read(mut bytes: Bytes<'_>, whole: Bytes<'_>) -> Result<Contents, F
         tag = bytes.take(10, "kind of data")?;
     }
     if tag.slice() == LATENCY {
-        return Err(text_inside(before));
+        return Err(latency_text(before));
     }
     if tag.slice() != FLYRECORD {
         let found = quoted(tag.slice());
@@ -64,7 +65,7 @@ pub(super) fn read(mut bytes: Bytes<'_>, whole: Bytes<'_>) -> Result<Contents, F
     })
 }
 
-fn take_options(bytes: &mut Bytes<'_>, options: &mut Gathered) -> Result<(), Fault> {
+fn take_options(bytes: &mut Bytes<'_>, options: &mut Options) -> Result<(), Error> {
     loop {
         let before = *bytes;
         let id = bytes.u16("option")?;
@@ -82,13 +83,4 @@ fn take_options(bytes: &mut Bytes<'_>, options: &mut Gathered) -> Result<(), Fau
         }
         options.take(id, data)?;
     }
-}
-
-/// A file of a latency tracer.
-pub(super) fn text_inside(place: Bytes<'_>) -> Fault {
-    place.wrong(
-        "kind of data",
-        "the text of a latency tracer",
-        "events; record events, not a latency tracer",
-    )
 }

@@ -4,7 +4,7 @@ use iovasim::import::{Choice, Evidence, Options};
 use proptest::prelude::*;
 
 use super::encode::Version;
-use super::{VERSIONS, files, text};
+use super::{VERSIONS, damage, files, text};
 use crate::hostile::lenient;
 use crate::recordings::excerpt;
 use crate::{assert_valid, read};
@@ -21,63 +21,6 @@ fn try_all(bytes: &[u8]) {
             assert_valid(&imported.header, &imported.events);
         }
     }
-}
-
-/// What happens to a file.
-#[derive(Clone, Debug)]
-enum Damage {
-    Cut(prop::sample::Index),
-    Byte(prop::sample::Index, u8),
-    Number(prop::sample::Index, usize, u64),
-    Move(prop::sample::Index, prop::sample::Index, usize),
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    use prop::sample::{Index, select};
-    let numbers = select(vec![
-        0,
-        1,
-        3,
-        4,
-        28,
-        29,
-        0xffff,
-        0x7fff_ffff,
-        0xffff_ffff,
-        u64::MAX,
-        1 << 63,
-    ]);
-    let sizes = || select(vec![2_usize, 4, 8]);
-    prop_oneof![
-        1 => any::<Index>().prop_map(Damage::Cut),
-        4 => any::<(Index, u8)>().prop_map(|(at, byte)| Damage::Byte(at, byte)),
-        4 => (any::<Index>(), sizes(), numbers)
-            .prop_map(|(at, size, number)| Damage::Number(at, size, number)),
-        2 => (any::<Index>(), any::<Index>(), sizes())
-            .prop_map(|(from, to, size)| Damage::Move(from, to, size)),
-    ]
-}
-
-fn apply(mut bytes: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
-    for damage in damages {
-        let size = bytes.len();
-        if size < 16 {
-            break;
-        }
-        match damage {
-            Damage::Cut(at) => bytes.truncate(at.index(size)),
-            Damage::Byte(at, byte) => bytes[at.index(size)] = *byte,
-            Damage::Number(at, width, number) => {
-                let at = at.index(size - width);
-                bytes[at..at + width].copy_from_slice(&number.to_le_bytes()[..*width]);
-            }
-            Damage::Move(from, to, width) => {
-                let (from, to) = (from.index(size - width), to.index(size - width));
-                bytes.copy_within(from..from + width, to);
-            }
-        }
-    }
-    bytes
 }
 
 /// Small files to damage: the real ones, and one of each kind with all events.
@@ -137,10 +80,10 @@ proptest! {
     #[test]
     fn a_damaged_file_is_an_error_or_a_trace(
         which in 0..7_usize,
-        damages in prop::collection::vec(damage(), 1..5),
+        damages in prop::collection::vec(damage::damage(), 1..5),
     ) {
         thread_local!(static VICTIMS: Vec<Vec<u8>> = victims());
         let bytes = VICTIMS.with(|victims| victims[which].clone());
-        try_all(&apply(bytes, &damages));
+        try_all(&damage::apply(bytes, &damages));
     }
 }

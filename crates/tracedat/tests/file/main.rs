@@ -1,0 +1,6 @@
+//! Files that the encoder beside writes: read, refused, damaged.
+
+mod damage;
+mod damaged;
+mod encode;
+mod read;
