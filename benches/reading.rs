@@ -25,7 +25,7 @@ fn run(bytes: &[u8]) -> u64 {
     let reader = reader(bytes);
     let header = reader.header().clone();
     let allocator = "linux-6.12".parse().expect("a release");
-    let lanes: Vec<Lane<io::Empty>> = vec![Lane::new(allocator, &header)];
+    let lanes: Vec<Lane<io::Empty>> = vec![Lane::new(allocator, &header).expect("a domain")];
     let mut feed = Feed::new("bench", &header, reader);
     let Ok((replayed, _)) = study::replay(lanes, |step| feed.read(step), NonZeroUsize::MIN)
     else {

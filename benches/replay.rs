@@ -7,10 +7,9 @@ mod traffic;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use iova::kernel::domain::DomainConfig;
-use iova::kernel::{Allocator, FlushQueue};
+use iova::kernel::{Allocator, DomainConfig, DomainOptions};
 use iova::replay::{Replay, Request};
-use iova::units::{Granule, Pfn};
+use iova::units::Pfn;
 use traffic::Kind;
 
 fn main() {
@@ -28,13 +27,14 @@ const fn size(full: usize) -> usize {
 
 fn fresh(start_pfn: Pfn) -> Replay {
     let allocator: Allocator = "linux-7.2".parse().expect("a release");
-    let config = DomainConfig {
-        rules: allocator.rules(),
-        granule: Granule::KIB_4,
-        start_pfn,
-        flush_queue: FlushQueue::None,
-        forcedac: false,
-    };
+    let config = DomainConfig::new(
+        &allocator,
+        DomainOptions {
+            start_pfn,
+            ..DomainOptions::default()
+        },
+    )
+    .expect("a domain");
     Replay::new(config, 4)
 }
 

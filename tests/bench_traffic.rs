@@ -4,10 +4,8 @@
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
 
-use iova::kernel::domain::DomainConfig;
-use iova::kernel::{Allocator, FlushQueue};
+use iova::kernel::{Allocator, DomainConfig, DomainOptions};
 use iova::replay::Replay;
-use iova::units::Granule;
 use traffic::Kind;
 
 #[test]
@@ -22,13 +20,14 @@ fn each_kind_of_traffic_costs_the_steps_that_it_is_made_for() {
         Kind::Spread,
     ] {
         let live = 2000;
-        let config = DomainConfig {
-            rules: allocator.rules(),
-            granule: Granule::KIB_4,
-            start_pfn: traffic::start_pfn(kind, live as u64),
-            flush_queue: FlushQueue::None,
-            forcedac: false,
-        };
+        let config = DomainConfig::new(
+            &allocator,
+            DomainOptions {
+                start_pfn: traffic::start_pfn(kind, live as u64),
+                ..DomainOptions::default()
+            },
+        )
+        .expect("a domain");
         let (fill, requests) = traffic::requests(kind, live, 10_000);
         let mut replay = Replay::new(config, 4);
         for request in &fill {

@@ -1,13 +1,13 @@
 //! The cause of every failure of random traces, against a judge that looks at every page.
 
-use iova::kernel::domain::{Domain, DomainConfig, Refusal};
+use iova::kernel::domain::{Domain, Refusal};
 use iova::kernel::ranges::NodeId;
-use iova::kernel::{Allocator, FlushQueue, Memory};
+use iova::kernel::{Allocator, DomainConfig, DomainOptions, FlushQueue, Memory};
 use iova::measure::Cause;
 use iova::measure::cause::{self, Asked};
 use iova::op::{Got, Op, Path};
 use iova::replay::{Device, Dom, Replay, Request, Slot};
-use iova::units::{Cpu, Granule, Nanos, Pages, Pfn};
+use iova::units::{Cpu, Nanos, Pages, Pfn};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
@@ -184,13 +184,15 @@ fn causes_agree_with_a_judge_that_looks_at_every_page() {
     for (index, name) in allocators.into_iter().enumerate() {
         let allocator: Allocator = name.parse().expect("an allocator");
         for flush_queue in [FlushQueue::None, FlushQueue::PerCpu] {
-            let config = DomainConfig {
-                rules: allocator.rules(),
-                granule: Granule::KIB_4,
-                start_pfn: Pfn(START),
-                flush_queue,
-                forcedac: false,
-            };
+            let config = DomainConfig::new(
+                &allocator,
+                DomainOptions {
+                    start_pfn: Pfn(START),
+                    flush_queue,
+                    ..DomainOptions::default()
+                },
+            )
+            .expect("a domain");
             let seed = [u8::try_from(index).expect("few allocators"); 32];
             let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
             let mut traffic = Traffic {

@@ -68,7 +68,9 @@ fn replayed(trace: &Path, name: &str) -> Vec<u8> {
         flush_queue,
         ..reader.header().clone()
     };
-    let lane = Lane::new(allocator, &header).with_outcomes(Vec::new());
+    let lane = Lane::new(allocator, &header)
+        .expect("a domain")
+        .with_outcomes(Vec::new());
     let mut feed = Feed::new(&file, &header, reader);
     match study::replay(vec![lane], |step| feed.read(step), NonZeroUsize::MIN) {
         Ok((_, mut outcomes)) => outcomes.pop().flatten().expect("a stream for the lane"),

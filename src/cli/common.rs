@@ -6,8 +6,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use iova::kernel::Allocator;
+use iova::kernel::{Allocator, FlushQueue};
 use iova::measure::Sampling;
 use iova::measure::sampling::Every;
 use iova::replay::Dom;
@@ -97,6 +98,11 @@ fn pfn(text: &str) -> Result<Pfn, String> {
     };
     pfn.map(Pfn)
         .ok_or_else(|| "expected a pfn such as 0xfffff".to_owned())
+}
+
+/// The parser of a flush queue's name.
+pub(crate) fn flush_queue() -> impl TypedValueParser<Value = FlushQueue> {
+    PossibleValuesParser::new(FlushQueue::NAMES).try_map(|name| name.parse::<FlushQueue>())
 }
 
 /// Which allocators.

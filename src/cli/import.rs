@@ -9,10 +9,9 @@ use iova::kernel::FlushQueue;
 use iova::units::{Granule, Pages, Pfn, PfnRange};
 use iovasim::import::{self, Choice, Evidence, Form, Options};
 
-use super::common::Terminal;
+use super::common::{self, Terminal};
 use super::files;
 use super::progress::Progress;
-use super::replay::Queue;
 use super::status::{Failure, Verdict};
 use super::traces::{FORMS, TraceWriter};
 
@@ -52,8 +51,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", value_parser = number, conflicts_with = "limit")]
     mask: Option<u64>,
     /// What unmapped ranges went through, with --mask
-    #[arg(long, value_name = "KIND")]
-    flush_queue: Option<Queue>,
+    #[arg(long, value_name = "KIND", value_parser = common::flush_queue())]
+    flush_queue: Option<FlushQueue>,
     /// Whether devices without a PCI address are PCI devices, with --mask
     #[arg(long, value_name = "BOOL")]
     pci: Option<bool>,
@@ -126,7 +125,7 @@ fn options(args: &Args) -> Options {
         domain: args.domain.clone(),
         limit: args.limit.map(Pfn),
         mask: args.mask,
-        flush_queue: args.flush_queue.map(FlushQueue::from),
+        flush_queue: args.flush_queue,
         pci: args.pci,
         granule: args.granule,
         start_pfn: args.start_pfn.map(Pfn),

@@ -256,8 +256,7 @@ fn by_default(charts: &[Chart], queue: FlushQueue) -> Result<Vec<Allocator>, Fai
         names.iter().map(|name| common::allocator(name)).collect();
     let mut allocators = allocators?;
     // Those that could have made the trace.
-    allocators
-        .retain(|it| super::replay::check_flush_queue(std::slice::from_ref(it), queue).is_ok());
+    allocators.retain(|it| it.supports(queue));
     Ok(allocators)
 }
 
@@ -275,10 +274,12 @@ fn replay(
         Some(named) => named,
         None => by_default(&args.charts, header.flush_queue)?,
     };
-    super::replay::check_flush_queue(&allocators, header.flush_queue)?;
-    let lane =
-        |allocator| Lane::<Vec<u8>>::new(allocator, &header).with_sampling(Sampling::default());
-    let lanes = allocators.into_iter().map(lane).collect();
+    let lane = |allocator| {
+        let lane = Lane::<Vec<u8>>::new(allocator, &header).map_err(Failure::bad)?;
+        Ok(lane.with_sampling(Sampling::default()))
+    };
+    let lanes = allocators.into_iter().map(lane);
+    let lanes = lanes.collect::<Result<_, Failure>>()?;
     let mut feed = Feed::new(file, &header, reader);
     let read = |step: &mut Step| {
         progress.event();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
+use iova::kernel::DomainConfig;
 use iovasim::profile::{Naming, Profile, Profiler};
 use iovasim::report;
 use iovasim::scenario::Scenario;
@@ -77,7 +78,9 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         None => common::old_and_new()?,
     };
     let (header, profile) = read(&args.trace, terminal)?;
-    super::replay::check_flush_queue(&allocators, header.flush_queue)?;
+    for allocator in &allocators {
+        DomainConfig::new(allocator, header.domain_options()).map_err(Failure::bad)?;
+    }
     let text = profile.scenario(&Naming {
         name: &args.name,
         allocators: &allocators,

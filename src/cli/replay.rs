@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Args as ClapArgs, ValueEnum};
-use iova::kernel::{Allocator, Change, FlushQueue, Release};
+use clap::Args as ClapArgs;
+use iova::kernel::{Allocator, FlushQueue, Release};
 use iovasim::report::{self, Page, Subject};
 use iovasim::study::{self, Feed, Lane, Replayed, Step, Stop};
 use iovasim::trace::compress::{Compression, Encoder};
@@ -42,30 +42,13 @@ pub(crate) struct Args {
     #[arg(long)]
     check: bool,
     /// What `unmap` goes through, in place of what the trace says
-    #[arg(long, value_name = "KIND")]
-    flush_queue: Option<Queue>,
+    #[arg(long, value_name = "KIND", value_parser = common::flush_queue())]
+    flush_queue: Option<FlushQueue>,
     /// PCI devices skip the 32-bit try, whatever the trace says
     #[arg(long)]
     forcedac: bool,
     #[command(flatten)]
     report: Report,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Queue {
-    None,
-    PerCpu,
-    Single,
-}
-
-impl From<Queue> for FlushQueue {
-    fn from(queue: Queue) -> FlushQueue {
-        match queue {
-            Queue::None => FlushQueue::None,
-            Queue::PerCpu => FlushQueue::PerCpu,
-            Queue::Single => FlushQueue::Single,
-        }
-    }
 }
 
 /// What came of one trace.
@@ -129,9 +112,9 @@ fn replay(
         Some(named) => named.to_vec(),
         None => default_allocators(args.check, &header)?,
     };
-    check_flush_queue(&allocators, header.flush_queue)?;
+    let lanes = lanes(allocators.clone(), &header, args)?;
     let mut outputs = begin_outcomes(args.outcomes.as_deref(), trace, &allocators)?;
-    let lanes = lanes(allocators, &header, args, &outputs)?;
+    let lanes = with_outcomes(lanes, &outputs)?;
     let mut feed = Feed::new(&file, &recorded, reader);
     if args.check {
         feed = feed.with_events();
@@ -161,9 +144,8 @@ fn replay(
 
 /// The header with what the command line says in its place.
 fn replaced(header: &Header, args: &Args) -> Header {
-    let queue = args.flush_queue.map(FlushQueue::from);
     Header {
-        flush_queue: queue.unwrap_or(header.flush_queue),
+        flush_queue: args.flush_queue.unwrap_or(header.flush_queue),
         forcedac: header.forcedac || args.forcedac,
         ..header.clone()
     }
@@ -186,24 +168,6 @@ fn release_in(kernel: &str) -> Option<Release> {
         Release::parse(&format!("{}.{}", numbers.next()?, numbers.next()?))
     });
     versions.next()
-}
-
-/// That every allocator has a flush queue of that kind.
-pub(crate) fn check_flush_queue(
-    allocators: &[Allocator],
-    queue: FlushQueue,
-) -> Result<(), Failure> {
-    let change = Change::SingleFlushQueue;
-    let lacking = allocators.iter().find(|it| !it.rules().has(change));
-    match lacking {
-        Some(allocator) if queue == FlushQueue::Single => Err(Failure::bad(format!(
-            "allocator `{allocator}`: has no single flush queue, which came with `{slug}` ({}); \
-             apply that change (+{slug}) or choose --flush-queue per-cpu",
-            change.row().commit.unwrap_or_default(),
-            slug = change.row().slug,
-        ))),
-        _ => Ok(()),
-    }
 }
 
 const ALLOCATOR: &str = "{allocator}";
@@ -267,25 +231,34 @@ fn lanes(
     allocators: Vec<Allocator>,
     header: &Header,
     args: &Args,
-    outputs: &[Output],
 ) -> Result<Vec<Lane<Encoded>>, Failure> {
-    let mut outputs = outputs.iter();
     let lane = |allocator| {
-        let mut lane = Lane::new(allocator, header);
+        let mut lane = Lane::new(allocator, header).map_err(Failure::bad)?;
         if args.check {
             lane = lane.with_agreement();
         }
         if let Some(sampling) = args.sampled.sampling() {
             lane = lane.with_sampling(sampling);
         }
-        let Some(output) = outputs.next() else {
-            return Ok(lane);
-        };
+        Ok(lane)
+    };
+    allocators.into_iter().map(lane).collect()
+}
+
+/// Adds an outcome file to each lane, if there are such files.
+fn with_outcomes(
+    lanes: Vec<Lane<Encoded>>,
+    outputs: &[Output],
+) -> Result<Vec<Lane<Encoded>>, Failure> {
+    if outputs.is_empty() {
+        return Ok(lanes);
+    }
+    let lane = |(lane, output): (Lane<Encoded>, &Output)| {
         let compression = Compression::of_name(output.name());
         let encoder = Encoder::new(output.writer()?, compression);
         Ok(lane.with_outcomes(encoder.map_err(|error| output.failure(&error))?))
     };
-    allocators.into_iter().map(lane).collect()
+    lanes.into_iter().zip(outputs).map(lane).collect()
 }
 
 fn set(done: &[Done], format: Format, page: Page) -> String {

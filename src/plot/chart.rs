@@ -233,7 +233,8 @@ mod tests {
         let header = Header::default();
         let lane = |name: &&str| {
             let allocator: Allocator = name.parse().expect("an allocator");
-            Lane::<Vec<u8>>::new(allocator, &header).with_sampling(sampling)
+            let lane = Lane::<Vec<u8>>::new(allocator, &header);
+            lane.expect("a domain").with_sampling(sampling)
         };
         let made = Made::new(events(count).into_iter());
         let mut feed = Feed::new("a trace", &header, made);

@@ -29,7 +29,7 @@ struct Domain {
     cpus: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reserved: Vec<(String, String)>,
-    flush_queue: &'static str,
+    flush_queue: FlushQueue,
     forcedac: bool,
 }
 
@@ -155,11 +155,7 @@ fn domain(profile: &Profile) -> Domain {
         limit: pfn(Pfn(header.granule.dma32().0 - 1).max(header.start_pfn)),
         cpus: header.cpus,
         reserved: reserved.map(|it| (pfn(it.lo()), pfn(it.hi()))).collect(),
-        flush_queue: match header.flush_queue {
-            FlushQueue::None => "none",
-            FlushQueue::PerCpu => "per-cpu",
-            FlushQueue::Single => "single",
-        },
+        flush_queue: header.flush_queue,
         forcedac: header.forcedac,
     }
 }

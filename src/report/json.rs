@@ -63,7 +63,7 @@ struct WireTrace<'a> {
     cpus: u32,
     granule: u64,
     start_pfn: u64,
-    flush_queue: &'static str,
+    flush_queue: FlushQueue,
     forcedac: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     traffic: Option<&'a TrafficRecord>,
@@ -82,11 +82,7 @@ impl<'a> WireTrace<'a> {
             cpus: header.cpus,
             granule: header.granule.bytes(),
             start_pfn: header.start_pfn.0,
-            flush_queue: match header.flush_queue {
-                FlushQueue::None => "none",
-                FlushQueue::PerCpu => "per-cpu",
-                FlushQueue::Single => "single",
-            },
+            flush_queue: header.flush_queue,
             forcedac: header.forcedac,
             traffic: subject.traffic,
         }

@@ -17,8 +17,7 @@ use super::feed::Step;
 use super::outcomes;
 use crate::trace::event::Header;
 use crate::trace::outcome;
-use iova::kernel::Allocator;
-use iova::kernel::domain::DomainConfig;
+use iova::kernel::{Allocator, ConfigError, DomainConfig};
 use iova::measure::record::{SampledRecord, TrafficRecord};
 use iova::measure::traffic::Traffic;
 use iova::measure::{Decision, Difference, Figures, Sampler, Sampling, Summary};
@@ -77,15 +76,13 @@ pub enum Stop<E> {
 
 impl<W: Write> Lane<W> {
     /// An allocator at the start of a trace with that header.
-    pub fn new(allocator: Allocator, header: &Header) -> Lane<W> {
-        let config = DomainConfig {
-            rules: allocator.rules(),
-            granule: header.granule,
-            start_pfn: header.start_pfn,
-            flush_queue: header.flush_queue,
-            forcedac: header.forcedac,
-        };
-        Lane {
+    ///
+    /// # Errors
+    ///
+    /// If the allocator cannot have such domains.
+    pub fn new(allocator: Allocator, header: &Header) -> Result<Lane<W>, ConfigError> {
+        let config = DomainConfig::new(&allocator, header.domain_options())?;
+        Ok(Lane {
             replay: Replay::new(config, header.cpus),
             allocator,
             summary: Summary::default(),
@@ -93,7 +90,7 @@ impl<W: Write> Lane<W> {
             sampler: None,
             outcomes: None,
             undone: None,
-        }
+        })
     }
 
     /// The same lane, which compares its answers with recorded ones. The steps must come with
@@ -244,7 +241,7 @@ impl Comparison {
     fn new<W: Write>(lanes: &[Lane<W>]) -> Comparison {
         let traffic = lanes.iter().find_map(|lane| {
             let (sampling, _) = lane.sampler.as_ref()?;
-            Some(Traffic::new(lane.replay.config().granule, sampling.every))
+            Some(Traffic::new(lane.replay.config().granule(), sampling.every))
         });
         Comparison {
             events: 0,
@@ -401,7 +398,8 @@ mod tests {
     fn lanes<W: Write>(out: impl Fn() -> W) -> Vec<Lane<W>> {
         let lane = |name: &str| {
             let allocator = name.parse().expect("an allocator");
-            Lane::new(allocator, &Header::default()).with_outcomes(out())
+            let lane = Lane::new(allocator, &Header::default());
+            lane.expect("a domain").with_outcomes(out())
         };
         ["old", "new", "maple-2026"].map(lane).into()
     }

@@ -7,10 +7,10 @@ use std::num::NonZeroUsize;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+use super::Error;
 use super::feed::{Events, Feed, Made};
 use super::lanes::{self, Lane, Row, Stop};
 use crate::scenario::Scenario;
-use crate::trace::Error;
 use crate::trace::event::{Event, Header, Op};
 use iova::kernel::Allocator;
 use iova::measure::Sampling;
@@ -89,7 +89,8 @@ fn apart(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>) -> f64 {
 ///
 /// # Errors
 ///
-/// If the trace has an error, or what is generated is no trace.
+/// If an allocator cannot have such domains, the trace has an error, or what is generated is no
+/// trace.
 pub fn compare(
     file: &str,
     header: &Header,
@@ -127,9 +128,10 @@ fn look(
     jobs: NonZeroUsize,
 ) -> Result<Vec<Looks>, Error> {
     let sampling = Sampling::default();
-    let lane =
-        |it: &Allocator| Lane::<Vec<u8>>::new(it.clone(), header).with_sampling(sampling);
-    let lanes = allocators.iter().map(lane).collect();
+    let lane = |it: &Allocator| {
+        Lane::<Vec<u8>>::new(it.clone(), header).map(|lane| lane.with_sampling(sampling))
+    };
+    let lanes: Vec<_> = allocators.iter().map(lane).collect::<Result<_, _>>()?;
     let mut feed = Feed::new(file, header, events);
     let mut sizes = LiveSizes::new(header.granule);
     let read = |step: &mut super::Step| {
@@ -144,7 +146,7 @@ fn look(
             let sizes = sizes.finish();
             Ok(replayed.rows.iter().map(|row| looks(row, &sizes)).collect())
         }
-        Err(Stop::Stream(error)) => Err(error),
+        Err(Stop::Stream(error)) => Err(Error::Stream(error)),
         Err(Stop::Outcomes(_)) => unreachable!("no lane writes outcomes"),
     }
 }

@@ -27,3 +27,14 @@ pub use feed::{Events, Feed, Made, Step};
 pub use lanes::{Lane, Replayed, Row, Stop, replay};
 pub use result::ScenarioResult;
 pub use scenarios::Studied;
+
+/// Why streams cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An allocator cannot have the domains.
+    #[error(transparent)]
+    Config(#[from] iova::kernel::ConfigError),
+    /// A stream has an error.
+    #[error(transparent)]
+    Stream(#[from] crate::trace::Error),
+}

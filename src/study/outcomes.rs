@@ -21,7 +21,7 @@ pub(super) fn line(
             Some(Ok(pfn)) => outcome::Answer::Pfn(pfn),
             Some(Err(_)) => outcome::Answer::Failed,
         },
-        steps: replay.config().rules.walks().then_some(steps),
+        steps: replay.config().rules().walks().then_some(steps),
         max32: state.max32,
         c32: state.cached.map(|(cached32, _)| cached(cached32)),
         c64: state.cached.map(|(_, cached64)| cached(cached64)),

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use super::Error;
 use super::feed::{Feed, Made};
 use super::lanes::{self, Lane, Replayed, Stop};
 use super::result::{Run, Samples, ScenarioResult, Shard, StepCounts, WireSeed};
 use super::wire::{WireFigures, WireUndone};
 use crate::scenario::Scenario;
-use crate::trace::Error;
-use iova::kernel::Allocator;
+use iova::kernel::{Allocator, ConfigError, DomainConfig};
 use iova::measure::Difference;
 
 /// A part of the work: every `of`-th unit of scenario, seed and allocator.
@@ -63,13 +63,15 @@ struct Unit {
 ///
 /// # Errors
 ///
-/// If a scenario makes requests that make no sense.
+/// If an allocator cannot have a scenario's domains, or a scenario makes requests that make no
+/// sense.
 pub fn run(
     scenarios: &[Scenario],
     part: Part,
     jobs: NonZeroUsize,
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<Studied>, Error> {
+    check_domains(scenarios)?;
     let tasks = tasks(scenarios, part);
     let threads_each = NonZeroUsize::new(jobs.get() / tasks.len().max(1));
     let results = in_parallel(&tasks, jobs, |task| {
@@ -88,6 +90,17 @@ pub fn run(
         Ok(put_together(scenario, part, &units))
     });
     studied.collect()
+}
+
+/// Refuses all scenarios before any of them has run.
+fn check_domains(scenarios: &[Scenario]) -> Result<(), ConfigError> {
+    for scenario in scenarios {
+        let options = scenario.header(0).domain_options();
+        for allocator in &scenario.allocators {
+            DomainConfig::new(allocator, options)?;
+        }
+    }
+    Ok(())
 }
 
 /// How many units a part of these scenarios has.
@@ -162,19 +175,20 @@ fn run_unit(task: &Task<'_>, threads: NonZeroUsize) -> Result<Unit, Error> {
         .sampling
         .filter(|_| scenario.seeds.first() == Some(&seed));
     let lanes = allocators.map(|allocator| {
-        let lane = Lane::<Vec<u8>>::new(allocator, &header);
-        match sampling {
+        let lane = Lane::<Vec<u8>>::new(allocator, &header)?;
+        Ok(match sampling {
             Some(sampling) => lane.with_sampling(sampling),
             None => lane,
-        }
+        })
     });
-    match lanes::replay(lanes.collect(), |step| feed.read(step), threads) {
+    let lanes: Vec<_> = lanes.collect::<Result<_, ConfigError>>()?;
+    match lanes::replay(lanes, |step| feed.read(step), threads) {
         Ok((replayed, _)) => Ok(Unit {
             seed,
             hash: feed.digest().to_string(),
             replayed,
         }),
-        Err(Stop::Stream(error)) => Err(error),
+        Err(Stop::Stream(error)) => Err(Error::Stream(error)),
         Err(Stop::Outcomes(_)) => unreachable!("no lane writes outcomes"),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use iova::kernel::FlushQueue;
+use iova::kernel::{DomainOptions, FlushQueue};
 use iova::units::{Cpu, Granule, Nanos, Pfn};
 
 /// The version of the trace format that this program reads and writes.
@@ -30,6 +30,18 @@ pub struct Header {
     pub source: Option<String>,
     /// Which kernel recorded it, in free text.
     pub kernel: Option<String>,
+}
+
+impl Header {
+    /// The options of its domains.
+    pub fn domain_options(&self) -> DomainOptions {
+        DomainOptions {
+            granule: self.granule,
+            start_pfn: self.start_pfn,
+            flush_queue: self.flush_queue,
+            forcedac: self.forcedac,
+        }
+    }
 }
 
 impl Default for Header {

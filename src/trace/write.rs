@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 
 use super::event::{Event, Header, Op, VERSION};
-use super::json::{FLUSH_QUEUES, Text};
+use super::json::Text;
 use iova::kernel::{Memory, Snapshot};
 use iova::op::{Got, Path};
 use iova::units::{Cpu, Nanos};
@@ -87,10 +87,8 @@ fn write_header(text: &mut Text, header: &Header) {
     text.number_unless("granule", granule.bytes(), default.granule.bytes());
     text.number_unless("start_pfn", start_pfn.0, default.start_pfn.0);
     text.number_unless("cpus", (*cpus).into(), default.cpus.into());
-    for (queue, queue_name) in FLUSH_QUEUES {
-        if queue == *flush_queue && queue != default.flush_queue {
-            text.string("flush_queue", queue_name);
-        }
+    if *flush_queue != default.flush_queue {
+        text.string("flush_queue", flush_queue.name());
     }
     if *forcedac {
         text.flag("forcedac", true);

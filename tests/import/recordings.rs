@@ -6,9 +6,7 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
-use iova::kernel::allocator::Allocator;
-use iova::kernel::domain::DomainConfig;
-use iova::kernel::{FlushQueue, Rules};
+use iova::kernel::{Allocator, DomainConfig, FlushQueue};
 use iova::op::Got;
 use iova::replay::Replay;
 use iova::units::{Pfn, PfnRange};
@@ -205,18 +203,9 @@ struct Agreement {
 }
 
 fn agreement(imported: &Imported, allocator: &str) -> Agreement {
-    let rules: Rules = allocator
-        .parse::<Allocator>()
-        .expect("an allocator")
-        .rules();
+    let allocator: Allocator = allocator.parse().expect("an allocator");
     let header = &imported.header;
-    let config = DomainConfig {
-        rules,
-        granule: header.granule,
-        start_pfn: header.start_pfn,
-        flush_queue: header.flush_queue,
-        forcedac: header.forcedac,
-    };
+    let config = DomainConfig::new(&allocator, header.domain_options()).expect("a domain");
     let mut replay = Replay::new(config, header.cpus);
     let mut checker = Checker::new(header);
     let mut agreement = Agreement::default();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use iova::kernel::domain::DomainConfig;
+use iova::kernel::DomainConfig;
 use iova::replay::{Finding, Replay, Request};
 use iova::units::Pfn;
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use iova::kernel::{FlushQueue, Memory, Snapshot};
+use iova::kernel::{DomainOptions, FlushQueue, Memory, Snapshot};
 use iova::op::{Got, Op, Path};
 use iova::replay::{Device, Dom, Request, Slot};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
@@ -324,13 +324,14 @@ struct Draft {
 impl Draft {
     fn new(mut random: Random, place: Place, mixture: Mixture) -> Draft {
         let cpus = random.pick(&[1, 1, 2, 3, 8]);
-        let queues = [FlushQueue::None, FlushQueue::PerCpu, FlushQueue::Single];
         let trace = Trace {
-            granule: place.granule,
-            start_pfn: Pfn(place.start),
+            options: DomainOptions {
+                granule: place.granule,
+                start_pfn: Pfn(place.start),
+                flush_queue: random.pick(&FlushQueue::ALL),
+                forcedac: random.percent(20),
+            },
             cpus,
-            flush_queue: random.pick(&queues),
-            forcedac: random.percent(20),
             requests: Vec::new(),
         };
         Draft {

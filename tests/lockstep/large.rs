@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use iova::kernel::{Allocator, FlushQueue, Snapshot};
+use iova::kernel::{Allocator, DomainOptions, Snapshot};
 use iova::op::{Got, Op, Path};
 use iova::replay::{Dom, Request, Slot};
-use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
+use iova::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
 use crate::compare::Seen;
 use crate::random::Random;
@@ -46,11 +46,11 @@ fn trace_of(start_pfn: u64, asks: Vec<Op<Slot>>) -> Trace {
         op,
     });
     Trace {
-        granule: Granule::KIB_4,
-        start_pfn: Pfn(start_pfn),
+        options: DomainOptions {
+            start_pfn: Pfn(start_pfn),
+            ..DomainOptions::default()
+        },
         cpus: 1,
-        flush_queue: FlushQueue::None,
-        forcedac: false,
         requests: requests.collect(),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use iova::kernel::{Allocator, FlushQueue, Release, Rules};
+use iova::kernel::{Allocator, DomainOptions, Release, Rules};
 use iova::op::{Got, Op, Path};
 use iova::replay::{Dom, Request, Slot};
-use iova::units::{Cpu, Granule, Nanos, Pages, Pfn};
+use iova::units::{Cpu, Nanos, Pages, Pfn};
 
 use crate::compare::{Seen, compare};
 use crate::generate::{bulk_trace, random_trace};
@@ -144,11 +144,8 @@ fn requests_that_wrap_under_a_cap_agree() {
         },
     };
     let trace = Trace {
-        granule: Granule::KIB_4,
-        start_pfn: Pfn(1),
+        options: DomainOptions::default(),
         cpus: 1,
-        flush_queue: FlushQueue::None,
-        forcedac: false,
         requests: vec![
             alloc(0, 3, false),
             alloc(1, 1, false),

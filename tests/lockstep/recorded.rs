@@ -53,11 +53,8 @@ fn read(name: &str, input: impl Read + Send + 'static) -> Trace {
         request.unwrap_or_else(|error| panic!("{}", error.in_file(name)))
     });
     Trace {
-        granule: header.granule,
-        start_pfn: header.start_pfn,
+        options: header.domain_options(),
         cpus: header.cpus,
-        flush_queue: header.flush_queue,
-        forcedac: header.forcedac,
         requests: requests.collect(),
     }
 }
@@ -69,7 +66,7 @@ fn queues(trace: &Trace) -> &'static [FlushQueue] {
         .iter()
         .any(|it| matches!(it.op, Op::Map { .. }));
     if maps {
-        &[FlushQueue::None, FlushQueue::PerCpu, FlushQueue::Single]
+        &FlushQueue::ALL
     } else {
         &[FlushQueue::None]
     }
@@ -89,7 +86,7 @@ fn check_set(set: &str) -> Seen {
         let file = File::open(&path).expect("a trace");
         let mut trace = read(&path.to_string_lossy(), file);
         for &queue in queues(&trace) {
-            trace.flush_queue = queue;
+            trace.options.flush_queue = queue;
             for allocator in &allocators {
                 match check(&trace, allocator) {
                     Ok(more) => seen.add(more),

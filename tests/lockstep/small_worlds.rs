@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iova::kernel::{Allocator, FlushQueue, Memory, Snapshot};
+use iova::kernel::{Allocator, DomainOptions, FlushQueue, Memory, Snapshot};
 use iova::op::{Got, Op, Path};
 use iova::replay::{Device, Dom, Request, Slot};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
@@ -66,11 +66,12 @@ struct Position {
 impl SmallWorld {
     fn check(&self, allocator: &Allocator) -> Seen {
         let trace = Trace {
-            granule: Granule::KIB_4,
-            start_pfn: Pfn(self.start),
+            options: DomainOptions {
+                start_pfn: Pfn(self.start),
+                flush_queue: self.flush_queue,
+                ..DomainOptions::default()
+            },
             cpus: u32::from(self.cpus),
-            flush_queue: self.flush_queue,
-            forcedac: false,
             requests: Vec::new(),
         };
         let world = trace.world(allocator, None);

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use iova::kernel::domain::DomainConfig;
-use iova::kernel::{Allocator, Change, FlushQueue};
+use iova::kernel::{Allocator, DomainConfig, DomainOptions, FlushQueue};
 use iova::op::Op;
 use iova::replay::{Device, Dom, Request, Slot};
-use iova::units::{Granule, Pfn};
 use iovasim::trace::event::{Event, Header};
 use iovasim::trace::write::Writer;
 
@@ -16,11 +14,8 @@ use crate::naive::bug::Bug;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Trace {
-    pub(crate) granule: Granule,
-    pub(crate) start_pfn: Pfn,
+    pub(crate) options: DomainOptions,
     pub(crate) cpus: u32,
-    pub(crate) flush_queue: FlushQueue,
-    pub(crate) forcedac: bool,
     pub(crate) requests: Vec<Request>,
 }
 
@@ -28,19 +23,12 @@ impl Trace {
     /// The trace's world under an allocator. One that knows no single flush queue gets one per
     /// CPU.
     pub(crate) fn world(&self, allocator: &Allocator, bug: Option<Bug>) -> World {
-        let rules = allocator.rules();
-        let flush_queue = match self.flush_queue {
-            FlushQueue::Single if !rules.has(Change::SingleFlushQueue) => FlushQueue::PerCpu,
-            queue => queue,
-        };
+        let mut options = self.options;
+        if !allocator.supports(options.flush_queue) {
+            options.flush_queue = FlushQueue::PerCpu;
+        }
         World {
-            config: DomainConfig {
-                rules,
-                granule: self.granule,
-                start_pfn: self.start_pfn,
-                flush_queue,
-                forcedac: self.forcedac,
-            },
+            config: DomainConfig::new(allocator, options).expect("a domain"),
             cpus: self.cpus,
             bug,
         }
@@ -91,12 +79,18 @@ pub(crate) fn valid(requests: &[Request], cpus: u32) -> Vec<Request> {
 
 /// The trace as a file of the trace format; ids are slots.
 pub(crate) fn text(trace: &Trace, requests: &[Request]) -> String {
+    let DomainOptions {
+        granule,
+        start_pfn,
+        flush_queue,
+        forcedac,
+    } = trace.options;
     let header = Header {
-        granule: trace.granule,
-        start_pfn: trace.start_pfn,
+        granule,
+        start_pfn,
         cpus: trace.cpus,
-        flush_queue: trace.flush_queue,
-        forcedac: trace.forcedac,
+        flush_queue,
+        forcedac,
         ..Header::default()
     };
     let mut writer = Writer::new(Vec::new(), &header).expect("memory takes everything");

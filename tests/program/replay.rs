@@ -228,23 +228,44 @@ fn the_flush_queue_may_be_replaced() {
 }
 
 #[test]
-fn a_release_without_the_single_queue_says_what_brings_it() {
-    let trace = "tests/vectors/dma/02-bursts.trace.jsonl.gz";
-    let run = run(&[
-        "replay",
-        trace,
-        "-a",
-        "linux-6.6",
-        "--flush-queue",
-        "single",
-    ]);
-    assert_eq!(run.status, 2);
-    assert_eq!(
-        run.stderr,
-        "iovasim: allocator `linux-6.6`: has no single flush queue, which came with \
-         `single-flush-queue` (32d5bc8b09da); apply that change (+single-flush-queue) or choose \
-         --flush-queue per-cpu\n"
+fn every_command_refuses_a_flush_queue_that_the_release_lacks() {
+    let folder = Folder::new();
+    let scenario = fs::read_to_string(root().join("scenarios/nvme-lazy.json"));
+    let scenario = scenario.expect("a scenario").replace("per-cpu", "single");
+    let scenario = folder.file("single.json", scenario.replace("linux-6.5", "linux-6.6"));
+    let trace = folder.file(
+        "single.trace.jsonl",
+        "{\"iovasim\":\"trace\",\"version\":1,\"flush_queue\":\"single\"}\n\
+         {\"op\":\"alloc\",\"id\":1,\"pages\":1,\"limit\":9}\n",
     );
+    let per_cpu = "tests/vectors/dma/02-bursts.trace.jsonl.gz";
+    let made = folder.path("made").to_str().expect("UTF-8").to_owned();
+    let commands: [&[&str]; 5] = [
+        &["run", &scenario],
+        &["replay", &trace, "-a", "linux-6.6"],
+        &[
+            "replay",
+            per_cpu,
+            "-a",
+            "linux-6.6",
+            "--flush-queue",
+            "single",
+        ],
+        &["plot", &trace, "-a", "linux-6.6", "-o", &made],
+        &["profile", &trace, "-a", "linux-6.6", "-o", &made],
+    ];
+    for arguments in commands {
+        let run = run(arguments);
+        assert_eq!(
+            run.stderr,
+            "iovasim: allocator `linux-6.6`: has no single flush queue, which came with \
+             `single-flush-queue` (32d5bc8b09da); apply that change (+single-flush-queue) or \
+             choose the flush queue `per-cpu`\n",
+            "{arguments:?}"
+        );
+        assert_eq!(run.status, 2, "{arguments:?}");
+    }
+    assert!(!folder.path("made").exists());
 }
 
 #[test]

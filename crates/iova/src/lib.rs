@@ -11,6 +11,7 @@
 
 pub mod kernel;
 pub mod measure;
+pub mod names;
 pub mod op;
 pub mod replay;
 pub mod units;

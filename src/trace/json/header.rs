@@ -25,13 +25,6 @@ const NAMES: &[&str; 10] = &[
     "kernel",
 ];
 
-/// The names of the flush queues.
-pub(in crate::trace) const FLUSH_QUEUES: [(FlushQueue, &str); 3] = [
-    (FlushQueue::None, "none"),
-    (FlushQueue::PerCpu, "per-cpu"),
-    (FlushQueue::Single, "single"),
-];
-
 /// Reads the first line of a trace.
 pub(in crate::trace) fn header(line: &[u8]) -> Result<Header, Error> {
     recognise(line)?;
@@ -58,7 +51,7 @@ pub(in crate::trace) fn header(line: &[u8]) -> Result<Header, Error> {
         header.cpus = u32::try_from(cpus).unwrap_or(Cpu::COUNT_MAX);
     }
     if let Some(value) = object.field("flush_queue") {
-        header.flush_queue = FLUSH_QUEUES[value.choice(&FLUSH_QUEUES.map(|(_, name)| name))?].0;
+        header.flush_queue = FlushQueue::ALL[value.choice(FlushQueue::NAMES)?];
     }
     if let Some(value) = object.field("forcedac") {
         header.forcedac = value.boolean()?;

@@ -16,7 +16,7 @@ mod swar;
 mod tests;
 mod text;
 
-pub(super) use header::{FLUSH_QUEUES, header};
+pub(super) use header::header;
 pub(super) use object::{Object, Value, integer};
 pub(super) use text::Text;
 

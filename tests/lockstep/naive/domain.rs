@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use iova::kernel::domain::{DomainConfig, Refusal};
+use iova::kernel::domain::Refusal;
 use iova::kernel::ranges::Alignment;
-use iova::kernel::{Change, FlushQueue, Memory, Snapshot};
+use iova::kernel::{Change, DomainConfig, FlushQueue, Memory, Snapshot};
 
 use super::bug::Bug;
 use super::machine::{Machine, Work};
@@ -66,7 +66,7 @@ fn order_of(pages: u64) -> u32 {
 /// The alignment of an aligned request, in pages. Where it would be 2^64 the kernel's shift
 /// wraps to a shift by nothing, and there is none.
 pub(crate) fn alignment(config: &DomainConfig, size: u64) -> u64 {
-    let order = match config.rules.alignment(config.granule) {
+    let order = match config.rules().alignment(config.granule()) {
         Alignment::Size => order_of(size),
         Alignment::AtMost { order } => order_of(size).min(order),
     };
@@ -101,7 +101,7 @@ impl Domain {
     }
 
     fn has(&self, change: Change) -> bool {
-        self.config.rules.has(change)
+        self.config.rules().has(change)
     }
 
     pub(crate) fn alloc_direct(
@@ -300,7 +300,7 @@ impl Domain {
     }
 
     pub(crate) fn unmap(&mut self, machine: &mut Machine, cpu: usize, pfn: u64, pages: u64) {
-        let (ring, room, millis) = match self.config.flush_queue {
+        let (ring, room, millis) = match self.config.flush_queue() {
             FlushQueue::None => return self.free_fast(machine, cpu, pfn, pages),
             FlushQueue::PerCpu => (cpu, 255, 10),
             FlushQueue::Single => (0, 32767, 1000),
@@ -354,7 +354,7 @@ impl Domain {
     }
 
     pub(crate) fn reserve(&mut self, machine: &mut Machine, lo: u64, hi: u64) {
-        let highest = u64::MAX / self.config.granule.bytes();
+        let highest = u64::MAX / self.config.granule().bytes();
         if lo > highest || hi > highest {
             return;
         }

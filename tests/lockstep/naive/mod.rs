@@ -16,8 +16,8 @@ mod tree;
 
 use std::collections::BTreeMap;
 
-use iova::kernel::domain::{DomainConfig, Refusal};
-use iova::kernel::{Change, Memory};
+use iova::kernel::domain::Refusal;
+use iova::kernel::{Change, DomainConfig, Memory};
 use iova::op::{Op, Path};
 use iova::replay::{Device, Dom, Finding, Request, Route, Slot};
 
@@ -157,7 +157,7 @@ impl Naive {
                 pci,
                 ..
             } => {
-                let granule = self.config.granule.bytes();
+                let granule = self.config.granule().bytes();
                 let given = Given {
                     pages: bytes.div_ceil(granule),
                     limit_pfn: mask / granule,
@@ -222,8 +222,8 @@ impl Naive {
         const MASK_32: u64 = (1 << 32) - 1;
         let cpu = request.cpu.index();
         let domain = &mut self.domains[request.dom.0 as usize];
-        let has = |change| self.config.rules.has(change);
-        let granule = self.config.granule.bytes();
+        let has = |change| self.config.rules().has(change);
+        let granule = self.config.granule().bytes();
         let mut size = bytes.div_ceil(granule);
         if !has(Change::RoundInFast) {
             size = round_small(size);
@@ -235,7 +235,7 @@ impl Naive {
         let device = self.devices.entry(device).or_insert(fresh);
         let given_up =
             device.failed_32bit && has(Change::SacOnce) && self.bug != Some(Bug::DeviceForgets);
-        let forced = self.config.forcedac && has(Change::Forcedac);
+        let forced = self.config.forcedac() && has(Change::Forcedac);
 
         let mut steps = Steps::default();
         if device.pci && mask > MASK_32 && !forced && !given_up {
@@ -291,7 +291,7 @@ impl Naive {
     fn judge(&mut self, dom: Dom, pfn: u64, given: Given) {
         let end = u128::from(pfn) + u128::from(given.pages);
         let mut find = |finding| *self.found.entry(finding).or_insert(0) += 1;
-        if pfn < self.config.start_pfn.0 {
+        if pfn < self.config.start_pfn().0 {
             find(Finding::BelowStart);
         }
         if end > u128::from(given.limit_pfn) + 1 {

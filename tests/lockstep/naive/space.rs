@@ -1,8 +1,7 @@
 //! The address space under the caches: that of the releases, or of a design.
 
-use iova::kernel::Snapshot;
 use iova::kernel::allocator::Kind;
-use iova::kernel::domain::DomainConfig;
+use iova::kernel::{DomainConfig, Snapshot};
 use iova::replay::Finding;
 
 use super::bug::Bug;
@@ -17,10 +16,10 @@ pub(crate) enum Space {
 
 impl Space {
     pub(crate) fn new(config: &DomainConfig, bug: Option<Bug>) -> Space {
-        let dma32 = (1 << 32) / config.granule.bytes();
-        match config.rules.kind() {
-            Kind::Maple => Space::Maple(Maple::new(config.start_pfn.0, dma32, bug)),
-            _ => Space::Tree(Tree::new(config.rules, config.start_pfn.0, dma32, bug)),
+        let dma32 = (1 << 32) / config.granule().bytes();
+        match config.rules().kind() {
+            Kind::Maple => Space::Maple(Maple::new(config.start_pfn().0, dma32, bug)),
+            _ => Space::Tree(Tree::new(config.rules(), config.start_pfn().0, dma32, bug)),
         }
     }
 

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::changes::{Change, ChangeSet, Release, TABLE};
+use super::config::FlushQueue;
 use super::ranges::Alignment;
 use crate::units::Granule;
 
@@ -110,6 +111,11 @@ impl Allocator {
 
     pub fn rules(&self) -> Rules {
         self.rules
+    }
+
+    /// Whether its domains can have that flush queue.
+    pub fn supports(&self, queue: FlushQueue) -> bool {
+        queue != FlushQueue::Single || self.rules.has(Change::SingleFlushQueue)
     }
 }
 

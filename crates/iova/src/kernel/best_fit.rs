@@ -5,10 +5,10 @@
 //! an insertion moves no cached position; all else is as in the newest release.
 
 use super::allocator::Rules;
+use super::config::Snapshot;
 use super::design::{AddressSpace, Search, State, Verdict};
 use super::ranges::{Maxima, NodeId, Ranges};
 use super::space::Space;
-use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
 /// A released address space, searched for the best fit.

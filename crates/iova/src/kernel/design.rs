@@ -6,11 +6,10 @@
 
 use super::allocator::Kind;
 use super::best_fit::BestFit;
-use super::domain::DomainConfig;
+use super::config::{DomainConfig, Snapshot};
 use super::maple::Maple;
 use super::ranges::{Maxima, Ranges};
 use super::space::Space;
-use super::vocabulary::Snapshot;
 use crate::units::{Pages, Pfn, PfnRange};
 
 /// What the caches and the DMA layer need of an address space.
@@ -101,12 +100,8 @@ pub enum Design {
 impl Design {
     /// An empty address space.
     pub fn new(config: &DomainConfig) -> Design {
-        let DomainConfig {
-            rules,
-            granule,
-            start_pfn,
-            ..
-        } = *config;
+        let (rules, granule, start_pfn) =
+            (config.rules(), config.granule(), config.start_pfn());
         match rules.kind() {
             Kind::Linux => Design::Linux(Space::new(rules, granule, start_pfn)),
             Kind::BestFit => Design::BestFit(BestFit::new(rules, granule, start_pfn)),

@@ -4,7 +4,8 @@
 //! space first, since addresses above it cost some of them a longer header.
 
 use super::changes::Change;
-use super::domain::{self, Answer, Domain, DomainConfig};
+use super::config::DomainConfig;
+use super::domain::{self, Answer, Domain};
 use super::machine::Machine;
 use crate::units::{Cpu, Pages, Pfn};
 
@@ -47,19 +48,19 @@ pub fn map(
     device: &mut Device,
     map: Map,
 ) -> (Answer, Pages) {
-    let rules = config.rules;
-    let pages = config.granule.pages(map.bytes);
+    let rules = config.rules();
+    let pages = config.granule().pages(map.bytes);
     let rounds = !rules.has(Change::RoundInFast);
     let size = if rounds {
         domain::round_small(pages)
     } else {
         pages
     };
-    let skips_try = (config.forcedac && rules.has(Change::Forcedac))
+    let skips_try = (config.forcedac() && rules.has(Change::Forcedac))
         || (device.try_failed && rules.has(Change::SacOnce));
     let mut steps = 0;
     if device.pci && map.mask > MASK_32 && !skips_try {
-        let limit: Pfn = config.granule.limit(MASK_32);
+        let limit: Pfn = config.granule().limit(MASK_32);
         let answer = domain.alloc_fast(machine, cpu, size, limit, false);
         if answer.result.is_ok() || answer.result == Err(domain::Refusal::Endless) {
             return (answer, pages);
@@ -67,7 +68,7 @@ pub fn map(
         device.try_failed = true;
         steps = answer.steps;
     }
-    let limit = config.granule.limit(map.mask);
+    let limit = config.granule().limit(map.mask);
     let answer = domain.alloc_fast(machine, cpu, size, limit, true);
     (
         Answer {

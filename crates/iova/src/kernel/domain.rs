@@ -7,30 +7,15 @@ use super::agenda::Work;
 use super::allocator::Rules;
 use super::caches::{self, Caches, Put};
 use super::changes::Change;
+use super::config::{DomainConfig, Memory, Snapshot};
 use super::design::{AddressSpace, Design, Search, State, Verdict};
 use super::flush_queue::{Entry, Rings};
 use super::machine::Machine;
-
 use super::tally::Tally;
-use super::vocabulary::{FlushQueue, Memory, Snapshot};
-use crate::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
+use crate::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
 /// How long a depot's delayed work is put off.
 const DEPOT_DELAY_MILLIS: u64 = 100;
-
-/// What every domain of a trace is like.
-#[derive(Clone, Copy, Debug)]
-pub struct DomainConfig {
-    pub rules: Rules,
-    /// Bytes per pfn.
-    pub granule: Granule,
-    /// The lowest pfn that may be handed out.
-    pub start_pfn: Pfn,
-    /// What unmapped ranges wait in.
-    pub flush_queue: FlushQueue,
-    /// PCI devices skip the 32-bit try, where the release knows that option.
-    pub forcedac: bool,
-}
 
 /// One IOVA domain.
 #[derive(Clone, Debug)]
@@ -73,10 +58,10 @@ impl Domain {
     pub fn new(number: u32, config: &DomainConfig) -> Domain {
         Domain {
             number,
-            rules: config.rules,
+            rules: config.rules(),
             design: Design::new(config),
-            caches: Caches::new(config.rules),
-            rings: Rings::new(config.flush_queue),
+            caches: Caches::new(config.rules()),
+            rings: Rings::new(config.flush_queue()),
             reclaim_pending: [false; caches::ORDERS],
             tally: Tally::default(),
         }

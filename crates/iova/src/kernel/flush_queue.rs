@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::vocabulary::FlushQueue;
+use super::config::FlushQueue;
 use crate::units::{Cpu, Nanos, Pages, Pfn};
 
 /// A range that waits, as it will be given to `free_iova_fast`.

@@ -11,9 +11,9 @@
 //! maple tree passes over more, by the shape of its nodes, which this model does not follow.)
 
 use super::allocator::Rules;
+use super::config::Snapshot;
 use super::design::{AddressSpace, Search, State, Verdict};
 use super::ranges::{Maxima, NodeId, Ranges};
-use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
 /// Ranges and `max32`.

@@ -1,6 +1,6 @@
 //! Injected failures of the kernel's own memory allocations.
 
-use super::vocabulary::Memory;
+use super::config::Memory;
 
 /// How many memory allocations of each kind are still to fail. They count for all domains.
 #[derive(Clone, Debug, Default)]

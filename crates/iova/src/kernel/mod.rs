@@ -15,6 +15,7 @@ pub mod allocator;
 pub mod best_fit;
 pub mod caches;
 pub mod changes;
+pub mod config;
 pub mod design;
 pub mod dma;
 pub mod domain;
@@ -25,9 +26,8 @@ pub mod memory;
 pub mod ranges;
 pub mod space;
 pub mod tally;
-mod vocabulary;
 
 pub use allocator::{Allocator, Rules};
 pub use changes::{Change, Release};
+pub use config::{ConfigError, DomainConfig, DomainOptions, FlushQueue, Memory, Snapshot};
 pub use design::{AddressSpace, State};
-pub use vocabulary::{FlushQueue, Memory, Snapshot};

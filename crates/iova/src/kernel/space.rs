@@ -6,9 +6,9 @@
 
 use super::allocator::Rules;
 use super::changes::Change;
+use super::config::Snapshot;
 use super::design::{AddressSpace, Search, State, Verdict};
 use super::ranges::{Maxima, Need, NodeId, Ranges};
-use super::vocabulary::Snapshot;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
 /// Ranges, cached positions and `max32` of one domain.

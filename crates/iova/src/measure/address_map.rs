@@ -14,7 +14,8 @@ use super::held_back;
 use super::record::{self, MapRecord, Moments};
 use super::sampling::{Allowance, Moment, Sampling};
 use super::series::{Merge, Series};
-use crate::kernel::domain::{Answer, DomainConfig};
+use crate::kernel::DomainConfig;
+use crate::kernel::domain::Answer;
 use crate::op::Op;
 use crate::replay::{Dom, Replay, Request, Slot};
 use crate::units::{Pages, Pfn, PfnRange};
@@ -130,7 +131,7 @@ impl Grid {
 impl AddressMap {
     /// An observer of a domain that nothing was asked of yet.
     pub fn new(sampling: Sampling, dom: Dom, config: &DomainConfig) -> AddressMap {
-        let grid = Grid::new(config.start_pfn, sampling.limit(config));
+        let grid = Grid::new(config.start_pfn(), sampling.limit(config));
         AddressMap {
             series: Series::new(sampling.every.width(), COLUMNS),
             sampling,

@@ -4,56 +4,34 @@
 //! the tree with everything returned to it that caches, depots and flush queues hold back.
 //! [`Cause::Shortcut`] and [`Cause::Missed`] are the spurious failures: there was room.
 
-use serde::{Deserialize, Serialize};
-
-use crate::kernel::domain::{self, Domain, DomainConfig, Refusal};
+use crate::kernel::domain::{self, Domain, Refusal};
 use crate::kernel::ranges::{NodeId, Ranges};
-use crate::kernel::{AddressSpace, Change};
+use crate::kernel::{AddressSpace, Change, DomainConfig};
+use crate::names::named_enum;
 use crate::op::{Op, Path};
 use crate::replay::Request;
 use crate::units::{Pages, Pfn, PfnRange};
 
-/// The one cause of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cause {
-    /// Refused by `max32`, though an aligned gap was free in the tree.
-    Shortcut,
-    /// The search ran and ended, though an aligned gap was free below the limit.
-    Missed,
-    /// No gap in the tree, but one would be if all that is held back were returned.
-    Cached,
-    /// Not even then, though that many pages are free in all.
-    Fragmented,
-    /// Fewer pages are free than asked for.
-    Exhausted,
-    /// An injected failure of a memory allocation.
-    NoMem,
+named_enum! {
+    /// The one cause of a failure, in the order in which causes are judged.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Cause {
+        /// Refused by `max32`, though an aligned gap was free in the tree.
+        Shortcut = "shortcut",
+        /// The search ran and ended, though an aligned gap was free below the limit.
+        Missed = "missed",
+        /// No gap in the tree, but there would be one if all cached and queued ranges were freed.
+        Cached = "cached",
+        /// Not even then, though that many pages are free in all.
+        Fragmented = "fragmented",
+        /// Fewer pages are free than asked for.
+        Exhausted = "exhausted",
+        /// An injected failure of a memory allocation.
+        NoMem = "nomem",
+    }
 }
 
 impl Cause {
-    /// All causes, in the order in which they are judged.
-    pub const ALL: [Cause; 6] = [
-        Cause::Shortcut,
-        Cause::Missed,
-        Cause::Cached,
-        Cause::Fragmented,
-        Cause::Exhausted,
-        Cause::NoMem,
-    ];
-
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Cause::Shortcut => "shortcut",
-            Cause::Missed => "missed",
-            Cause::Cached => "cached",
-            Cause::Fragmented => "fragmented",
-            Cause::Exhausted => "exhausted",
-            Cause::NoMem => "nomem",
-        }
-    }
-
     /// Whether there was room.
     pub fn is_spurious(self) -> bool {
         matches!(self, Cause::Shortcut | Cause::Missed)
@@ -91,7 +69,7 @@ impl Asked {
                 path: Path::Fast { .. },
                 ..
             } => {
-                let rounds = config.rules.has(Change::RoundInFast);
+                let rounds = config.rules().has(Change::RoundInFast);
                 let size = if rounds {
                     domain::round_small(pages)
                 } else {
@@ -104,8 +82,8 @@ impl Asked {
                 })
             }
             Op::Map { bytes, mask, .. } => {
-                let size = domain::round_small(config.granule.pages(bytes));
-                let limit = config.granule.limit(mask);
+                let size = domain::round_small(config.granule().pages(bytes));
+                let limit = config.granule().limit(mask);
                 Some(Asked {
                     size,
                     limit,
@@ -136,7 +114,7 @@ pub fn judge(config: &DomainConfig, domain: &Domain, asked: Asked, refusal: Refu
             Cause::Missed
         };
     }
-    let window = Window::new(config.start_pfn, asked.limit);
+    let window = Window::new(config.start_pfn(), asked.limit);
     let mut held_back = cached(domain);
     held_back.extend(queued(domain));
     in_order(domain, &mut held_back);

@@ -2,7 +2,8 @@
 
 use super::cause::{self, Window};
 use super::held_back;
-use crate::kernel::domain::{Domain, DomainConfig};
+use crate::kernel::DomainConfig;
+use crate::kernel::domain::Domain;
 use crate::replay::{Dom, Replay};
 use crate::units::{Pages, Pfn};
 
@@ -47,7 +48,7 @@ impl Shape {
 /// Costs O(log n), and O(log n) for each range that is held back.
 pub fn look(config: &DomainConfig, domain: &Domain, limit: Pfn) -> Shape {
     let ranges = domain.space().ranges();
-    let window = Window::new(config.start_pfn, limit);
+    let window = Window::new(config.start_pfn(), limit);
     let cached = window.pages_of(ranges, &cause::cached(domain));
     let queued = window.pages_of(ranges, &cause::queued(domain));
     shape(config, domain, limit, [cached, queued])
@@ -57,7 +58,7 @@ pub fn look(config: &DomainConfig, domain: &Domain, limit: Pfn) -> Shape {
 /// range has one holder, a range that is held back costs little more than its place in memory.
 pub(super) fn look_quickly(replay: &Replay, dom: Dom, limit: Pfn) -> (Shape, u64) {
     let config = replay.config();
-    let window = Window::new(config.start_pfn, limit);
+    let window = Window::new(config.start_pfn(), limit);
     let mut pages = [Pages(0); 2];
     let work = held_back::visit(replay, dom, |holder, range| {
         let held = &mut pages[holder as usize];
@@ -74,7 +75,7 @@ fn shape(config: &DomainConfig, domain: &Domain, limit: Pfn, held: [Pages; 2]) -
     let [cached, queued] = held;
     let space = domain.space();
     let ranges = space.ranges();
-    let window = Window::new(config.start_pfn, limit);
+    let window = Window::new(config.start_pfn(), limit);
     let used = window.used(ranges);
     let largest = space.largest(limit);
     let order = largest.aligned.0.checked_ilog2();
@@ -96,19 +97,20 @@ fn shape(config: &DomainConfig, domain: &Domain, limit: Pfn, held: [Pages; 2]) -
 mod tests {
     use super::*;
     use crate::kernel::machine::Machine;
-    use crate::kernel::{Allocator, FlushQueue};
-    use crate::units::{Cpu, Granule};
+    use crate::kernel::{Allocator, DomainOptions};
+    use crate::units::Cpu;
 
     #[test]
     fn a_window_of_16_pages_is_measured_by_hand() {
         let allocator: Allocator = "linux-7.2".parse().expect("a release");
-        let config = DomainConfig {
-            rules: allocator.rules(),
-            granule: Granule::KIB_4,
-            start_pfn: Pfn(16),
-            flush_queue: FlushQueue::None,
-            forcedac: false,
-        };
+        let config = DomainConfig::new(
+            &allocator,
+            DomainOptions {
+                start_pfn: Pfn(16),
+                ..DomainOptions::default()
+            },
+        )
+        .expect("a domain");
         let (mut machine, mut domain) = (Machine::new(1), Domain::new(0, &config));
         let limit = Pfn(31);
         let mut alloc =

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::record::Window;
-use crate::kernel::domain::DomainConfig;
+use crate::kernel::DomainConfig;
 use crate::replay::{Dom, Replay, Request};
 use crate::units::{Nanos, Pfn};
 
@@ -46,15 +46,15 @@ impl Default for Sampling {
 impl Sampling {
     /// The highest pfn of the window that is looked at.
     pub fn limit(&self, config: &DomainConfig) -> Pfn {
-        self.limit.unwrap_or(Pfn(config.granule.dma32().0 - 1))
+        self.limit.unwrap_or(Pfn(config.granule().dma32().0 - 1))
     }
 
     /// The window of a domain that is looked at.
     pub(super) fn window(&self, dom: Dom, config: &DomainConfig) -> Window {
         Window {
             domain: dom.0,
-            granule: config.granule.bytes(),
-            start_pfn: config.start_pfn.0,
+            granule: config.granule().bytes(),
+            start_pfn: config.start_pfn().0,
             limit_pfn: self.limit(config).0,
         }
     }

@@ -1,11 +1,10 @@
 //! Short streams of requests for tests.
 
 use super::sampling::Moment;
-use crate::kernel::domain::DomainConfig;
-use crate::kernel::{Allocator, FlushQueue};
+use crate::kernel::{Allocator, DomainConfig, DomainOptions};
 use crate::op::{Got, Op, Path};
 use crate::replay::{Dom, Replay, Request, Slot};
-use crate::units::{Cpu, Granule, Nanos, Pages, Pfn};
+use crate::units::{Cpu, Nanos, Pages, Pfn};
 
 /// Requests of one CPU in one domain.
 #[derive(Default)]
@@ -61,12 +60,6 @@ impl Script {
 /// A replay of one CPU that has not begun.
 pub fn fresh(allocator: &str) -> Replay {
     let allocator: Allocator = allocator.parse().expect("an allocator");
-    let config = DomainConfig {
-        rules: allocator.rules(),
-        granule: Granule::KIB_4,
-        start_pfn: Pfn(1),
-        flush_queue: FlushQueue::None,
-        forcedac: false,
-    };
+    let config = DomainConfig::new(&allocator, DomainOptions::default()).expect("a domain");
     Replay::new(config, 1)
 }

@@ -211,7 +211,7 @@ impl Timeline {
                     .collect(),
             },
             requests: samples.iter().map(|it| it.requests).collect(),
-            steps: replay.config().rules.walks().then(|| StepColumns {
+            steps: replay.config().rules().walks().then(|| StepColumns {
                 total: samples.iter().map(|it| it.steps).collect(),
                 max: samples.iter().map(|it| it.steps_max).collect(),
             }),

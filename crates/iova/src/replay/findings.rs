@@ -2,52 +2,29 @@
 //!
 //! A full address space is no finding, and neither is a request that cannot be met.
 
+use crate::names::named_enum;
 use crate::op::Slot;
 use crate::units::{Pages, Pfn};
 
-/// A kind of broken promise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Finding {
-    /// A range was handed out that shares pages with one that is live.
-    Overlap,
-    /// The very address of a live range was handed out once more.
-    Aliased,
-    /// A range was handed out below `start_pfn`.
-    BelowStart,
-    /// A range was handed out that reaches above the request's limit.
-    AboveLimit,
-    /// An aligned request got a range that is not aligned to its size.
-    Misaligned,
-    /// `cached32` was left pointing at a range that was freed; the kernel's answers mean
-    /// nothing from then on.
-    UseAfterFree,
-    /// The kernel would search for ever under its lock.
-    EndlessSearch,
-}
-
-impl Finding {
-    /// All kinds, in the order of their discriminants.
-    pub const ALL: [Finding; 7] = [
-        Finding::Overlap,
-        Finding::Aliased,
-        Finding::BelowStart,
-        Finding::AboveLimit,
-        Finding::Misaligned,
-        Finding::UseAfterFree,
-        Finding::EndlessSearch,
-    ];
-
-    /// Its name in outcomes and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Finding::Overlap => "overlap",
-            Finding::Aliased => "aliased",
-            Finding::BelowStart => "below-start",
-            Finding::AboveLimit => "above-limit",
-            Finding::Misaligned => "misaligned",
-            Finding::UseAfterFree => "use-after-free",
-            Finding::EndlessSearch => "endless-search",
-        }
+named_enum! {
+    /// A kind of broken promise.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Finding {
+        /// A range was handed out that shares pages with one that is live.
+        Overlap = "overlap",
+        /// The very address of a live range was handed out once more.
+        Aliased = "aliased",
+        /// A range was handed out below `start_pfn`.
+        BelowStart = "below-start",
+        /// A range was handed out that reaches above the request's limit.
+        AboveLimit = "above-limit",
+        /// An aligned request got a range that is not aligned to its size.
+        Misaligned = "misaligned",
+        /// `cached32` was left pointing at a range that was freed; the kernel's answers mean
+        /// nothing from then on.
+        UseAfterFree = "use-after-free",
+        /// The kernel would search for ever under its lock.
+        EndlessSearch = "endless-search",
     }
 }
 

@@ -15,12 +15,12 @@ pub use findings::{Finding, Findings, Found};
 pub use lives::{Life, Lives, Route};
 pub use request::{Dom, Request};
 
-use crate::kernel::Change;
 use crate::kernel::agenda::Work;
 use crate::kernel::allocator::Kind;
 use crate::kernel::dma;
-use crate::kernel::domain::{Answer, Domain, DomainConfig, Refusal};
+use crate::kernel::domain::{Answer, Domain, Refusal};
 use crate::kernel::machine::Machine;
+use crate::kernel::{Change, DomainConfig};
 use crate::op::{Op, Path};
 use crate::units::{Cpu, Nanos, Pages, Pfn};
 
@@ -108,7 +108,7 @@ impl Replay {
     }
 
     fn check_undone(&mut self) -> Result<(), Undone> {
-        let can_dangle = !self.config.rules.has(Change::StaleCached32);
+        let can_dangle = !self.config.rules().has(Change::StaleCached32);
         if can_dangle && self.domains.iter().any(|domain| domain.space().dangling()) {
             return Err(self.undone(Finding::UseAfterFree));
         }
@@ -167,7 +167,7 @@ impl Replay {
                 let device = known_device(&mut self.devices, device, pci);
                 let map = dma::Map { bytes, mask };
                 let (answer, pages) = dma::map(&self.config, domain, machine, cpu, device, map);
-                let limit = self.config.granule.limit(mask);
+                let limit = self.config.granule().limit(mask);
                 let promise = Promise {
                     pages,
                     limit,
@@ -187,7 +187,7 @@ impl Replay {
             Op::Reserve { range } => {
                 domain.reserve(machine, range);
                 // A reservation there merges live ranges, which are then freed together.
-                if self.config.rules.kind() == Kind::Maple {
+                if self.config.rules().kind() == Kind::Maple {
                     self.begin_audit(dom);
                 }
                 None
@@ -244,7 +244,7 @@ impl Replay {
             limit,
             aligned,
         } = promise;
-        let alignment = self.config.rules.alignment(self.config.granule);
+        let alignment = self.config.rules().alignment(self.config.granule());
         let order = alignment.order_of(pages).unwrap_or(0);
         let misaligned = pfn.0 & ((1 << order) - 1) != 0;
         let end = pfn.0.checked_add(pages.0 - 1);
@@ -257,7 +257,7 @@ impl Replay {
                 other,
             });
         };
-        if pfn < self.config.start_pfn {
+        if pfn < self.config.start_pfn() {
             find(Finding::BelowStart, None);
         }
         if end.is_none_or(|end| end > limit.0) {
@@ -283,7 +283,7 @@ impl Replay {
         if let Some(audit) = &mut self.audits[life.dom.0 as usize] {
             audit.release(slot, life.pfn);
         }
-        let rounds = self.config.rules.has(Change::RoundInFast);
+        let rounds = self.config.rules().has(Change::RoundInFast);
         if life.route == Route::Fast && !rounds && !life.pages.0.is_power_of_two() {
             self.begin_audit(life.dom);
         }
