@@ -1,11 +1,11 @@
 //! Whole runs of a recorded trace, from the bytes of a file to the figures of the table.
 
-use std::io::{self, Cursor};
+use std::io::Cursor;
 use std::num::NonZeroUsize;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use iovasim::study::{self, Feed, Lane};
+use iovasim::study::{self, Observe, RequestStream};
 use iovasim::trace::binary;
 use iovasim::trace::compress::{Compression, Encoder};
 use iovasim::trace::read::Reader;
@@ -25,13 +25,10 @@ fn run(bytes: &[u8]) -> u64 {
     let reader = reader(bytes);
     let header = reader.header().clone();
     let allocator = "linux-6.12".parse().expect("a release");
-    let lanes: Vec<Lane<io::Empty>> = vec![Lane::new(allocator, &header).expect("a domain")];
-    let mut feed = Feed::new("bench", &header, reader);
-    let Ok((replayed, _)) = study::replay(lanes, |step| feed.read(step), NonZeroUsize::MIN)
-    else {
-        panic!("the trace has no error");
-    };
-    replayed.rows[0].figures.allocs
+    let stream = RequestStream::new("bench", &header, reader);
+    let replayed = study::run(stream, &[allocator], Observe::default(), NonZeroUsize::MIN);
+    let replayed = replayed.expect("the trace has no error");
+    replayed.runs[0].totals.allocs
 }
 
 fn bench(bencher: Bencher<'_, '_>, bytes: &[u8]) {

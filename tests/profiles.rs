@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use iova::kernel::Allocator;
 use iovasim::profile::{Naming, Profiler};
 use iovasim::scenario::Scenario;
-use iovasim::study::likeness::{self, Likeness};
+use iovasim::study::fidelity::{self, ProfileCheck};
 use iovasim::trace::read::Reader;
 
 const SEEDS: u64 = 4;
@@ -78,7 +78,7 @@ fn reader(path: &Path) -> Reader {
 }
 
 /// A trace and what its profile generates.
-fn likenesses(path: &Path, allocators: &[Allocator]) -> Vec<Likeness> {
+fn checks(path: &Path, allocators: &[Allocator]) -> Vec<ProfileCheck> {
     let trace = reader(path);
     let header = trace.header().clone();
     let mut profiler = Profiler::new(&header);
@@ -95,7 +95,7 @@ fn likenesses(path: &Path, allocators: &[Allocator]) -> Vec<Likeness> {
     let mut no_trace = |_: &Path| Err("a profile names no trace".into());
     let scenario = Scenario::parse(&text, path, &mut no_trace).expect("a scenario");
     let jobs = NonZeroUsize::MIN;
-    likeness::compare("trace", &header, reader(path), &scenario, jobs).expect("runs")
+    fidelity::compare("trace", &header, reader(path), &scenario, jobs).expect("runs")
 }
 
 #[test]
@@ -111,9 +111,9 @@ fn a_profile_fails_as_often_as_its_trace() {
             .into_owned();
         let exception = EXCEPTIONS.iter().find(|(stem, ..)| name.contains(stem));
         let tolerance = exception.map_or(TOLERANCE, |&(_, _, tolerance)| tolerance);
-        for likeness in likenesses(&path, &allocators) {
-            let points = likeness.failure_points().unwrap_or(0.0);
-            let allocator = &likeness.allocator;
+        for check in checks(&path, &allocators) {
+            let points = check.failure_points().unwrap_or(0.0);
+            let allocator = &check.allocator;
             assert!(
                 points <= tolerance,
                 "{name} under {allocator}: {points} points"

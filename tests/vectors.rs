@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use iova::kernel::{Allocator, FlushQueue};
-use iovasim::study::{self, Feed, Lane};
+use iovasim::study::{self, Observe, OutcomeWriter, RequestStream};
 use iovasim::trace::event::Header;
 use iovasim::trace::read::Reader;
 
@@ -68,14 +68,15 @@ fn replayed(trace: &Path, name: &str) -> Vec<u8> {
         flush_queue,
         ..reader.header().clone()
     };
-    let lane = Lane::new(allocator, &header)
-        .expect("a domain")
-        .with_outcomes(Vec::new());
-    let mut feed = Feed::new(&file, &header, reader);
-    match study::replay(vec![lane], |step| feed.read(step), NonZeroUsize::MIN) {
-        Ok((_, mut outcomes)) => outcomes.pop().flatten().expect("a stream for the lane"),
-        Err(stop) => panic!("{file}: {stop:?}"),
-    }
+    let mut outcomes = OutcomeWriter::new(Vec::new());
+    let observe = Observe {
+        observers: vec![&mut outcomes],
+        ..Observe::default()
+    };
+    let stream = RequestStream::new(&file, &header, reader);
+    let replayed = study::run(stream, &[allocator], observe, NonZeroUsize::MIN);
+    replayed.unwrap_or_else(|error| panic!("{error}"));
+    outcomes.finish().expect("memory")
 }
 
 fn expected(outcomes: &Path) -> Vec<u8> {

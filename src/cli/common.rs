@@ -1,5 +1,6 @@
 //! Options that several commands have.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::thread;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use iova::kernel::{Allocator, FlushQueue, allocator_list};
+use iova::kernel::{Allocator, FlushQueue};
 use iova::measure::Sampling;
 use iova::measure::sampling::Every;
 use iova::replay::Dom;
@@ -17,7 +18,7 @@ use iovasim::report::Page;
 use super::files;
 use super::status::Failure;
 
-/// Terminal output and parallelism.
+/// What goes to the terminal, and how hard to work.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Terminal {
     /// Show no progress
@@ -26,7 +27,7 @@ pub(crate) struct Terminal {
     /// When to use colours
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     color: Color,
-    /// Worker threads [default: number of cores]
+    /// How many threads may work [default: one a core]
     #[arg(short, long, value_name = "N", global = true)]
     jobs: Option<NonZeroUsize>,
 }
@@ -38,32 +39,33 @@ enum Color {
     Never,
 }
 
-/// Destination and format of a report.
+/// Where a report goes, and in which form.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Report {
-    /// Output format
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// The form of the report
+    #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) format: Format,
     /// Write the report to FILE instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
 
-/// Output formats of a report.
+/// The forms of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Text,
     Json,
 }
 
-/// Sampling of the state over time.
+/// What is recorded as time goes by.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Sampled {
-    /// Sample the address space for `plot`, every INTERVAL events or a time such as 10ms
-    /// [default INTERVAL: 1 event]; long replays are sampled less often
+    /// Record what the address space looks like as time goes by, for `plot`: every EVERY
+    /// events, or after a time such as 10ms, in a long replay less often; every event if EVERY
+    /// is left out
     #[arg(
         long = "sample",
-        value_name = "INTERVAL",
+        value_name = "EVERY",
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "1"
@@ -72,7 +74,8 @@ pub(crate) struct Sampled {
     /// Sample the window up to PFN [default: the highest 32-bit pfn]
     #[arg(long = "sample-limit", value_name = "PFN", requires = "every", value_parser = pfn)]
     limit: Option<Pfn>,
-    /// Sample the N-th domain in order of first use, from 0 [default: the busiest domain]
+    /// Sample the N-th domain that is asked for anything, from 0 [default: the one with the most
+    /// requests]
     #[arg(long = "sample-domain", value_name = "N", requires = "every")]
     domain: Option<u32>,
 }
@@ -105,8 +108,7 @@ pub(crate) fn flush_queue() -> impl TypedValueParser<Value = FlushQueue> {
 /// Which allocators.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Allocators {
-    /// The allocators, separated by commas, such as `new,linux-5.10..linux-7.2` or `all`;
-    /// `iovasim allocators` lists the names
+    /// The allocators, separated by commas; `iovasim allocators` lists what can be named
     #[arg(
         short = 'a',
         long = "allocator",
@@ -120,9 +122,16 @@ pub(crate) struct Allocators {
 impl Allocators {
     /// The allocators that were named; none if none were.
     pub(crate) fn named(&self) -> Result<Option<Vec<Allocator>>, Failure> {
-        let names = self.names.iter().map(String::as_str);
-        let allocators = allocator_list::parse(names)
-            .map_err(|(_, error)| Failure::bad(format!("--allocator: {error}")))?;
+        let mut seen = BTreeSet::new();
+        let mut allocators = Vec::new();
+        for name in &self.names {
+            if !seen.insert(name) {
+                return Err(Failure::bad(format!(
+                    "--allocator: `{name}` is named twice"
+                )));
+            }
+            allocators.push(allocator(name)?);
+        }
         Ok(Some(allocators).filter(|allocators| !allocators.is_empty()))
     }
 }
@@ -175,7 +184,7 @@ fn width() -> Option<usize> {
     Some(usize::from(width.0))
 }
 
-/// Whether the environment allows colours on a terminal (<https://no-color.org>).
+/// What the environment says of colours on a terminal (<https://no-color.org>).
 fn wants_colour() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|it| it == "dumb");

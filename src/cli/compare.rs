@@ -71,10 +71,13 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let new_name = args.new.as_deref().map(files::input_name);
     let base = Side {
         file: &base_name,
-        results: &base,
+        results: &base.results,
     };
-    let new = new_name.as_deref().zip(new.as_deref());
-    let new = new.map_or(base, |(file, results)| Side { file, results });
+    let new = new_name.as_deref().zip(new.as_ref());
+    let new = new.map_or(base, |(file, new)| Side {
+        file,
+        results: &new.results,
+    });
     let comparison = compare::compare(base, new, &which, &policy).map_err(Failure::bad)?;
     let page = terminal.page(args.output.as_deref());
     files::write_text(args.output.as_deref(), &set(&comparison, args.format, page))?;

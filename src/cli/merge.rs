@@ -1,4 +1,4 @@
-//! `merge`: merges the shards of a run.
+//! `merge`: shards of a run, put together.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use super::files;
 use super::results;
 use super::status::{Failure, Verdict};
 
-/// Merge the shards of a run
+/// Put the shards of a run together
 ///
-/// The result has the same bytes as a run without `--shard`. A missing or duplicate shard is an
-/// error.
+/// The result has the bytes that `run` writes without `--shard`. A shard that is missing or
+/// there twice is an error.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Example, which runs in the repository
@@ -21,7 +21,7 @@ Example, which runs in the repository
   iovasim run scenarios/founding-flush.json --shard 2/2 -o two.json
   iovasim merge one.json two.json -o result.json")]
 pub(crate) struct Args {
-    /// All results of `run --shard`, in any order
+    /// What `run --shard` wrote, all of it, in any order
     #[arg(value_name = "SHARD", required = true)]
     shards: Vec<PathBuf>,
     /// Write the result to FILE instead of standard output
@@ -33,11 +33,11 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
     let parts = args.shards.iter().map(|path| {
         Ok(Part {
             file: files::input_name(path),
-            results: results::read(path)?,
+            document: results::read(path)?,
         })
     });
     let parts: Vec<Part> = parts.collect::<Result<_, Failure>>()?;
     let merged = shards::merge(&parts).map_err(Failure::bad)?;
-    files::write_text(args.output.as_deref(), &report::json::results(&merged))?;
+    files::write_text(args.output.as_deref(), &report::json(&merged))?;
     Ok(Verdict::Done)
 }

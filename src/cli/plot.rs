@@ -8,7 +8,8 @@ use clap::{Args as ClapArgs, ValueEnum};
 use iova::kernel::{Allocator, FlushQueue};
 use iova::measure::Sampling;
 use iovasim::plot::{self, Chart, Look, Scene, Subject, Tone};
-use iovasim::study::{self, Feed, Lane, Step, Stop};
+use iovasim::study::{self, Observe, RequestStream, StudyResult, load};
+use iovasim::trace::compress;
 use iovasim::trace::read::Reader;
 
 use super::common::{self, Allocators, Terminal};
@@ -202,17 +203,24 @@ const HEAD: u64 = 4096;
 fn read(path: &Path, args: &Args, terminal: Terminal) -> Result<Vec<Subject>, Failure> {
     let file = files::input_name(path);
     let unreadable = |error| Failure::bad(format!("{file}: cannot read: {error}"));
-    let mut input = files::open(path)?;
+    let input = files::open(path)?;
+    let progress = Progress::new(terminal.shows_progress(), input.size);
+    let bytes = compress::decoded(progress.count(input.bytes)).map_err(unreadable)?;
+    let mut bytes: Box<dyn Read + Send> = Box::new(bytes);
     let mut head = Vec::new();
-    let begun = input.bytes.by_ref().take(HEAD).read_to_end(&mut head);
+    let begun = bytes.by_ref().take(HEAD).read_to_end(&mut head);
     begun.map_err(unreadable)?;
     let is_trace = is_trace(&head);
-    input.bytes = Box::new(Cursor::new(head).chain(input.bytes));
+    let bytes = Box::new(Cursor::new(head).chain(bytes));
     if is_trace {
-        return Ok(vec![replay(&file, input, args, terminal)?]);
+        return Ok(vec![replay(&file, bytes, progress, args, terminal)?]);
     }
+    drop(progress);
+    let input = Input { bytes, size: None };
     let text = results::text_of(&file, input)?;
-    let mut subjects = Subject::read(&file, &text).map_err(Failure::bad)?;
+    let document = load::document(&file, &text).map_err(Failure::bad)?;
+    let results = document.results.into_iter();
+    let mut subjects: Vec<Subject> = results.map(Subject::of_result).collect();
     if let Some(named) = args.allocators.named()? {
         for subject in &mut subjects {
             let missing = named.iter().find(|allocator| {
@@ -230,7 +238,7 @@ fn read(path: &Path, args: &Args, terminal: Terminal) -> Result<Vec<Subject>, Fa
     Ok(subjects)
 }
 
-/// Whether an input begins as a trace does; what is no text is compressed or binary.
+/// Whether an input begins as a trace does; what is no text is binary.
 fn is_trace(head: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(head.get(..16).unwrap_or(head)) else {
         return true;
@@ -263,31 +271,23 @@ fn by_default(charts: &[Chart], queue: FlushQueue) -> Result<Vec<Allocator>, Fai
 /// Replays a trace, and samples it.
 fn replay(
     file: &str,
-    input: Input,
+    bytes: Box<dyn Read + Send>,
+    mut progress: Progress,
     args: &Args,
     terminal: Terminal,
 ) -> Result<Subject, Failure> {
-    let mut progress = Progress::new(terminal.shows_progress(), input.size);
-    let reader = Reader::new(file, progress.count(input.bytes)).map_err(Failure::bad)?;
+    let reader = Reader::new(file, bytes).map_err(Failure::bad)?;
     let header = reader.header().clone();
     let allocators = match args.allocators.named()? {
         Some(named) => named,
         None => by_default(&args.charts, header.flush_queue)?,
     };
-    let lane = |allocator| {
-        let lane = Lane::<Vec<u8>>::new(allocator, &header).map_err(Failure::bad)?;
-        Ok(lane.with_sampling(Sampling::default()))
+    let observe = Observe {
+        sampling: Some(Sampling::default()),
+        ..Observe::default()
     };
-    let lanes = allocators.into_iter().map(lane);
-    let lanes = lanes.collect::<Result<_, Failure>>()?;
-    let mut feed = Feed::new(file, &header, reader);
-    let read = |step: &mut Step| {
-        progress.event();
-        feed.read(step)
-    };
-    match study::replay(lanes, read, terminal.jobs()) {
-        Ok((replayed, _)) => Ok(Subject::of_replay(file, &header, &replayed)),
-        Err(Stop::Stream(error)) => Err(Failure::bad(error)),
-        Err(Stop::Outcomes(error)) => Err(Failure::write(file, &error)),
-    }
+    let stream = RequestStream::new(file, &header, reader).inspect(|_| progress.event());
+    let replayed = study::run(stream, &allocators, observe, terminal.jobs());
+    let result = StudyResult::of_replay(file, &header, &replayed.map_err(Failure::bad)?);
+    Ok(Subject::of_result(result))
 }

@@ -1,4 +1,4 @@
-//! `profile`: turns a trace into an anonymous scenario that behaves like it.
+//! `profile`: a trace into a scenario that behaves like it and names nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use iova::kernel::DomainConfig;
 use iovasim::profile::{Naming, Profile, Profiler};
 use iovasim::report;
 use iovasim::scenario::Scenario;
-use iovasim::study::likeness::{self, Likeness};
+use iovasim::study::fidelity::{self, ProfileCheck};
 use iovasim::trace::event::Header;
 use iovasim::trace::read::Reader;
 
@@ -16,11 +16,11 @@ use super::files;
 use super::status::{Failure, Verdict, say};
 use super::traces::CheckedTrace;
 
-/// Generate an anonymous scenario that behaves like a trace
+/// Make a scenario that behaves like a trace and names nothing of it
 ///
-/// The scenario keeps how many buffers of each size are allocated and freed in each slice of
-/// time, at which level and limit, on which CPUs, and their age when they are freed. It contains
-/// no addresses, names or times of day, and no single request of the trace.
+/// How many buffers of which sizes come and go in each slice of time, at which level and
+/// limit, on which CPUs, and how old they are when they are freed; no addresses, no names, no
+/// times of day, and no request of the trace itself.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 With --check the trace and what the scenario generates are replayed, and a table says of each
@@ -39,24 +39,19 @@ pub(crate) struct Args {
     /// The scenario's name
     #[arg(long, value_name = "NAME", default_value = "profile")]
     name: String,
-    /// Number of seeds of the scenario
+    /// How many seeds the scenario has
     #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     #[command(flatten)]
     allocators: Allocators,
-    /// Replay the trace and the scenario and report how faithful the scenario is
+    /// Say how close what the scenario generates comes to the trace
     #[arg(long)]
     check: bool,
-    /// Largest difference of the failure rates that passes, in percentage points
-    #[arg(long, value_name = "PERCENTAGE_POINTS", default_value = "2", requires = "check", value_parser = points)]
+    /// By how many percentage points the failure rates may differ
+    #[arg(long, value_name = "POINTS", default_value = "2", requires = "check", value_parser = points)]
     tolerance: f64,
-    /// Output format of --check
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        requires = "check"
-    )]
+    /// The form of what --check says
+    #[arg(long, value_name = "FORM", default_value = "text", requires = "check")]
     format: Format,
 }
 
@@ -101,13 +96,13 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     if !args.check {
         return Ok(Verdict::Done);
     }
-    let likenesses = compare(args, &scenario, terminal)?;
+    let checks = compare(args, &scenario, terminal)?;
     let page = match args.format {
-        Format::Text => report::likeness::text(&likenesses, terminal.page(None)),
-        Format::Json => report::likeness::json(&likenesses),
+        Format::Text => report::fidelity::text(&checks, terminal.page(None)),
+        Format::Json => report::fidelity::json(&checks),
     };
     files::write_text(None, &page)?;
-    Ok(verdict(&likenesses, args.tolerance))
+    Ok(verdict(&checks, args.tolerance))
 }
 
 fn read(path: &Path, terminal: Terminal) -> Result<(Header, Profile), Failure> {
@@ -136,24 +131,24 @@ fn compare(
     args: &Args,
     scenario: &Scenario,
     terminal: Terminal,
-) -> Result<Vec<Likeness>, Failure> {
+) -> Result<Vec<ProfileCheck>, Failure> {
     let name = files::input_name(&args.trace);
     let input = files::open(&args.trace)?;
     let reader = Reader::new(&name, input.bytes).map_err(Failure::bad)?;
     let header = reader.header().clone();
-    let likenesses = likeness::compare(&name, &header, reader, scenario, terminal.jobs());
-    likenesses.map_err(Failure::bad)
+    let checks = fidelity::compare(&name, &header, reader, scenario, terminal.jobs());
+    checks.map_err(Failure::bad)
 }
 
-fn verdict(likenesses: &[Likeness], tolerance: f64) -> Verdict {
+fn verdict(checks: &[ProfileCheck], tolerance: f64) -> Verdict {
     let mut verdict = Verdict::Done;
-    for likeness in likenesses {
-        let points = likeness.failure_points().unwrap_or(0.0);
+    for check in checks {
+        let points = check.failure_points().unwrap_or(0.0);
         if points > tolerance {
             say(&format!(
                 "{}: the failure rates differ by {points:.2} percentage points, expected at most \
                  {tolerance}",
-                likeness.allocator
+                check.allocator
             ));
             verdict = Verdict::Failed;
         }

@@ -4,9 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
-use iova::kernel::{Allocator, FlushQueue, Release};
-use iovasim::report::{self, Page, Subject};
-use iovasim::study::{self, Feed, Lane, Replayed, Step, Stop};
+use iova::kernel::{Allocator, DomainConfig, FlushQueue, Release};
+use iovasim::report::result::{self, Expected};
+use iovasim::report::{self, Page, block};
+use iovasim::study::{
+    self, Document, Observe, Observer, OutcomeWriter, RequestStream, Studied,
+};
 use iovasim::trace::compress::{Compression, Encoder};
 use iovasim::trace::event::Header;
 use iovasim::trace::read::Reader;
@@ -51,14 +54,6 @@ pub(crate) struct Args {
     report: Report,
 }
 
-/// What came of one trace.
-struct Done {
-    file: String,
-    header: Header,
-    digest: String,
-    replayed: Replayed,
-}
-
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let named = args.allocators.named()?;
     if args.sampled.sampling().is_some() && args.report.format != Format::Json {
@@ -101,7 +96,7 @@ fn replay(
     trace: &Path,
     named: Option<&[Allocator]>,
     terminal: Terminal,
-) -> Result<(Done, Vec<Output>), Failure> {
+) -> Result<(Studied, Vec<Output>), Failure> {
     let file = files::input_name(trace);
     let input = files::open(trace)?;
     let mut progress = Progress::new(terminal.shows_progress(), input.size);
@@ -112,40 +107,35 @@ fn replay(
         Some(named) => named.to_vec(),
         None => default_allocators(args.check, &header)?,
     };
-    let lanes = lanes(allocators.clone(), &header, args)?;
-    let mut outputs = begin_outcomes(args.outcomes.as_deref(), trace, &allocators)?;
-    let lanes = with_outcomes(lanes, &outputs)?;
-    let mut feed = Feed::new(&file, &recorded, reader);
-    if args.check {
-        feed = feed.with_events();
+    for allocator in &allocators {
+        DomainConfig::new(allocator, header.domain_options()).map_err(Failure::bad)?;
     }
-    let read = |step: &mut Step| {
-        progress.event();
-        feed.read(step)
+    let outputs = begin_outcomes(args.outcomes.as_deref(), trace, &allocators)?;
+    let mut writers = outcome_writers(&outputs)?;
+    let observe = Observe {
+        sampling: args.sampled.sampling(),
+        agreement: args.check,
+        observers: writers
+            .iter_mut()
+            .map(|it| it as &mut dyn Observer)
+            .collect(),
     };
-    let replayed = study::replay(lanes, read, terminal.jobs());
-    let (replayed, written) = replayed.map_err(|stop| match stop {
-        Stop::Stream(error) => Failure::bad(error),
-        Stop::Outcomes(error) => {
-            Failure::write(outputs.first().map_or("", Output::name), &error)
-        }
-    })?;
-    for (output, encoder) in outputs.iter_mut().zip(written.into_iter().flatten()) {
-        encoder.finish().map_err(|error| output.failure(&error))?;
+    let stream = RequestStream::new(&file, &recorded, reader).with_domains(&header);
+    let stream = stream.inspect(|_| progress.event());
+    let replayed = study::run(stream, &allocators, observe, terminal.jobs());
+    let replayed = replayed.map_err(Failure::bad)?;
+    for (output, writer) in outputs.iter().zip(writers) {
+        let finished = writer.finish().and_then(Encoder::finish);
+        finished.map_err(|error| output.failure(&error))?;
     }
-    let done = Done {
-        file,
-        header,
-        digest: feed.digest().to_string(),
-        replayed,
-    };
-    Ok((done, outputs))
+    Ok((Studied::of_replay(&file, &header, replayed), outputs))
 }
 
 /// The header with what the command line says in its place.
 fn replaced(header: &Header, args: &Args) -> Header {
+    let queue = args.flush_queue;
     Header {
-        flush_queue: args.flush_queue.unwrap_or(header.flush_queue),
+        flush_queue: queue.unwrap_or(header.flush_queue),
         forcedac: header.forcedac || args.forcedac,
         ..header.clone()
     }
@@ -227,82 +217,54 @@ fn stem(trace: &Path) -> String {
 
 type Encoded = Encoder<Box<dyn Write + Send>>;
 
-fn lanes(
-    allocators: Vec<Allocator>,
-    header: &Header,
-    args: &Args,
-) -> Result<Vec<Lane<Encoded>>, Failure> {
-    let lane = |allocator| {
-        let mut lane = Lane::new(allocator, header).map_err(Failure::bad)?;
-        if args.check {
-            lane = lane.with_agreement();
-        }
-        if let Some(sampling) = args.sampled.sampling() {
-            lane = lane.with_sampling(sampling);
-        }
-        Ok(lane)
-    };
-    allocators.into_iter().map(lane).collect()
-}
-
-/// Adds an outcome file to each lane, if there are such files.
-fn with_outcomes(
-    lanes: Vec<Lane<Encoded>>,
-    outputs: &[Output],
-) -> Result<Vec<Lane<Encoded>>, Failure> {
-    if outputs.is_empty() {
-        return Ok(lanes);
-    }
-    let lane = |(lane, output): (Lane<Encoded>, &Output)| {
+/// A writer for each allocator's outcomes, if any are wanted.
+fn outcome_writers(outputs: &[Output]) -> Result<Vec<OutcomeWriter<Encoded>>, Failure> {
+    let writer = |output: &Output| {
         let compression = Compression::of_name(output.name());
         let encoder = Encoder::new(output.writer()?, compression);
-        Ok(lane.with_outcomes(encoder.map_err(|error| output.failure(&error))?))
+        let encoder = encoder.map_err(|error| output.failure(&error))?;
+        Ok(OutcomeWriter::new(encoder))
     };
-    lanes.into_iter().zip(outputs).map(lane).collect()
+    outputs.iter().map(writer).collect()
 }
 
-fn set(done: &[Done], format: Format, page: Page) -> String {
-    let subjects: Vec<Subject<'_>> = done
-        .iter()
-        .map(|one| Subject {
-            file: &one.file,
-            header: &one.header,
-            digest: &one.digest,
-            events: one.replayed.events,
-            rows: &one.replayed.rows,
-            differences: &one.replayed.differences,
-            traffic: one.replayed.traffic.as_ref(),
-        })
-        .collect();
+/// The report.
+fn set(done: &[Studied], format: Format, page: Page) -> String {
     match format {
-        Format::Json => report::json::text(&subjects),
+        Format::Json => {
+            let results = done.iter().map(|it| it.result.clone()).collect();
+            report::json(&Document::new(results))
+        }
         Format::Text => {
-            let pages = subjects.iter().map(|it| report::replayed::text(it, page));
+            let none = Expected::default();
+            let pages = done
+                .iter()
+                .map(|it| block::text(&result::sections(it, &none), page));
             pages.collect::<Vec<_>>().join("\n\n")
         }
     }
 }
 
 /// What `--check` found.
-fn verdict(done: &[Done]) -> Result<Verdict, Failure> {
+fn verdict(done: &[Studied]) -> Result<Verdict, Failure> {
     let mut verdict = Verdict::Done;
     for one in done {
-        let rows = &one.replayed.rows;
-        let agreements = || {
-            rows.iter()
-                .filter_map(|row| Some((row, row.agreement.as_ref()?)))
+        let file = one.result.file.as_deref().unwrap_or_default();
+        let runs = &one.result.runs;
+        let checks = || {
+            runs.iter()
+                .filter_map(|run| Some((run, run.check.as_ref()?)))
         };
-        if agreements().all(|(row, it)| it.compared == 0 && row.figures.undone.is_none()) {
+        if checks().all(|(run, it)| it.compared == 0 && run.undone.is_none()) {
             return Err(Failure::bad(format!(
-                "{}: --check: no event says what the recorded kernel answered (`got`)",
-                one.file
+                "{file}: --check: no event says what the recorded kernel answered (`got`)"
             )));
         }
-        for (row, agreement) in agreements() {
-            if let Some(first) = &agreement.first {
+        for (run, check) in checks() {
+            if let Some(first) = &check.first_disagreement {
                 say(&format!(
-                    "{}: {} answers event {} otherwise than the recorded kernel",
-                    one.file, row.allocator, first.event
+                    "{file}: {} answers event {} otherwise than the recorded kernel",
+                    run.allocator, first.event
                 ));
                 verdict = Verdict::Failed;
             }

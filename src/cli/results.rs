@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::Path;
 
 use iovasim::report::compare::policy::Policy;
-use iovasim::study::{ScenarioResult, stored};
+use iovasim::study::{Document, load};
+use iovasim::trace::compress;
 
 use super::files;
 use super::status::Failure;
@@ -12,10 +13,10 @@ use super::status::Failure;
 /// The most that such a file may hold, in bytes.
 const SIZE_MAX: u64 = 1 << 30;
 
-/// Reads the results of a file.
-pub(crate) fn read(path: &Path) -> Result<Vec<ScenarioResult>, Failure> {
+/// Reads a result document.
+pub(crate) fn read(path: &Path) -> Result<Document, Failure> {
     let text = text(path)?;
-    stored::results(&files::input_name(path), &text).map_err(Failure::bad)
+    load::document(&files::input_name(path), &text).map_err(Failure::bad)
 }
 
 /// Reads a policy; the default where there is no file.
@@ -31,12 +32,15 @@ fn text(path: &Path) -> Result<String, Failure> {
     text_of(&files::input_name(path), files::open(path)?)
 }
 
-/// The text of an open input, which errors call `name`.
+/// The text of an open input, plain or compressed; errors call it `name`.
 pub(crate) fn text_of(name: &str, input: files::Input) -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    let mut input = input.bytes.take(SIZE_MAX + 1);
     let unreadable = |error| Failure::bad(format!("{name}: cannot read: {error}"));
-    input.read_to_end(&mut bytes).map_err(unreadable)?;
+    let decoder = compress::decoded(input.bytes).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    decoder
+        .take(SIZE_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     if bytes.len() as u64 > SIZE_MAX {
         let found = format!("{name}: found more than {SIZE_MAX} bytes, expected fewer");
         return Err(Failure::bad(found));

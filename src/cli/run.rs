@@ -7,11 +7,11 @@ use clap::Args as ClapArgs;
 use iovasim::report::compare::policy::Policy;
 use iovasim::report::compare::{Comparison, Side, Which};
 use iovasim::report::junit::{self, Suite};
-use iovasim::report::studied::{Expected, Subject};
-use iovasim::report::{self, Page};
+use iovasim::report::result::Expected;
+use iovasim::report::{self, Page, block, shell};
 use iovasim::scenario::Scenario;
-use iovasim::study::scenarios::{self, Part};
-use iovasim::study::{ScenarioResult, Studied};
+use iovasim::study::scenarios::{self, Named, Part};
+use iovasim::study::{Document, Studied, StudyResult};
 
 use super::common::{Allocators, Format, Sampled, Terminal};
 use super::compare;
@@ -86,7 +86,10 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let paths = scenario::without_schema(&args.scenarios, terminal);
     let mut scenarios = Vec::new();
     for path in &paths {
-        scenarios.push(altered(scenario::read(path)?, args)?);
+        scenarios.push(Named {
+            file: files::input_name(path),
+            scenario: altered(scenario::read(path)?, args)?,
+        });
     }
     if args.sampled.sampling().is_some() && !makes_document(args) {
         let problem = "--sample records into the result: add -o FILE, or --format json";
@@ -105,28 +108,31 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     };
     let studied = scenarios::run(&scenarios, part, terminal.jobs(), &done);
     let studied = studied.map_err(Failure::bad)?;
-    let results: Vec<ScenarioResult> = studied.iter().map(|it| it.result.clone()).collect();
+    let results: Vec<StudyResult> = studied.iter().map(|it| it.result.clone()).collect();
+    let document = Document::new(results);
     if args.shard.is_some() {
-        files::write_text(args.output.as_deref(), &report::json::results(&results))?;
+        files::write_text(args.output.as_deref(), &report::json(&document))?;
         return Ok(Verdict::Done);
     }
     let expected: Vec<Expected> = studied
         .iter()
         .zip(&scenarios)
-        .map(|(studied, scenario)| hold(&studied.result, scenario, args.seeds.is_none()))
+        .map(|(studied, scenario)| {
+            hold(&studied.result, &scenario.scenario, args.seeds.is_none())
+        })
         .collect();
-    print(args, &paths, terminal, &studied, &expected)?;
-    write_junit(args, &scenarios, &results)?;
-    let compared = baseline.map(|baseline| compare(&baseline, &results, &policy));
+    print(args, terminal, &document, &studied, &expected)?;
+    write_junit(args, &scenarios, &document.results)?;
+    let compared = baseline.map(|baseline| compare(&baseline, &document.results, &policy));
     let compared = compared.transpose()?;
     if let Some(comparison) = &compared {
         print_comparison(args, terminal, comparison)?;
     }
     if let Some(path) = &args.update_baseline {
-        files::write_text(Some(path), &report::json::results(&results))?;
+        files::write_text(Some(path), &report::json(&document))?;
     }
     let gate = compared.map_or(Verdict::Done, |it| compare::verdict(&it));
-    Ok(verdict(&paths, &scenarios, &expected).and(gate))
+    Ok(verdict(&scenarios, &expected).and(gate))
 }
 
 /// Whether a document is written or printed.
@@ -137,7 +143,7 @@ fn makes_document(args: &Args) -> bool {
 /// An earlier result, and what messages call it.
 struct Baseline {
     file: String,
-    results: Vec<ScenarioResult>,
+    results: Vec<StudyResult>,
 }
 
 fn baseline(path: &Path) -> Result<Baseline, Failure> {
@@ -147,13 +153,13 @@ fn baseline(path: &Path) -> Result<Baseline, Failure> {
             "{file}: no such file; `--update-baseline {file}` makes it"
         )));
     }
-    let results = results::read(path)?;
+    let results = results::read(path)?.results;
     Ok(Baseline { file, results })
 }
 
 fn compare(
     baseline: &Baseline,
-    results: &[ScenarioResult],
+    results: &[StudyResult],
     policy: &Policy,
 ) -> Result<Comparison, Failure> {
     let base = Side {
@@ -185,14 +191,14 @@ fn print_comparison(
 
 fn write_junit(
     args: &Args,
-    scenarios: &[Scenario],
-    results: &[ScenarioResult],
+    scenarios: &[Named],
+    results: &[StudyResult],
 ) -> Result<(), Failure> {
     let Some(path) = &args.junit else {
         return Ok(());
     };
-    let suites = results.iter().zip(scenarios).map(|(result, scenario)| {
-        let expectations = scenario.expectations.iter();
+    let suites = results.iter().zip(scenarios).map(|(result, named)| {
+        let expectations = named.scenario.expectations.iter();
         let held = expectations.filter(|it| args.seeds.is_none() && result.can_hold(it));
         Suite::of(result, held)
     });
@@ -209,7 +215,9 @@ fn altered(mut scenario: Scenario, args: &Args) -> Result<Scenario, Failure> {
     match args.seeds {
         None => {}
         Some(0) => return Err(Failure::bad("--seeds: found 0, expected at least 1")),
-        Some(seeds) if scenario.seeds != [0] => scenario.seeds = (1..=seeds.into()).collect(),
+        Some(seeds) if scenario.in_results(1).is_some() => {
+            scenario.seeds = (1..=seeds.into()).collect()
+        }
         Some(_) => {
             let name = &scenario.name;
             let message = format!("--seeds: `{name}` is of a recorded trace, which has none");
@@ -220,7 +228,7 @@ fn altered(mut scenario: Scenario, args: &Args) -> Result<Scenario, Failure> {
 }
 
 /// Holds a result to what its scenario expects.
-fn hold(result: &ScenarioResult, scenario: &Scenario, check: bool) -> Expected {
+fn hold(result: &StudyResult, scenario: &Scenario, check: bool) -> Expected {
     let all = &scenario.expectations;
     if !check {
         return Expected {
@@ -238,52 +246,45 @@ fn hold(result: &ScenarioResult, scenario: &Scenario, check: bool) -> Expected {
 
 fn print(
     args: &Args,
-    paths: &[PathBuf],
     terminal: Terminal,
+    document: &Document,
     studied: &[Studied],
     expected: &[Expected],
 ) -> Result<(), Failure> {
-    let results: Vec<&ScenarioResult> = studied.iter().map(|it| &it.result).collect();
-    let document = || report::json::results(results.iter().copied());
     if let Some(path) = &args.output {
-        files::write_text(Some(path), &document())?;
+        files::write_text(Some(path), &report::json(document))?;
     }
     if args.output.as_deref().is_some_and(files::is_dash) {
         return Ok(());
     }
     let text = match args.format {
-        Format::Json => document(),
-        Format::Text => pages(paths, terminal.page(None), studied, expected),
+        Format::Json => report::json(document),
+        Format::Text => pages(terminal.page(None), studied, expected),
     };
     files::write_text(None, &text)
 }
 
-fn pages(paths: &[PathBuf], page: Page, studied: &[Studied], expected: &[Expected]) -> String {
-    let pages = studied.iter().zip(expected).zip(paths);
-    let pages = pages.map(|((studied, expected), path)| {
-        let subject = Subject {
-            file: &files::input_name(path),
-            result: &studied.result,
-            differences: &studied.differences,
-            expected,
-        };
-        report::studied::text(&subject, page)
+fn pages(page: Page, studied: &[Studied], expected: &[Expected]) -> String {
+    let pages = studied.iter().zip(expected);
+    let pages = pages.map(|(studied, expected)| {
+        block::text(&report::result::sections(studied, expected), page)
     });
     pages.collect::<Vec<_>>().join("\n\n")
 }
 
 /// Says which expectations do not hold, and how to look closer.
-fn verdict(paths: &[PathBuf], scenarios: &[Scenario], expected: &[Expected]) -> Verdict {
+fn verdict(scenarios: &[Named], expected: &[Expected]) -> Verdict {
     let mut verdict = Verdict::Done;
-    for ((path, scenario), expected) in paths.iter().zip(scenarios).zip(expected) {
-        let file = path.display();
-        let seed = scenario.seeds.first().copied().unwrap_or(0);
+    for (Named { file, scenario }, expected) in scenarios.iter().zip(expected) {
+        let seed = scenario.seeds.first();
+        let seed = seed.and_then(|&seed| scenario.in_results(seed));
+        let generate = shell::generate(file, seed);
         for miss in &expected.misses {
-            say(&format!(
-                "{file}: {miss}; look closer: iovasim generate {file} --seed {seed} | iovasim \
-                 replay - --allocator {}",
-                miss.allocator
-            ));
+            let closer = generate.as_ref().map_or(String::new(), |generate| {
+                let allocator = &miss.allocator;
+                format!("; look closer: {generate} | iovasim replay - --allocator {allocator}")
+            });
+            say(&format!("{file}: {miss}{closer}"));
             verdict = Verdict::Failed;
         }
     }

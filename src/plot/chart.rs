@@ -195,7 +195,7 @@ fn steps(of: &Subjected) -> Option<search_cost::Steps<'_>> {
 mod tests {
     use super::*;
     use crate::plot::{sheet, svg};
-    use crate::study::{Feed, Lane, Made, replay};
+    use crate::study::{self, GeneratedEvents, Observe, RequestStream, StudyResult};
     use crate::trace::event::{Event, Header, Op};
     use iova::kernel::Allocator;
     use iova::measure::Sampling;
@@ -231,17 +231,19 @@ mod tests {
 
     fn subject(allocators: &[&str], count: u64, sampling: Sampling) -> Subject {
         let header = Header::default();
-        let lane = |name: &&str| {
-            let allocator: Allocator = name.parse().expect("an allocator");
-            let lane = Lane::<Vec<u8>>::new(allocator, &header);
-            lane.expect("a domain").with_sampling(sampling)
+        let names = allocators.iter();
+        let allocators: Vec<Allocator> = names
+            .map(|name| name.parse().expect("an allocator"))
+            .collect();
+        let events = GeneratedEvents::new(events(count).into_iter());
+        let stream = RequestStream::new("a trace", &header, events);
+        let observe = Observe {
+            sampling: Some(sampling),
+            ..Observe::default()
         };
-        let made = Made::new(events(count).into_iter());
-        let mut feed = Feed::new("a trace", &header, made);
-        let lanes = allocators.iter().map(lane).collect();
-        let replayed =
-            replay(lanes, |step| feed.read(step), NonZeroUsize::MIN).map_err(|_| "a stop");
-        Subject::of_replay("a.trace", &header, &replayed.expect("a trace").0)
+        let replayed = study::run(stream, &allocators, observe, NonZeroUsize::MIN);
+        let replayed = replayed.expect("a trace");
+        Subject::of_result(StudyResult::of_replay("a.trace", &header, &replayed))
     }
 
     const TWELVE: [&str; 12] = [

@@ -1,19 +1,13 @@
 //! What there is to draw of a scenario or a trace, from whichever document it comes.
 
 use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::Deserialize;
 
 use super::failure_rate::Failures;
 use super::number;
-use crate::study::result::StepCounts;
-use crate::study::statistics::{self, Sample};
-use crate::study::wire::{WireCauses, WireFigures};
-use crate::study::{Replayed, Row, ScenarioResult, stored};
-use crate::trace::event::Header;
+use crate::study::StudyResult;
+use crate::study::document::{self, Row};
 use iova::measure::record::{SampledRecord, TrafficRecord, Window};
-use iova::measure::{Cause, Steps};
+use iova::measure::{Cause, MetricId, Steps};
 
 /// A scenario, or a trace, and what came of it.
 #[derive(Clone, Debug)]
@@ -50,76 +44,43 @@ pub enum Walked {
     Nowhere,
 }
 
-/// A document that is not to be drawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(String);
-
-impl std::error::Error for Error {}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Subject {
-    /// Reads the documents that `run` or `replay` wrote; errors call them `file`.
-    ///
-    /// # Errors
-    ///
-    /// Where the text holds no such documents.
-    pub fn read(file: &str, text: &str) -> Result<Vec<Subject>, Error> {
-        let head: Option<Head> = serde_json::Deserializer::from_str(text)
-            .into_iter()
-            .next()
-            .and_then(Result::ok);
-        if head.is_some_and(|head| head.iovasim == "replay") {
-            return replayed(file, text);
-        }
-        let results = stored::results(file, text).map_err(|error| Error(error.to_string()))?;
-        Ok(results.into_iter().map(Subject::of_result).collect())
-    }
-
-    fn of_result(result: ScenarioResult) -> Subject {
-        let requests = result.rows.iter().map(|row| row.figures.allocs).max();
-        let seeds = match result.traces.as_slice() {
-            [] => "no seed".to_owned(),
-            [one] => format!("seed {}", one.seed),
-            many => format!("{} seeds", many.len()),
-        };
-        let about = format!(
-            "{} · {} requests an allocator, {seeds}",
-            result.scenario,
-            counted(requests.unwrap_or(0))
-        );
-        let runs = result.traces.len();
-        let sampled = result.samples.as_deref().and_then(<[_]>::first);
-        let sampled_seed = sampled.map(|it| it.seed).filter(|_| runs > 1);
-        let mut seen_of: BTreeMap<String, SampledRecord> = BTreeMap::new();
-        for one in result.samples.into_iter().flatten() {
-            seen_of.insert(one.allocator, one.seen);
-        }
-        let mut walked: BTreeMap<&str, Option<Steps>> = BTreeMap::new();
-        for run in &result.runs {
-            let all = walked
-                .entry(&run.allocator)
-                .or_insert_with(|| Some(Steps::default()));
-            match (&run.step_counts, all.as_mut()) {
-                (Some(counts), Some(all)) => all.merge(&counts.0),
-                _ => *all = None,
+    /// A result of `run` or `replay`.
+    pub fn of_result(result: StudyResult) -> Subject {
+        let about = about(&result);
+        let several = result.traces.len() > 1;
+        let mut sampled_seed = None;
+        let mut of_allocator: BTreeMap<String, (Option<Walked>, Option<SampledRecord>)> =
+            BTreeMap::new();
+        for run in result.runs {
+            let walked = Walked::of(&run);
+            let (all, sampled) = of_allocator
+                .entry(run.allocator)
+                .or_insert_with(|| (Some(Walked::Steps(Steps::default())), None));
+            *all = all.take().zip(walked).map(|(all, one)| all.and(one));
+            if run.sampled.is_some() {
+                sampled_seed = run.seed.filter(|_| several);
+                *sampled = run.sampled;
             }
         }
-        let allocators = result.rows.iter().map(|row| Subjected {
-            failures: failures(&row.figures, runs > 1),
-            walked: walked
-                .remove(row.allocator.as_str())
-                .map(|steps| steps.map_or(Walked::Nowhere, Walked::Steps)),
-            sampled: seen_of.remove(&row.allocator),
-            allocator: row.allocator.clone(),
+        let allocators = result.rows.iter().map(|row| {
+            let (walked, sampled) = of_allocator.remove(&row.allocator).unwrap_or_default();
+            Subjected {
+                failures: failures(row, several),
+                walked,
+                sampled,
+                allocator: row.allocator.clone(),
+            }
         });
         Subject {
             allocators: allocators.collect(),
-            name: result.scenario.clone(),
+            name: match &result.subject {
+                document::Subject::Scenario { name, .. } => name.clone(),
+                document::Subject::Trace { name, .. } => {
+                    let file = result.file.as_deref().or(name.as_deref());
+                    stem(file.unwrap_or_default())
+                }
+            },
             about,
             sampled_seed,
             traffic: result.traffic,
@@ -164,65 +125,67 @@ impl Subject {
             (!sampled.is_empty()).then(|| format!("over time: {}", sampled.join("; ")));
         [self.about.clone()].into_iter().chain(sampled).collect()
     }
+}
 
-    /// What came of a trace that was replayed just now; messages call it `file`.
-    pub fn of_replay(file: &str, header: &Header, replayed: &Replayed) -> Subject {
-        let allocator = |row: &Row| {
-            let walks = row.allocator.rules().walks();
-            Subjected {
-                allocator: row.allocator.name().to_owned(),
-                failures: failures(&WireFigures::of(&row.figures, walks), false),
-                walked: Some(if walks {
-                    Walked::Steps(row.figures.steps.clone())
-                } else {
-                    Walked::Nowhere
-                }),
-                sampled: row.sampled.clone(),
+impl Walked {
+    /// How far the searches of a run walked; `None` where that was not recorded.
+    fn of(run: &document::Run) -> Option<Walked> {
+        match &run.step_counts {
+            Some(counts) => Some(Walked::Steps(counts.0.clone())),
+            None if run.metrics.get(MetricId::StepsTotal).is_none() => Some(Walked::Nowhere),
+            None => None,
+        }
+    }
+
+    /// The same with another run.
+    fn and(self, other: Walked) -> Walked {
+        match (self, other) {
+            (Walked::Steps(mut all), Walked::Steps(one)) => {
+                all.merge(&one);
+                Walked::Steps(all)
             }
-        };
-        Subject {
-            name: stem(file),
-            about: about_trace(file, header.name.as_deref(), replayed.events),
-            sampled_seed: None,
-            allocators: replayed.rows.iter().map(allocator).collect(),
-            traffic: replayed.traffic.clone(),
+            _ => Walked::Nowhere,
         }
     }
 }
 
-/// How often it failed; where no interval is recorded, with that of one run.
-fn failures(figures: &WireFigures, several_runs: bool) -> Failures {
-    let WireCauses {
-        shortcut,
-        missed,
-        cached,
-        fragmented,
-        exhausted,
-        nomem,
-    } = figures.causes;
-    let counts = [shortcut, missed, cached, fragmented, exhausted, nomem];
-    let all = Sample {
-        failures: counts.iter().sum(),
-        requests: figures.allocs,
-    };
-    let interval = figures.failure_rate_ci95;
-    let interval = interval.or_else(|| statistics::interval(&[all]));
+fn failures(row: &Row, several_runs: bool) -> Failures {
+    let causes = Cause::ALL.map(|it| (it, row.metrics.count(MetricId::of_cause(it))));
     Failures {
-        requests: figures.allocs,
-        causes: Cause::ALL
-            .into_iter()
-            .zip(counts)
-            .filter(|(_, count)| *count > 0)
-            .collect(),
-        interval: interval.map(|[low, high]| (low, high)),
+        requests: row.metrics.count(MetricId::Allocs),
+        causes: causes.into_iter().filter(|(_, count)| *count > 0).collect(),
+        interval: row.failure_rate_ci95.map(|[low, high]| (low, high)),
         several_runs,
     }
 }
 
-fn about_trace(file: &str, name: Option<&str>, events: u64) -> String {
-    let events = counted(events);
-    let name = name.map_or(String::new(), |name| format!("{name} · "));
-    format!("{file} · {name}{events} events")
+/// A line about a result.
+fn about(result: &StudyResult) -> String {
+    match &result.subject {
+        document::Subject::Scenario { name, .. } => {
+            let requests = result.rows.iter();
+            let requests = requests
+                .map(|row| row.metrics.count(MetricId::Allocs))
+                .max();
+            let requests = counted(requests.unwrap_or(0));
+            let seeds = match result.traces.as_slice() {
+                [] => ", no seed".to_owned(),
+                [one] => one
+                    .seed
+                    .map_or(String::new(), |seed| format!(", seed {seed}")),
+                many => format!(", {} seeds", many.len()),
+            };
+            format!("{name} · {requests} requests an allocator{seeds}")
+        }
+        document::Subject::Trace { name, .. } => {
+            let events = counted(result.traces.iter().map(|trace| trace.events).sum());
+            let file = result.file.as_deref().unwrap_or_default();
+            let name = name
+                .as_ref()
+                .map_or(String::new(), |name| format!("{name} · "));
+            format!("{file} · {name}{events} events")
+        }
+    }
 }
 
 fn counted(count: u64) -> String {
@@ -237,81 +200,4 @@ fn stem(file: &str) -> String {
         name = name.strip_suffix(ending).unwrap_or(name);
     }
     name.trim_matches(['<', '>']).to_owned()
-}
-
-/// What any document of this program begins with.
-#[derive(Deserialize)]
-struct Head {
-    iovasim: String,
-}
-
-/// What is drawn of a document of `replay`.
-#[derive(Deserialize)]
-struct Document {
-    version: u64,
-    traces: Vec<WireTrace>,
-    rows: Vec<WireRow>,
-}
-
-#[derive(Deserialize)]
-struct WireTrace {
-    file: String,
-    name: Option<String>,
-    events: u64,
-    traffic: Option<TrafficRecord>,
-}
-
-#[derive(Deserialize)]
-struct WireRow {
-    trace: String,
-    allocator: String,
-    #[serde(flatten)]
-    figures: WireFigures,
-    step_counts: Option<StepCounts>,
-    timeline: Option<iova::measure::record::TimelineRecord>,
-    map: Option<iova::measure::record::MapRecord>,
-}
-
-fn replayed(file: &str, text: &str) -> Result<Vec<Subject>, Error> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let document: Document =
-        serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let (path, inner) = (error.path(), error.inner());
-            Error(format!("{file}: {path}: {inner}"))
-        })?;
-    let expected = crate::report::json::VERSION;
-    if document.version != expected {
-        let version = document.version;
-        return Err(Error(format!(
-            "{file}: found a document of version {version}, expected version {expected}"
-        )));
-    }
-    let Document {
-        traces, mut rows, ..
-    } = document;
-    let subjects = traces.into_iter().map(|trace| {
-        let of_trace = rows.extract_if(.., |row| row.trace == trace.file);
-        Subject {
-            name: stem(&trace.file),
-            about: about_trace(&trace.file, trace.name.as_deref(), trace.events),
-            sampled_seed: None,
-            allocators: of_trace.map(WireRow::subjected).collect(),
-            traffic: trace.traffic,
-        }
-    });
-    Ok(subjects.collect())
-}
-
-impl WireRow {
-    fn subjected(self) -> Subjected {
-        let walks = self.figures.steps.is_some();
-        let walked = self.step_counts.map(|counts| Walked::Steps(counts.0));
-        let pair = self.timeline.zip(self.map);
-        Subjected {
-            allocator: self.allocator,
-            failures: failures(&self.figures, false),
-            walked: if walks { walked } else { Some(Walked::Nowhere) },
-            sampled: pair.map(|(timeline, map)| SampledRecord { timeline, map }),
-        }
-    }
 }

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use crate::scenario::{Condition, Expectation};
-use crate::study::ScenarioResult;
+use crate::study::StudyResult;
 
 /// Checks that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +28,10 @@ pub struct Case {
 impl Suite {
     /// What came of the expectations of a scenario, a test case each.
     pub fn of<'a>(
-        result: &ScenarioResult,
+        result: &StudyResult,
         expectations: impl Iterator<Item = &'a Expectation>,
     ) -> Suite {
-        let measured = |allocator: &str, figure| result.measured(allocator, figure);
+        let measured = |allocator: &str, metric| result.measured(allocator, metric);
         let cases = expectations.map(|expectation| {
             let misses = expectation.check(measured).err();
             let misses = misses.map(|misses| {
@@ -41,7 +41,7 @@ impl Suite {
             let conditions = expectation.conditions().iter();
             let conditions: Vec<String> = conditions.map(in_words).collect();
             Case {
-                class: result.scenario.clone(),
+                class: result.name().to_owned(),
                 name: format!(
                     "{}: {} {}",
                     expectation.allocator(),
@@ -52,7 +52,7 @@ impl Suite {
             }
         });
         Suite {
-            name: result.scenario.clone(),
+            name: result.name().to_owned(),
             cases: cases.collect(),
         }
     }

@@ -1,49 +1,39 @@
-//! Reports: text and JSON as pure functions of what was measured.
+//! Reports: text, Markdown, CSV and JSON as pure functions of what was measured.
 //!
-//! * [`replayed`]: the page of tables and sentences of `replay`.
-//! * [`studied`]: the page of `run`.
+//! * [`result`]: the report of `run` and `replay`, as blocks; [`block`] writes them.
 //! * [`compare`]: what differs between two results, and whether that is allowed.
+//! * [`fidelity`]: what `profile --check` found.
 //! * [`junit`]: outcomes of checks, for CI systems.
-//! * [`json`]: the same data for programs.
+//! * [`csv`]: metrics, a line for each run.
 //! * [`differs`]: what differs between allocators, in a sentence.
 //! * [`allocators`]: what can be named.
-//! * [`tables`]: the figures of several allocators, a table for each question.
+//! * [`tables`]: the metrics of several allocators, a table for each question.
+//! * [`shell`]: commands to paste.
 //! * [`table`], [`page`], [`number`]: how tables, paragraphs and numbers are set.
 
 pub mod allocators;
+pub mod block;
 pub mod compare;
+pub mod csv;
 pub mod differs;
-pub mod json;
+pub mod fidelity;
 pub mod junit;
-pub mod likeness;
 pub mod number;
 pub mod page;
-pub mod replayed;
-mod set;
-pub mod studied;
+pub mod result;
+mod row_lines;
+pub mod shell;
 pub mod table;
 pub mod tables;
 
 pub use page::Page;
 pub use table::Table;
 
-use crate::study::Row;
-use crate::trace::event::Header;
+use crate::study::Document;
 
-/// A trace and what came of it under each allocator.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// What the user calls the trace: its file.
-    pub file: &'a str,
-    /// Its header, with what the command line replaced in it.
-    pub header: &'a Header,
-    pub digest: &'a str,
-    pub events: u64,
-    pub rows: &'a [Row],
-    /// How each allocator after the first differs from the first.
-    pub differences: &'a [iova::measure::Difference],
-    /// What was asked for, where that was sampled.
-    pub traffic: Option<&'a iova::measure::record::TrafficRecord>,
+/// A result document as JSON, with a row on each line.
+pub fn json(document: &Document) -> String {
+    row_lines::document(document)
 }
 
 /// A document as text, indented, with a newline at its end.

@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 
+use super::block::escaped;
 use super::page::Page;
 
 /// The space between two columns.
@@ -24,18 +25,29 @@ pub struct Table {
 
 impl Table {
     /// A table whose column of names is headed `title`, with headings for the figures.
-    pub fn new<const N: usize>(title: &str, headings: [&str; N]) -> Table {
+    pub fn new(title: &str, headings: &[&str]) -> Table {
         Table {
             title: title.to_owned(),
-            headings: headings.map(str::to_owned).to_vec(),
+            headings: headings.iter().map(|&it| it.to_owned()).collect(),
             rows: Vec::new(),
         }
     }
 
     /// Adds a row, a cell for each heading.
-    pub fn row<const N: usize>(&mut self, name: &str, cells: [String; N]) {
+    pub fn row(&mut self, name: &str, cells: Vec<String>) {
         assert_eq!(cells.len(), self.headings.len(), "a cell for each heading");
-        self.rows.push((name.to_owned(), cells.into()));
+        self.rows.push((name.to_owned(), cells));
+    }
+
+    /// The table as Markdown.
+    pub fn markdown(&self) -> String {
+        let line = |first: &str, others: &[String]| {
+            let cells = others.iter().map(|it| escaped(it)).collect::<Vec<_>>();
+            format!("| {} | {} |\n", escaped(first), cells.join(" | "))
+        };
+        let rule = "| --- |".to_owned() + &" ---: |".repeat(self.headings.len()) + "\n";
+        let rows = self.rows.iter().map(|(name, cells)| line(name, cells));
+        line(&self.title, &self.headings) + &rule + &rows.collect::<String>()
     }
 
     /// The table as lines that fit the page, as far as two columns of it do.
@@ -131,9 +143,9 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let mut table = Table::new("allocator", ["allocs", "failures"]);
-        table.row("old", ["320".to_owned(), dash(None)]);
-        table.row("linux-7.2~retry", ["1,320".to_owned(), "5".to_owned()]);
+        let mut table = Table::new("allocator", &["allocs", "failures"]);
+        table.row("old", vec!["320".to_owned(), dash(None)]);
+        table.row("linux-7.2~retry", vec!["1,320".to_owned(), "5".to_owned()]);
         table
     }
 
@@ -151,7 +163,7 @@ linux-7.2~retry   1,320         5
     fn a_long_name_has_a_line_of_its_own() {
         let mut table = table();
         let name = "linux-7.2~free-space-estimate+reset-on-retry";
-        table.row(name, ["7".to_owned(), "0".to_owned()]);
+        table.row(name, vec!["7".to_owned(), "0".to_owned()]);
         let text = table.render(Page::plain(80));
         let expected = "\
 linux-7.2~free-space-estimate+reset-on-retry

@@ -1,187 +1,150 @@
-//! The tables of figures: one for each question, one allocator a row, so that two read as well
-//! as twelve.
+//! The tables of metrics: one for each question, with a row for each allocator, so that two read as
+//! well as twelve.
 //!
 //! A table in which nothing happened is left out: no flush queue, nothing cached.
 
 use super::Table;
 use super::number::{decimal, duration, grouped, percent};
 use super::table::dash;
-use crate::study::wire::WireFigures;
+use crate::study::document::Row;
+use iova::measure::metrics::{Pool, Unit};
+use iova::measure::{MetricId, Metrics, Value};
 
-/// An allocator and its figures.
-#[derive(Clone, Copy, Debug)]
-pub struct Line<'a> {
-    pub allocator: &'a str,
-    pub figures: &'a WireFigures,
+/// A table: its columns, each with its heading.
+struct Layout {
+    columns: &'static [(&'static str, MetricId)],
+    /// It is shown if one of these is more than 0; always if there are none.
+    shown_for: &'static [MetricId],
 }
 
-/// The tables of one replay.
-pub fn replay(lines: &[Line<'_>]) -> Vec<Table> {
-    let mut tables = vec![requests(lines), load(lines)];
-    tables.extend(details(lines));
-    tables
+/// The requests of a single run.
+const REQUESTS: Layout = Layout {
+    columns: &[
+        ("allocs", MetricId::Allocs),
+        ("failures", MetricId::Failures),
+        ("failed", MetricId::FailureRate),
+    ],
+    shown_for: &[],
+};
+
+/// The load of the callers, which failures lower, and violations.
+const LOAD: Layout = Layout {
+    columns: &[
+        ("live pages (mean)", MetricId::LivePagesMean),
+        ("(max)", MetricId::LivePagesMax),
+        ("ranges (max)", MetricId::RangesMax),
+        ("findings", MetricId::Findings),
+    ],
+    shown_for: &[],
+};
+
+const DETAILS: [Layout; 5] = [
+    Layout {
+        columns: &[
+            ("shortcut", MetricId::CauseShortcut),
+            ("missed", MetricId::CauseMissed),
+            ("cached", MetricId::CauseCached),
+            ("fragmented", MetricId::CauseFragmented),
+            ("exhausted", MetricId::CauseExhausted),
+            ("nomem", MetricId::CauseNoMem),
+        ],
+        shown_for: &[MetricId::Failures],
+    },
+    Layout {
+        columns: &[
+            ("searches", MetricId::Searches),
+            ("steps/alloc", MetricId::StepsMean),
+            ("p50", MetricId::StepsP50),
+            ("p99", MetricId::StepsP99),
+            ("p99.9", MetricId::StepsP999),
+            ("max", MetricId::StepsMax),
+            ("2nd passes", MetricId::Retries),
+            ("found", MetricId::RetrySuccesses),
+        ],
+        shown_for: &[],
+    },
+    Layout {
+        columns: &[
+            ("cache hits", MetricId::CacheHits),
+            ("misses", MetricId::CacheMisses),
+            ("refills", MetricId::CacheRefills),
+            ("returned", MetricId::MagazinesReturned),
+            ("flushes on failure", MetricId::CacheFlushes),
+            ("helped", MetricId::CacheFlushesThatHelped),
+        ],
+        shown_for: &[
+            MetricId::CacheHits,
+            MetricId::CacheFlushes,
+            MetricId::MagazinesReturned,
+        ],
+    },
+    Layout {
+        columns: &[
+            ("queue flushes, full", MetricId::QueueFlushesFull),
+            ("by timer", MetricId::QueueFlushesByTimer),
+            ("longest wait", MetricId::QueueLongestWait),
+            ("fullest ring", MetricId::QueueFullest),
+        ],
+        shown_for: &[MetricId::QueueFullest],
+    },
+    Layout {
+        columns: &[
+            ("ranges at the end", MetricId::HeldInTree),
+            ("with callers", MetricId::HeldByCallers),
+            ("in magazines", MetricId::HeldInMagazines),
+            ("depots", MetricId::HeldInDepots),
+            ("flush queues", MetricId::HeldInFlushQueues),
+        ],
+        shown_for: &[],
+    },
+];
+
+/// The requests of a replay, each allocator of which has a single run.
+pub fn requests(rows: &[Row]) -> Table {
+    REQUESTS.table(rows)
 }
 
-/// The tables that say more of requests and what became of them.
-pub fn details(lines: &[Line<'_>]) -> Vec<Table> {
-    let any = |figure: fn(&WireFigures) -> u64| lines.iter().any(|it| figure(it.figures) > 0);
-    let mut tables = Vec::new();
-    if any(|it| it.failures) {
-        tables.push(causes(lines));
+/// The load, and the details of requests and searches.
+pub fn details(rows: &[Row]) -> impl Iterator<Item = Table> {
+    let layouts = [LOAD].into_iter().chain(DETAILS);
+    let shown = layouts.filter(|layout| layout.is_shown(rows));
+    shown.map(|layout| layout.table(rows))
+}
+
+impl Layout {
+    fn is_shown(&self, rows: &[Row]) -> bool {
+        let happened = |it: &MetricId| rows.iter().any(|row| row.metrics.count(*it) > 0);
+        self.shown_for.is_empty() || self.shown_for.iter().any(happened)
     }
-    tables.push(searches(lines));
-    if any(|it| it.caches.hits + it.caches.flushes + it.caches.magazines_returned) {
-        tables.push(caches(lines));
+
+    fn table(&self, rows: &[Row]) -> Table {
+        let headings: Vec<&str> = self.columns.iter().map(|(heading, _)| *heading).collect();
+        let mut table = Table::new("allocator", &headings);
+        for row in rows {
+            let cells = self
+                .columns
+                .iter()
+                .map(|(_, metric)| cell(&row.metrics, *metric));
+            table.row(&row.allocator, cells.collect());
+        }
+        table
     }
-    if any(|it| it.flush_queue.fullest) {
-        tables.push(flush_queues(lines));
-    }
-    tables.push(held(lines));
-    tables
 }
 
-fn filled<const N: usize>(
-    headings: [&str; N],
-    lines: &[Line<'_>],
-    cells: impl Fn(&WireFigures) -> [String; N],
-) -> Table {
-    let mut table = Table::new("allocator", headings);
-    for line in lines {
-        table.row(line.allocator, cells(line.figures));
-    }
-    table
-}
-
-fn requests(lines: &[Line<'_>]) -> Table {
-    let headings = ["allocs", "failures", "failed"];
-    filled(headings, lines, |it| {
-        [
-            grouped(it.allocs),
-            grouped(it.failures),
-            dash(percent(it.failures, it.allocs)),
-        ]
-    })
-}
-
-/// The load that callers came to, which failures lower, and what was found broken.
-pub fn load(lines: &[Line<'_>]) -> Table {
-    let headings = ["live pages (mean)", "(max)", "ranges (max)", "findings"];
-    filled(headings, lines, |it| {
-        [
-            dash(it.live_pages_mean.map(|mean| decimal(mean, 0))),
-            dash(it.live_pages_max.map(grouped)),
-            grouped(it.ranges_max),
-            grouped(it.findings.total),
-        ]
-    })
-}
-
-fn causes(lines: &[Line<'_>]) -> Table {
-    let headings = [
-        "shortcut",
-        "missed",
-        "cached",
-        "fragmented",
-        "exhausted",
-        "nomem",
-    ];
-    filled(headings, lines, |it| {
-        let causes = &it.causes;
-        [
-            grouped(causes.shortcut),
-            grouped(causes.missed),
-            grouped(causes.cached),
-            grouped(causes.fragmented),
-            grouped(causes.exhausted),
-            grouped(causes.nomem),
-        ]
-    })
-}
-
-fn searches(lines: &[Line<'_>]) -> Table {
-    let headings = [
-        "searches",
-        "steps/alloc",
-        "p50",
-        "p99",
-        "p99.9",
-        "max",
-        "2nd passes",
-        "found",
-    ];
-    filled(headings, lines, |it| {
-        let steps = it.steps.as_ref();
-        let figure = |figure: Option<u64>| dash(figure.map(grouped));
-        [
-            grouped(it.searches),
-            dash(steps.and_then(|it| it.mean).map(|mean| decimal(mean, 1))),
-            figure(steps.and_then(|it| it.p50)),
-            figure(steps.and_then(|it| it.p99)),
-            figure(steps.and_then(|it| it.p999)),
-            figure(steps.and_then(|it| it.max)),
-            grouped(it.retries),
-            grouped(it.retry_successes),
-        ]
-    })
-}
-
-fn caches(lines: &[Line<'_>]) -> Table {
-    let headings = [
-        "cache hits",
-        "misses",
-        "refills",
-        "returned",
-        "flushes on failure",
-        "helped",
-    ];
-    filled(headings, lines, |it| {
-        let caches = &it.caches;
-        [
-            grouped(caches.hits),
-            grouped(caches.misses),
-            grouped(caches.refills),
-            grouped(caches.magazines_returned),
-            grouped(caches.flushes),
-            grouped(caches.flushes_that_helped),
-        ]
-    })
-}
-
-fn flush_queues(lines: &[Line<'_>]) -> Table {
-    let headings = [
-        "queue flushes, full",
-        "by timer",
-        "longest wait",
-        "fullest ring",
-    ];
-    filled(headings, lines, |it| {
-        let queue = &it.flush_queue;
-        [
-            grouped(queue.flushes_full),
-            grouped(queue.flushes_by_timer),
-            duration(queue.longest_wait_ns),
-            grouped(queue.fullest),
-        ]
-    })
-}
-
-fn held(lines: &[Line<'_>]) -> Table {
-    let headings = [
-        "ranges at the end",
-        "with callers",
-        "in magazines",
-        "depots",
-        "flush queues",
-    ];
-    filled(headings, lines, |it| {
-        let held = &it.held;
-        [
-            held.in_tree,
-            held.by_callers,
-            held.in_magazines,
-            held.in_depots,
-            held.in_flush_queues,
-        ]
-        .map(|ranges| decimal(ranges, 0))
-    })
+/// A metric as tables have it: in the digits of its unit, a dash where it is unknown.
+pub fn cell(metrics: &Metrics, metric: MetricId) -> String {
+    let row = metric.metric();
+    dash(
+        metrics
+            .get(metric)
+            .and_then(|value| match (row.unit, row.pool, value) {
+                (_, Pool::Ratio(part, whole), _) => {
+                    percent(metrics.count(part), metrics.count(whole))
+                }
+                (Unit::Nanos, _, Value::Count(nanos)) => Some(duration(nanos)),
+                _ if metric == MetricId::StepsMean => Some(decimal(value.to_f64(), 1)),
+                (_, _, Value::Count(count)) => Some(grouped(count)),
+                (_, _, Value::Real(number)) => Some(decimal(number, 0)),
+            }),
+    )
 }

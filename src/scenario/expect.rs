@@ -2,62 +2,11 @@
 
 use std::fmt;
 
-use iova::kernel::Allocator;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::{Error, Here};
-
-/// The figures of a result's row that can be held to something, by their paths there. Counts
-/// are of all seeds together, `held` and `live_pages_mean` averages of the seeds; what is held
-/// is looked at when a run has ended. `retries` are second passes of a search.
-pub const FIGURES: [&str; 45] = [
-    "allocs",
-    "failures",
-    "failure_rate",
-    "spurious",
-    "spurious_share",
-    "causes.shortcut",
-    "causes.missed",
-    "causes.cached",
-    "causes.fragmented",
-    "causes.exhausted",
-    "causes.nomem",
-    "searches",
-    "retries",
-    "retry_successes",
-    "steps.total",
-    "steps.mean",
-    "steps.p50",
-    "steps.p99",
-    "steps.p999",
-    "steps.max",
-    "live_pages_mean",
-    "live_pages_max",
-    "ranges_max",
-    "held.by_callers",
-    "held.in_magazines",
-    "held.in_depots",
-    "held.in_flush_queues",
-    "held.in_tree",
-    "caches.hits",
-    "caches.misses",
-    "caches.refills",
-    "caches.magazines_returned",
-    "caches.flushes",
-    "caches.flushes_that_helped",
-    "flush_queue.flushes_full",
-    "flush_queue.flushes_by_timer",
-    "flush_queue.fullest",
-    "findings.total",
-    "findings.overlap",
-    "findings.aliased",
-    "findings.below-start",
-    "findings.above-limit",
-    "findings.misaligned",
-    "findings.use-after-free",
-    "findings.endless-search",
-];
+use iova::measure::{METRICS, Metric, MetricId};
 
 /// What a figure of the result is held to.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -88,7 +37,7 @@ pub(super) struct WireExpectation {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
     allocator: String,
-    figure: &'static str,
+    metric: MetricId,
     conditions: Vec<Condition>,
 }
 
@@ -142,22 +91,18 @@ impl WireExpectation {
     /// Checks an expectation of a scenario that runs `allocators`.
     pub(super) fn check(
         &self,
-        allocators: &[Allocator],
+        allocators: &[String],
         here: &Here<'_>,
     ) -> Result<Expectation, Error> {
         let known = |field: &str, name: &String| {
-            let names = allocators.iter().map(Allocator::name);
-            let meant = name.parse::<Allocator>().ok();
-            let listed = allocators
-                .iter()
-                .find(|it| meant.as_ref().is_some_and(|meant| it.is_same(meant)));
-            let listed = listed.map(|it| it.name().to_owned());
+            let names = allocators.iter().map(String::as_str);
+            let listed = allocators.contains(name).then(|| name.clone());
             listed.ok_or_else(|| here.field(field).unknown("allocator", name, names))
         };
-        let mut figures = FIGURES.into_iter();
-        let Some(figure) = figures.find(|&figure| figure == self.figure) else {
+        let Some(metric) = Metric::find(&self.figure) else {
             let here = here.field("figure");
-            return Err(here.unknown("figure", &self.figure, FIGURES.into_iter()));
+            let paths = METRICS.iter().map(|it| it.path);
+            return Err(here.unknown("figure", &self.figure, paths));
         };
         let apart = self.apart;
         let mut conditions = Vec::new();
@@ -184,7 +129,7 @@ impl WireExpectation {
         }
         Ok(Expectation {
             allocator: known("allocator", &self.allocator)?,
-            figure,
+            metric: metric.id,
             conditions,
         })
     }
@@ -196,8 +141,9 @@ impl Expectation {
         &self.allocator
     }
 
+    /// The path of the metric.
     pub fn figure(&self) -> &'static str {
-        self.figure
+        self.metric.metric().path
     }
 
     /// What the figure is held to.
@@ -212,18 +158,17 @@ impl Expectation {
     /// The conditions that do not hold.
     pub fn check(
         &self,
-        measured: impl Fn(&str, &'static str) -> Option<Measured>,
+        measured: impl Fn(&str, &'static Metric) -> Option<Measured>,
     ) -> Result<(), Vec<Miss>> {
-        let found = measured(&self.allocator, self.figure);
+        let metric = self.metric.metric();
+        let found = measured(&self.allocator, metric);
         let mut misses = Vec::new();
         for condition in &self.conditions {
-            let other = condition
-                .other()
-                .and_then(|other| measured(other, self.figure));
+            let other = condition.other().and_then(|other| measured(other, metric));
             if !found.is_some_and(|found| condition.holds(found, other)) {
                 misses.push(Miss {
                     allocator: self.allocator.clone(),
-                    figure: self.figure,
+                    figure: metric.path,
                     found,
                     expected: condition.clone(),
                     other,
@@ -319,14 +264,14 @@ mod tests {
     fn expectation(conditions: Vec<Condition>) -> Expectation {
         Expectation {
             allocator: "old".to_owned(),
-            figure: "failure_rate",
+            metric: MetricId::FailureRate,
             conditions,
         }
     }
 
     /// What comes of expecting `condition` of `old`, the misses as they read.
     fn check(condition: Condition) -> String {
-        let measured = |allocator: &str, _: &'static str| match allocator {
+        let measured = |allocator: &str, _: &'static Metric| match allocator {
             "old" => Some(Measured {
                 value: 0.5,
                 interval: Some([0.4, 0.6]),

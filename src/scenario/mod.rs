@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::Error;
-pub use expect::{Condition, Expectation, FIGURES, Measured, Miss};
+pub use expect::{Condition, Expectation, Measured, Miss};
 pub use file::schema;
 
 use crate::fault::FaultPlan;
@@ -97,6 +97,11 @@ impl Scenario {
             header.source = Some(format!("scenario {}, seed {seed}", self.name));
         }
         header
+    }
+
+    /// A seed as results have it: a recorded trace has none.
+    pub fn in_results(&self, seed: u64) -> Option<u64> {
+        matches!(self.source, Source::Clients(_)).then_some(seed)
     }
 
     /// The highest pfn for clients that do not say otherwise; none for a recorded trace.

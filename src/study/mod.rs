@@ -1,32 +1,34 @@
 //! Studies: streams of events against several allocators, and many of them in parallel.
 //!
-//! * [`feed`]: events checked, hashed and made requests.
-//! * [`lanes`]: several allocators over one stream, in step.
+//! * [`stream`]: events checked, hashed and translated to requests.
+//! * [`run`]: several allocators over one stream, in step; observers watch them.
 //! * [`agreement`]: whether a replay answers as the recorded kernel did.
+//! * [`outcomes`]: the observer that writes outcome streams.
 //! * [`scenarios`]: every seed of a scenario under every allocator.
 //! * [`statistics`]: how sure a failure rate is, and a difference between two.
-//! * [`result`], [`wire`]: what came of it, as documents hold it.
-//! * [`likeness`]: how alike two streams are.
-//! * [`stored`]: reading such documents.
+//! * [`document`]: the result, as a versioned document; `pool` makes its rows.
+//! * [`load`]: reading such documents, those of earlier versions too.
 //! * [`shards`]: parts of a run put together.
+//! * [`fidelity`]: how well a profile's scenario resembles its trace.
 
 pub mod agreement;
-pub mod feed;
-pub mod lanes;
-pub mod likeness;
-mod outcomes;
-pub mod result;
+pub mod document;
+pub mod fidelity;
+pub mod load;
+pub mod outcomes;
+mod pool;
+pub mod run;
 pub mod scenarios;
 pub mod shards;
 pub mod statistics;
-pub mod stored;
-pub mod wire;
+pub mod stream;
 
 pub use agreement::{Agreement, Disagreement};
-pub use feed::{Events, Feed, Made, Step};
-pub use lanes::{Lane, Replayed, Row, Stop, replay};
-pub use result::ScenarioResult;
+pub use document::{Document, StudyResult};
+pub use outcomes::OutcomeWriter;
+pub use run::{FinishedRun, Observe, Observer, Replayed, run};
 pub use scenarios::Studied;
+pub use stream::{Events, GeneratedEvents, RequestStream, Step};
 
 /// Why streams cannot be replayed.
 #[derive(Debug, thiserror::Error)]

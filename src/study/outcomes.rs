@@ -1,17 +1,73 @@
-//! What the outcome stream says of one event.
+//! The outcome stream of an allocator: an observer that writes a line for each answer.
 
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use super::run::Observer;
 use crate::trace::outcome::{self, Cached, Outcome};
 use iova::kernel::domain::Answer;
-use iova::replay::{Replay, Request};
+use iova::replay::{Replay, Request, Undone};
 use iova::units::Pfn;
 
-/// The line of event number `number`, which `replay` has just answered.
-pub(super) fn line(
-    number: u64,
-    replay: &Replay,
-    request: &Request,
-    answer: Option<Answer>,
-) -> Outcome {
+/// Writes the outcome of each event. After an error it writes nothing and ends the replay.
+#[derive(Debug)]
+pub struct OutcomeWriter<W: Write> {
+    writer: outcome::Writer<W>,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> OutcomeWriter<W> {
+    /// Writes to `out`.
+    pub fn new(out: W) -> OutcomeWriter<W> {
+        OutcomeWriter {
+            writer: outcome::Writer::new(out),
+            error: None,
+        }
+    }
+
+    /// Writes what is left and gives the output back, complete.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the output.
+    pub fn finish(self) -> io::Result<W> {
+        match self.error {
+            None => self.writer.finish(),
+            Some(error) => Err(error),
+        }
+    }
+
+    fn keep(&mut self, written: io::Result<()>) -> ControlFlow<()> {
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+impl<W: Write + Send> Observer for OutcomeWriter<W> {
+    fn answered(
+        &mut self,
+        number: u64,
+        replay: &Replay,
+        request: &Request,
+        answer: Option<Answer>,
+    ) -> ControlFlow<()> {
+        let written = self.writer.write(&line(number, replay, request, answer));
+        self.keep(written)
+    }
+
+    fn undone(&mut self, undone: Undone) -> ControlFlow<()> {
+        let written = self.writer.undone(undone.event, undone.finding.name());
+        self.keep(written)
+    }
+}
+
+/// The line of an event that `replay` has just answered.
+fn line(number: u64, replay: &Replay, request: &Request, answer: Option<Answer>) -> Outcome {
     let state = replay.domains()[request.dom.0 as usize].state();
     let steps = answer.map_or(0, |answer| answer.steps);
     Outcome {

@@ -10,11 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::Error;
-use super::feed::{Feed, Made};
-use super::lanes::{self, Lane, Replayed, Stop};
-use super::result::{Run, Samples, ScenarioResult, Shard, StepCounts, WireSeed};
-use super::wire::{WireFigures, WireUndone};
+use super::agreement::Agreement;
+use super::document::{Run, Shard, StudyResult, Subject, TraceRecord};
+use super::run::{self, Observe, Replayed};
+use super::stream::{GeneratedEvents, RequestStream};
 use crate::scenario::Scenario;
+use crate::trace::event::Header;
 use iova::kernel::{Allocator, ConfigError, DomainConfig};
 use iova::measure::Difference;
 
@@ -35,26 +36,46 @@ impl Part {
     }
 }
 
-/// What came of a scenario.
+/// The result of a scenario or a trace, and what its document does not have.
 #[derive(Debug)]
 pub struct Studied {
-    pub result: ScenarioResult,
+    pub result: StudyResult,
     /// How each allocator after the first differs from the first, request by request and all
     /// seeds together.
     pub differences: Vec<Difference>,
+    /// For each allocator, how its answers compare with recorded ones, if that was asked for.
+    pub agreements: Vec<Option<Agreement>>,
+}
+
+impl Studied {
+    /// The replay of a trace.
+    pub fn of_replay(file: &str, header: &Header, replayed: Replayed) -> Studied {
+        Studied {
+            result: StudyResult::of_replay(file, header, &replayed),
+            differences: replayed.differences,
+            agreements: replayed.runs.into_iter().map(|run| run.agreement).collect(),
+        }
+    }
+}
+
+/// A scenario and its file, as the user named it.
+#[derive(Clone, Debug)]
+pub struct Named {
+    pub file: String,
+    pub scenario: Scenario,
 }
 
 /// A scenario with one of its seeds, and the allocators whose turn it is.
 struct Task<'a> {
-    scenario: &'a Scenario,
+    scenario: &'a Named,
     seed: u64,
     allocators: Vec<Allocator>,
 }
 
-/// What came of one seed.
+/// The replay of one seed.
 struct Unit {
-    seed: u64,
-    hash: String,
+    /// `None` for a recorded trace.
+    seed: Option<u64>,
     replayed: Replayed,
 }
 
@@ -66,7 +87,7 @@ struct Unit {
 /// If an allocator cannot have a scenario's domains, or a scenario makes requests that make no
 /// sense.
 pub fn run(
-    scenarios: &[Scenario],
+    scenarios: &[Named],
     part: Part,
     jobs: NonZeroUsize,
     done: &(dyn Fn() + Sync),
@@ -93,8 +114,8 @@ pub fn run(
 }
 
 /// Refuses all scenarios before any of them has run.
-fn check_domains(scenarios: &[Scenario]) -> Result<(), ConfigError> {
-    for scenario in scenarios {
+fn check_domains(scenarios: &[Named]) -> Result<(), ConfigError> {
+    for Named { scenario, .. } in scenarios {
         let options = scenario.header(0).domain_options();
         for allocator in &scenario.allocators {
             DomainConfig::new(allocator, options)?;
@@ -104,17 +125,17 @@ fn check_domains(scenarios: &[Scenario]) -> Result<(), ConfigError> {
 }
 
 /// How many units a part of these scenarios has.
-pub fn units(scenarios: &[Scenario], part: Part) -> usize {
+pub fn units(scenarios: &[Named], part: Part) -> usize {
     tasks(scenarios, part).len()
 }
 
 /// Scenario by scenario, seed by seed. A seed in which it is no allocator's turn is left out.
-fn tasks(scenarios: &[Scenario], part: Part) -> Vec<Task<'_>> {
+fn tasks(scenarios: &[Named], part: Part) -> Vec<Task<'_>> {
     let mut turns = (1..=part.of).cycle();
     let mut tasks = Vec::new();
     for scenario in scenarios {
-        for &seed in &scenario.seeds {
-            let allocators = scenario.allocators.iter();
+        for &seed in &scenario.scenario.seeds {
+            let allocators = scenario.scenario.allocators.iter();
             let allocators: Vec<Allocator> = allocators
                 .filter(|_| turns.next() == Some(part.index))
                 .cloned()
@@ -166,66 +187,63 @@ fn run_unit(task: &Task<'_>, threads: NonZeroUsize) -> Result<Unit, Error> {
         seed,
         allocators,
     } = task;
-    let seed = *seed;
+    let (seed, scenario) = (*seed, &scenario.scenario);
     let header = scenario.header(seed);
-    let file = format!("{}, seed {seed}", scenario.name);
-    let mut feed = Feed::new(&file, &header, Made::new(scenario.events(seed)));
-    let allocators = allocators.iter().cloned();
-    let sampling = scenario
-        .sampling
-        .filter(|_| scenario.seeds.first() == Some(&seed));
-    let lanes = allocators.map(|allocator| {
-        let lane = Lane::<Vec<u8>>::new(allocator, &header)?;
-        Ok(match sampling {
-            Some(sampling) => lane.with_sampling(sampling),
-            None => lane,
-        })
-    });
-    let lanes: Vec<_> = lanes.collect::<Result<_, ConfigError>>()?;
-    match lanes::replay(lanes, |step| feed.read(step), threads) {
-        Ok((replayed, _)) => Ok(Unit {
-            seed,
-            hash: feed.digest().to_string(),
-            replayed,
-        }),
-        Err(Stop::Stream(error)) => Err(Error::Stream(error)),
-        Err(Stop::Outcomes(_)) => unreachable!("no lane writes outcomes"),
-    }
+    let name = format!("{}, seed {seed}", scenario.name);
+    let events = GeneratedEvents::new(scenario.events(seed));
+    let observe = Observe {
+        sampling: scenario
+            .sampling
+            .filter(|_| scenario.seeds.first() == Some(&seed)),
+        ..Observe::default()
+    };
+    let stream = RequestStream::new(&name, &header, events);
+    let replayed = run::run(stream, allocators, observe, threads)?;
+    Ok(Unit {
+        seed: scenario.in_results(seed),
+        replayed,
+    })
 }
 
-fn put_together(scenario: &Scenario, part: Part, units: &[Unit]) -> Studied {
-    let seeds = units.iter().map(|unit| WireSeed {
+fn put_together(named: &Named, part: Part, units: &[Unit]) -> Studied {
+    let Named { file, scenario } = named;
+    let traces = units.iter().map(|unit| TraceRecord {
         seed: unit.seed,
-        hash: unit.hash.clone(),
+        hash: unit.replayed.hash.clone(),
         events: unit.replayed.events,
     });
     let runs = scenario.allocators.iter().flat_map(|allocator| {
         let runs = units.iter();
         runs.filter_map(move |unit| run_of(unit, allocator))
     });
-    let mut result = ScenarioResult::new(
-        &scenario.name,
-        &scenario.shows,
+    let subject = Subject::Scenario {
+        name: scenario.name.clone(),
+        shows: scenario.shows.clone(),
+    };
+    let mut result = StudyResult::new(
+        file,
+        subject,
         &scenario.header(0),
-        seeds.collect(),
+        traces.collect(),
         runs.collect(),
     );
+    let names = scenario.allocators.iter().map(|it| it.name().to_owned());
+    let seeds = scenario.seeds.iter().map(|&it| scenario.in_results(it));
     result.shard = (part != Part::WHOLE).then(|| Shard {
         index: part.index,
         of: part.of,
-        allocators: scenario
-            .allocators
-            .iter()
-            .map(|allocator| allocator.name().to_owned())
-            .collect(),
-        seeds: scenario.seeds.clone(),
+        allocators: names.collect(),
+        seeds: seeds.collect(),
     });
-    sampled(&mut result, scenario, units);
+    let mut sampled = units
+        .iter()
+        .filter_map(|unit| unit.replayed.traffic.clone());
+    result.traffic = sampled.next();
     let mut differences =
         vec![Difference::default(); scenario.allocators.len().saturating_sub(1)];
     // In a part the first of a unit is not always the first of the scenario.
     for unit in units.iter().filter(|_| part == Part::WHOLE) {
-        let seed = (units.len() > 1).then_some(unit.seed);
+        let seed = unit.seed.filter(|_| units.len() > 1);
         for (all, one) in differences.iter_mut().zip(&unit.replayed.differences) {
             all.merge(one, seed);
         }
@@ -233,37 +251,13 @@ fn put_together(scenario: &Scenario, part: Part, units: &[Unit]) -> Studied {
     Studied {
         result,
         differences,
+        agreements: Vec::new(),
     }
 }
 
-/// Adds what was sampled: of the first seed alone, whose unit comes first.
-fn sampled(result: &mut ScenarioResult, scenario: &Scenario, units: &[Unit]) {
-    let Some(unit) = units.iter().find(|unit| unit.replayed.traffic.is_some()) else {
-        return;
-    };
-    result.traffic.clone_from(&unit.replayed.traffic);
-    let samples = scenario.allocators.iter().filter_map(|allocator| {
-        let mut rows = unit.replayed.rows.iter();
-        let row = rows.find(|row| row.allocator == *allocator)?;
-        Some(Samples {
-            allocator: allocator.name().to_owned(),
-            seed: unit.seed,
-            seen: row.sampled.clone()?,
-        })
-    });
-    result.samples = Some(samples.collect());
-}
-
-/// The run of an allocator; none if it was not its turn.
+/// The run of an allocator; `None` if it was not its turn.
 fn run_of(unit: &Unit, allocator: &Allocator) -> Option<Run> {
-    let mut rows = unit.replayed.rows.iter();
-    let row = rows.find(|row| row.allocator == *allocator)?;
-    let walks = row.allocator.rules().walks();
-    Some(Run {
-        allocator: row.allocator.name().to_owned(),
-        seed: unit.seed,
-        figures: WireFigures::of(&row.figures, walks),
-        undone: row.figures.undone.map(WireUndone::of),
-        step_counts: walks.then(|| StepCounts(row.figures.steps.clone())),
-    })
+    let mut runs = unit.replayed.runs.iter();
+    let run = runs.find(|run| run.allocator == *allocator)?;
+    Some(Run::of(run, unit.seed))
 }

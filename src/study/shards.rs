@@ -5,15 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::result::{self, Run, Samples, ScenarioResult, Shard, WireSeed};
+use super::document::{Document, Run, Shard, StudyResult, TraceRecord};
+use super::pool;
 
 /// The results of a shard, and what messages call it.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// The name of its file.
     pub file: String,
-    /// A result for each scenario of the run.
-    pub results: Vec<ScenarioResult>,
+    pub document: Document,
 }
 
 /// Parts that do not make a whole.
@@ -33,14 +33,21 @@ impl fmt::Display for Error {
 /// # Errors
 ///
 /// If they are no shards of one run, if one is missing or there twice.
-pub fn merge(parts: &[Part]) -> Result<Vec<ScenarioResult>, Error> {
+pub fn merge(parts: &[Part]) -> Result<Document, Error> {
     let Some(first) = parts.first() else {
         return Err(Error("no shards".to_owned()));
     };
     complete(parts)?;
     for part in parts {
+        let programs = [&first.document.program, &part.document.program];
+        if programs[0] != programs[1] {
+            return Err(Error(format!(
+                "{} is of iovasim {}, {} of {}: they are not of one run",
+                first.file, programs[0], part.file, programs[1],
+            )));
+        }
         let scenarios = |part: &Part| {
-            let names = part.results.iter().map(|it| it.scenario.clone());
+            let names = part.document.results.iter().map(|it| it.name().to_owned());
             names.collect::<Vec<_>>()
         };
         if scenarios(part) != scenarios(first) {
@@ -53,22 +60,25 @@ pub fn merge(parts: &[Part]) -> Result<Vec<ScenarioResult>, Error> {
             )));
         }
     }
-    let merged = (0..first.results.len()).map(|index| {
+    let merged = (0..first.document.results.len()).map(|index| {
         let pieces = parts.iter().map(|part| Piece {
             file: &part.file,
-            result: &part.results[index],
+            result: &part.document.results[index],
         });
         scenario(&pieces.collect::<Vec<_>>())
     });
-    merged.collect()
+    Ok(Document {
+        results: merged.collect::<Result<_, Error>>()?,
+        ..first.document.clone()
+    })
 }
 
 /// The shard that a file is, which all its documents agree on.
 fn shard_of(part: &Part) -> Result<(u64, u64), Error> {
     let file = &part.file;
     let mut found = None;
-    for result in &part.results {
-        let scenario = &result.scenario;
+    for result in &part.document.results {
+        let scenario = result.name();
         let Some(Shard { index, of, .. }) = result.shard else {
             let problem = format!("{file}: scenario `{scenario}` is whole, expected a shard");
             return Err(Error(problem));
@@ -130,52 +140,37 @@ fn complete(parts: &[Part]) -> Result<(), Error> {
 /// What a shard has of a scenario.
 struct Piece<'a> {
     file: &'a str,
-    result: &'a ScenarioResult,
+    result: &'a StudyResult,
 }
 
 impl Piece<'_> {
     fn error(&self, problem: impl fmt::Display) -> Error {
         Error(format!(
             "{}: scenario `{}`: {problem}",
-            self.file, self.result.scenario
+            self.file,
+            self.result.name()
         ))
     }
 }
 
 /// Puts a scenario together.
-fn scenario(pieces: &[Piece<'_>]) -> Result<ScenarioResult, Error> {
+fn scenario(pieces: &[Piece<'_>]) -> Result<StudyResult, Error> {
     let first = &pieces[0];
     for piece in pieces {
         same_run(first, piece)?;
     }
     let plan = plan(first);
     let runs = runs(pieces, plan)?;
-    Ok(ScenarioResult {
+    Ok(StudyResult {
         shard: None,
         traces: traces(pieces, plan)?,
-        rows: result::rows(&runs),
+        rows: pool::rows(&runs).map_err(|metric| {
+            first.error(format!("`{}` of all runs is beyond 64 bits", metric.path))
+        })?,
         runs,
         traffic: pieces.iter().find_map(|piece| piece.result.traffic.clone()),
-        samples: samples(pieces, plan),
         ..first.result.clone()
     })
-}
-
-/// What was sampled, in the order of the allocators.
-fn samples(pieces: &[Piece<'_>], plan: &Shard) -> Option<Vec<Samples>> {
-    let sampled = || {
-        pieces
-            .iter()
-            .filter_map(|piece| piece.result.samples.as_ref())
-    };
-    let of = |name: &String| {
-        sampled()
-            .flatten()
-            .find(|it| it.allocator == *name)
-            .cloned()
-    };
-    sampled().next()?;
-    Some(plan.allocators.iter().filter_map(of).collect())
 }
 
 fn plan<'a>(piece: &Piece<'a>) -> &'a Shard {
@@ -187,9 +182,7 @@ fn same_run(first: &Piece<'_>, piece: &Piece<'_>) -> Result<(), Error> {
     let (one, other) = (first.result, piece.result);
     let same = [
         ("domain", one.domain == other.domain),
-        ("program", one.program == other.program),
-        ("version", one.version == other.version),
-        ("shows", one.shows == other.shows),
+        ("subject", one.subject == other.subject),
         (
             "allocators",
             plan(first).allocators == plan(piece).allocators,
@@ -206,36 +199,38 @@ fn same_run(first: &Piece<'_>, piece: &Piece<'_>) -> Result<(), Error> {
     }
 }
 
-fn traces(pieces: &[Piece<'_>], plan: &Shard) -> Result<Vec<WireSeed>, Error> {
-    let mut traces: BTreeMap<u64, (&WireSeed, &str)> = BTreeMap::new();
+fn traces(pieces: &[Piece<'_>], plan: &Shard) -> Result<Vec<TraceRecord>, Error> {
+    let mut traces: BTreeMap<Option<u64>, (&TraceRecord, &str)> = BTreeMap::new();
     for piece in pieces {
         for trace in &piece.result.traces {
             let (other, file) = *traces.entry(trace.seed).or_insert((trace, piece.file));
             if other != trace {
-                let seed = trace.seed;
-                let problem = format!("seed {seed} makes other requests than in {file}");
+                let seed = named(trace.seed);
+                let problem = format!("{seed} makes other requests than in {file}");
                 return Err(piece.error(problem));
             }
         }
     }
     let traces = plan.seeds.iter().map(|seed| match traces.get(seed) {
         Some((trace, _)) => Ok((*trace).clone()),
-        None => Err(pieces[0].error(format!("no shard has seed {seed}"))),
+        None => Err(pieces[0].error(format!("no shard has {}", named(*seed)))),
     });
     traces.collect()
 }
 
 fn runs(pieces: &[Piece<'_>], plan: &Shard) -> Result<Vec<Run>, Error> {
-    let mut rows: BTreeMap<(&str, u64), (&Run, &str)> = BTreeMap::new();
-    let planned: BTreeSet<u64> = plan.seeds.iter().copied().collect();
+    let mut rows: BTreeMap<(&str, Option<u64>), (&Run, &str)> = BTreeMap::new();
+    let planned: BTreeSet<Option<u64>> = plan.seeds.iter().copied().collect();
     for piece in pieces {
         for row in &piece.result.runs {
             let (name, seed) = (row.allocator.as_str(), row.seed);
             if !plan.allocators.contains(&row.allocator) || !planned.contains(&seed) {
-                return Err(piece.error(format!("seed {seed} of {name} is not of this run")));
+                return Err(
+                    piece.error(format!("{} of {name} is not of this run", named(seed)))
+                );
             }
             if let Some((_, file)) = rows.insert((name, seed), (row, piece.file)) {
-                return Err(piece.error(format!("seed {seed} of {name} is in {file} too")));
+                return Err(piece.error(format!("{} of {name} is in {file} too", named(seed))));
             }
         }
     }
@@ -245,7 +240,13 @@ fn runs(pieces: &[Piece<'_>], plan: &Shard) -> Result<Vec<Run>, Error> {
         .flat_map(|name| plan.seeds.iter().map(move |&seed| (name.as_str(), seed)));
     let found = units.map(|(name, seed)| match rows.get(&(name, seed)) {
         Some((row, _)) => Ok((*row).clone()),
-        None => Err(pieces[0].error(format!("no shard has seed {seed} of {name}"))),
+        None => Err(pieces[0].error(format!("no shard has {} of {name}", named(seed)))),
     });
     found.collect()
+}
+
+fn named(seed: Option<u64>) -> String {
+    seed.map_or("the recorded trace".to_owned(), |seed| {
+        format!("seed {seed}")
+    })
 }

@@ -111,6 +111,21 @@ impl Decoder {
     }
 }
 
+impl Read for Decoder {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Decoder::read(self, buffer).map_err(io::Error::other)
+    }
+}
+
+/// The bytes of an input that may be compressed.
+///
+/// # Errors
+///
+/// If the input cannot be read.
+pub fn decoded(input: impl Read + Send + 'static) -> io::Result<impl Read + Send> {
+    Decoder::new(input).map_err(io::Error::other)
+}
+
 /// The first bytes of a stream, `count` or all that there are, and the whole stream.
 fn peek<R: Read>(mut input: R, count: usize) -> io::Result<(Vec<u8>, impl Read + use<R>)> {
     let mut bytes = Vec::new();

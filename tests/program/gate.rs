@@ -68,7 +68,7 @@ fn a_release_that_got_worse_fails_the_gate_under_its_own_name() {
     assert!(
         compared
             .stdout
-            .contains("look closer:\n  iovasim generate founding-stress.json")
+            .contains("look closer:\n  iovasim generate scenarios/founding-stress.json --seed")
     );
 }
 
@@ -236,7 +236,9 @@ fn other_requests_and_other_seeds_are_refused() {
     );
     let text = fs::read_to_string(&three).expect("a result");
     let document: Value = serde_json::from_str(&text).expect("a document");
-    let hash = document["traces"][1]["hash"].as_str().expect("a hash");
+    let hash = document["results"][0]["traces"][1]["hash"]
+        .as_str()
+        .expect("a hash");
     let changed = folder.file("changed.json", text.replace(hash, "0123"));
     let requests = run(&["compare", &three, &changed]);
     assert_eq!((requests.status, requests.stdout.as_str()), (2, ""));
@@ -371,16 +373,16 @@ fn what_is_no_result_is_refused_with_the_reason() {
         assert!(sample.contains(from), "{from}");
         sample.replacen(from, to, 1)
     };
-    let newer = change("\"version\": 1", "\"version\": 2");
+    let newer = change("\"version\": 1", "\"version\": 3");
     let newer = newer.replacen("\"program\": \"0.1.0\"", "\"program\": \"3.4.5\"", 1);
-    refused(&newer, "<stdin>:1:1: a result of version 2, and iovasim");
+    refused(&newer, "<stdin>:1:1: a result of version 3, and iovasim");
     refused(
         &newer,
         "read it with iovasim 3.4.5, which wrote it, or a newer one",
     );
     refused(
         &change("\"events\": ", "\"evens\": 1, \"events\": "),
-        "unknown field `traces[0].evens`",
+        "traces[0].evens: unknown field `evens`",
     );
     refused(&change("\"allocs\": ", "\"allocs\": -"), "<stdin>:");
     refused(
@@ -391,7 +393,7 @@ fn what_is_no_result_is_refused_with_the_reason() {
     refused(&sample[..sample.len() / 2], "EOF");
     refused(
         "",
-        "empty, expected the documents that `iovasim run --format json` writes",
+        "empty, expected a result as `iovasim run -o FILE.json` writes it",
     );
     refused("[1]", "found no document of iovasim");
     refused("{}", "found an object without `iovasim`");

@@ -165,7 +165,6 @@ fn what_a_chart_lacks_comes_with_the_option_that_records_it() {
         (&plain, "belief", "`run --sample` or `replay --sample`"),
         (&plain, "address-map", "`run --sample` or `replay --sample`"),
         (&plain, "workload", "`run --sample` or `replay --sample`"),
-        (&replayed, "search-cost", "`replay --sample`"),
         (&replayed, "belief", "`run --sample` or `replay --sample`"),
     ] {
         let said = refused(&folder, &[file, "--chart", chart]);
@@ -317,7 +316,8 @@ fn the_domain_that_is_asked_most_is_drawn_and_named() {
         let file = folder.path("replayed.json");
         let output = ["-o", text(&file)];
         assert_eq!(run(&[&replay[..], &output, chosen].concat()).status, 0);
-        let timeline = document(text(&file))["rows"][0]["timeline"].clone();
+        let run = document(text(&file))["results"][0]["runs"][0].clone();
+        let timeline = run["sampled"]["timeline"].clone();
         let requests = timeline["requests"].as_array().map(Vec::len);
         (timeline["window"]["domain"].as_u64(), requests)
     };
@@ -371,10 +371,12 @@ fn samples_stay_few_and_lose_no_failure() {
         text(&file),
     ];
     assert_eq!(run(&arguments).status, 0);
-    let result = document(text(&file));
-    let samples = result["samples"].as_array().expect("samples");
-    assert_eq!((samples.len(), samples[0]["seed"].as_u64()), (1, Some(1)));
-    let timeline = &samples[0]["timeline"];
+    let result = &document(text(&file))["results"][0];
+    let runs = result["runs"].as_array().expect("runs");
+    let sampled = runs.iter().filter(|run| run.get("sampled").is_some());
+    let run = &runs[0];
+    assert_eq!((sampled.count(), run["seed"].as_u64()), (1, Some(1)));
+    let timeline = &run["sampled"]["timeline"];
     let count = |column: &Value| column.as_array().map_or(0, Vec::len);
     assert!((192..=384).contains(&count(&timeline["requests"])));
     let sum = |column: &Value| -> u64 {
@@ -385,14 +387,12 @@ fn samples_stay_few_and_lose_no_failure() {
             .filter_map(Value::as_u64)
             .sum()
     };
-    let run = &result["runs"][0];
-    assert_eq!(run["seed"], 1);
     assert_eq!(Some(sum(&timeline["requests"])), run["allocs"].as_u64());
     let failures = timeline["failures"].as_object().expect("causes");
     for (cause, column) in failures {
         assert_eq!(Some(sum(column)), run["causes"][cause].as_u64(), "{cause}");
     }
-    let map = &samples[0]["map"];
+    let map = &run["sampled"]["map"];
     let refused = sum(&map["refused_with_room"]) + sum(&map["refused_without"]);
     assert_eq!(Some(refused), run["failures"].as_u64());
 }

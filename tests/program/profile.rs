@@ -51,8 +51,13 @@ fn a_profile_is_the_same_whatever_it_is_made_of() {
     let (status, page) = checked("1");
     assert_eq!(checked("3"), (status, page.clone()));
     let page: serde_json::Value = serde_json::from_str(&page).expect("a document");
-    assert_eq!(page[0]["seeds"].as_array().map(Vec::len), Some(3));
-    assert_eq!(page[0]["trace"]["requests"], 3238.0);
+    assert_eq!(
+        (&page["iovasim"], &page["version"]),
+        (&"fidelity".into(), &1.into())
+    );
+    let check = &page["checks"][0];
+    assert_eq!(check["seeds"].as_array().map(Vec::len), Some(3));
+    assert_eq!(check["trace"]["allocs"], 3238);
 }
 
 #[test]

@@ -43,9 +43,11 @@ fn the_document_has_a_row_for_each_allocator() {
         "-a",
         "maple-2026",
     ]);
-    assert_eq!(document["iovasim"], "replay");
-    assert_eq!(document["version"], 1);
-    let rows = document["rows"].as_array().expect("rows");
+    assert_eq!(document["iovasim"], "result");
+    assert_eq!(document["version"], 2);
+    let result = &document["results"][0];
+    assert_eq!(result["traces"][0].get("seed"), None);
+    let rows = result["rows"].as_array().expect("rows");
     let figures = |figure: &str| {
         rows.iter()
             .map(|row| row[figure].clone())
@@ -97,8 +99,9 @@ fn a_trace_may_come_from_a_pipe() {
         SMALL.as_bytes(),
     );
     let document: Value = serde_json::from_str(&run.stdout).expect("a document");
-    assert_eq!(document["traces"][0]["file"], "<stdin>");
-    assert_eq!(document["rows"][0]["allocs"], 3);
+    let result = &document["results"][0];
+    assert_eq!(result["file"], "<stdin>");
+    assert_eq!(result["rows"][0]["allocs"], 3);
 }
 
 #[test]
@@ -173,8 +176,9 @@ fn check_replays_the_release_that_recorded() {
     let recorded = SMALL.replacen(r#"{"iovasim":"trace","version":1}"#, header, 1);
     let trace = folder.file("a.trace.jsonl", recorded);
     let document = json(&["replay", &trace, "--check", "--format", "json"]);
-    assert_eq!(document["rows"][0]["allocator"], "linux-6.1");
-    assert_eq!(document["rows"][0]["check"]["agreeing"], 3);
+    let run = &document["results"][0]["runs"][0];
+    assert_eq!(run["allocator"], "linux-6.1");
+    assert_eq!(run["check"]["agreeing"], 3);
 }
 
 #[test]
@@ -219,7 +223,7 @@ fn the_flush_queue_may_be_replaced() {
             "--format",
             "json",
         ]);
-        let queue = &document["rows"][0]["flush_queue"];
+        let queue = &document["results"][0]["rows"][0]["flush_queue"];
         (queue["fullest"].as_u64(), queue["flushes_full"].as_u64())
     };
     assert_eq!(flushes("none"), (Some(0), Some(0)));

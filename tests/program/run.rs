@@ -43,17 +43,19 @@ fn the_result_does_not_depend_on_the_number_of_jobs() {
 #[test]
 fn the_result_has_what_others_rely_on() {
     let run = run(&["run", STRESS, "--format", "json", "--seeds", "3"]);
-    let result = document(&run.stdout);
-    assert_eq!(result["iovasim"], "result");
-    assert_eq!(result["version"], 1);
-    assert_eq!(result["scenario"], "founding-stress");
+    let document = document(&run.stdout);
+    assert_eq!(document["iovasim"], "result");
+    assert_eq!(document["version"], 2);
+    let result = &document["results"][0];
+    assert_eq!(result["file"], STRESS);
+    assert_eq!(result["subject"]["scenario"]["name"], "founding-stress");
     let row = &result["rows"][1];
     assert_eq!(row["allocator"], "new");
-    assert_eq!(row["seeds"], 3);
+    assert_eq!(row["runs"], 3);
     let interval = row["failure_rate_ci95"].as_array().expect("an interval");
     let rate = row["failure_rate"].as_f64().expect("a rate");
     assert!(interval[0].as_f64() < Some(rate) && Some(rate) < interval[1].as_f64());
-    for figure in iovasim::scenario::FIGURES {
+    for figure in iova::measure::METRICS.iter().map(|it| it.path) {
         let mut steps = figure.split('.');
         let value = steps.try_fold(row, |value, step| value.get(step));
         assert!(value.is_some(), "{figure}");
@@ -65,11 +67,14 @@ fn the_result_has_what_others_rely_on() {
 #[test]
 fn a_generated_trace_replays_to_the_figures_of_its_run() {
     let folder = Folder::new();
-    let result = document(&run(&["run", STRESS, "--format", "json", "--seeds", "3"]).stdout);
+    let first = |document: Value| document["results"][0].clone();
+    let result = run(&["run", STRESS, "--format", "json", "--seeds", "3"]);
+    let result = first(document(&result.stdout));
     let trace = run(&["generate", STRESS, "--seed", "3"]);
     assert_eq!((trace.status, trace.stderr.as_str()), (0, ""));
     let replay = ["replay", "-", "--format", "json", "-a", "old,new"];
-    let replayed = document(&run_with_input(&replay, trace.stdout.as_bytes()).stdout);
+    let replayed = run_with_input(&replay, trace.stdout.as_bytes());
+    let replayed = first(document(&replayed.stdout));
     assert_eq!(replayed["traces"][0]["hash"], result["traces"][2]["hash"]);
     let runs = result["runs"].as_array().expect("runs");
     for row in replayed["rows"].as_array().expect("rows") {
@@ -87,7 +92,8 @@ fn a_generated_trace_replays_to_the_figures_of_its_run() {
     let file = folder.path("t.trace.jsonl.zst");
     let file = file.to_str().expect("UTF-8");
     run(&["generate", STRESS, "--seed", "3", "-o", file]);
-    let compressed = document(&run(&["replay", file, "--format", "json"]).stdout);
+    let compressed = run(&["replay", file, "--format", "json"]);
+    let compressed = first(document(&compressed.stdout));
     assert_eq!(compressed["traces"][0]["hash"], result["traces"][2]["hash"]);
 }
 
@@ -109,7 +115,7 @@ fn an_expectation_that_fails_says_by_how_much_and_how_to_look_closer() {
         failed.stderr,
         format!(
             "iovasim: {file}: failures of old is 8, expected exactly 6: off by 2; look closer: \
-             iovasim generate {file} --seed 0 | iovasim replay - --allocator old\n"
+             iovasim generate {file} | iovasim replay - --allocator old\n"
         )
     );
     assert!(

@@ -2,8 +2,7 @@
 //!
 //! A trace's file names allocations by id and devices by name; a replay names both by small
 //! numbers, [`Slot`] and [`Device`], which the trace's checker hands out. [`Op`] is the one type
-//! for both. Only the trace's has the answers that a recorded kernel gave: a replay does not look
-//! at them.
+//! for both.
 
 use std::sync::Arc;
 
@@ -18,10 +17,9 @@ pub struct Slot(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Device(pub u32);
 
-/// An operation whose allocations are named by `Id` and whose devices by `Dev`; `Answer` is the
-/// recorded kernel's answer to an `Alloc` or `Map`.
+/// An operation whose allocations are named by `Id` and whose devices by `Dev`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Op<Id, Dev = Device, Answer = ()> {
+pub enum Op<Id, Dev = Device> {
     /// `alloc_iova_fast()` or `alloc_iova()`: `pages`, at or below pfn `limit`.
     Alloc {
         /// The allocation's name until it is freed.
@@ -31,7 +29,7 @@ pub enum Op<Id, Dev = Device, Answer = ()> {
         /// The highest pfn that may be handed out, inclusive.
         limit: Pfn,
         path: Path,
-        got: Answer,
+        got: Got,
     },
     /// `free_iova_fast()` or `__free_iova()`, whichever belongs to the [`Path`] of the `Alloc`.
     Free { id: Id },
@@ -46,7 +44,7 @@ pub enum Op<Id, Dev = Device, Answer = ()> {
         /// Whether the device is a PCI device; only its first `Map` counts.
         pci: bool,
         dev: Dev,
-        got: Answer,
+        got: Got,
     },
     /// `iommu_dma_free_iova()`: ends a [`Map`](Op::Map), through the flush queue if the domain
     /// has one.
@@ -67,7 +65,7 @@ pub enum Op<Id, Dev = Device, Answer = ()> {
     DoubleFree { id: Id },
 }
 
-impl<Id, Dev, Answer> Op<Id, Dev, Answer> {
+impl<Id, Dev> Op<Id, Dev> {
     /// The operation's name in traces.
     pub fn name(&self) -> &'static str {
         match self {
@@ -85,31 +83,29 @@ impl<Id, Dev, Answer> Op<Id, Dev, Answer> {
         }
     }
 
-    /// The same operation with other names and answer: `id` and `dev` give the new name for an
-    /// old one.
+    /// The same operation with other names: `id` and `dev` give the new name for an old one.
     ///
     /// # Errors
     ///
     /// The first error of `id` or `dev`.
-    pub fn rename<NewId, NewDev, NewAnswer, E>(
+    pub fn rename<NewId, NewDev, E>(
         &self,
         id: impl FnOnce(&Id) -> Result<NewId, E>,
         dev: impl FnOnce(&Dev) -> Result<NewDev, E>,
-        got: NewAnswer,
-    ) -> Result<Op<NewId, NewDev, NewAnswer>, E> {
+    ) -> Result<Op<NewId, NewDev>, E> {
         Ok(match self {
             Op::Alloc {
                 id: old,
                 pages,
                 limit,
                 path,
-                got: _,
+                got,
             } => Op::Alloc {
                 id: id(old)?,
                 pages: *pages,
                 limit: *limit,
                 path: *path,
-                got,
+                got: *got,
             },
             Op::Free { id: old } => Op::Free { id: id(old)? },
             Op::Map {
@@ -118,14 +114,14 @@ impl<Id, Dev, Answer> Op<Id, Dev, Answer> {
                 mask,
                 pci,
                 dev: old_dev,
-                got: _,
+                got,
             } => Op::Map {
                 id: id(old)?,
                 bytes: *bytes,
                 mask: *mask,
                 pci: *pci,
                 dev: dev(old_dev)?,
-                got,
+                got: *got,
             },
             Op::Unmap { id: old } => Op::Unmap { id: id(old)? },
             Op::Reserve { range } => Op::Reserve { range: *range },

@@ -16,7 +16,10 @@ pub fn text(comparison: &Comparison) -> String {
     for pair in &comparison.pairs {
         for change in pair.forbidden() {
             let (scenario, who) = (&pair.scenario, words::who(pair));
-            let title = format!("iovasim: {scenario}: {} of {who}", change.figure);
+            let title = format!(
+                "iovasim: {scenario}: {} of {who}",
+                change.metric.metric().path
+            );
             let mut message = words::forbidden(pair, change);
             for sentence in words::explained(pair) {
                 message.push('\n');

@@ -33,11 +33,11 @@ fn suite<'a>(suites: &'a mut Vec<Suite>, name: &str) -> &'a mut Suite {
 }
 
 fn cases(pair: &Pair) -> impl Iterator<Item = Case> {
-    pair.held.iter().map(|&figure| {
-        let change = pair.forbidden().find(|it| it.figure == figure);
+    pair.held.iter().map(|&metric| {
+        let change = pair.forbidden().find(|it| it.metric == metric);
         Case {
             class: pair.scenario.clone(),
-            name: format!("{}: {figure}", words::who(pair)),
+            name: format!("{}: {}", words::who(pair), metric.metric().path),
             failure: change.map(|it| words::forbidden(pair, it)),
         }
     })

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::{Change, Comparison, Pair, words};
+use crate::report::block::escaped;
 use crate::report::table::dash;
 
 /// How many rows the short table has at most.
@@ -60,7 +61,7 @@ fn summary(comparison: &Comparison) -> String {
             if any_forbidden {
                 change.forbidden.is_some()
             } else {
-                pair.held.contains(&change.figure)
+                pair.held.contains(&change.metric)
             }
         })
         .collect();
@@ -74,9 +75,13 @@ fn summary(comparison: &Comparison) -> String {
         let cells = [
             escaped(&pair.scenario),
             escaped(&words::who(pair)),
-            format!("`{}`: {}", change.figure, escaped(words::means(change))),
-            words::value(change.figure, change.before.as_ref()),
-            words::value(change.figure, change.after.as_ref()),
+            format!(
+                "`{}`: {}",
+                change.metric.metric().path,
+                escaped(words::means(change))
+            ),
+            words::value(change.metric, change.before),
+            words::value(change.metric, change.after),
             interval(change),
             words::word(change).to_owned(),
         ];
@@ -91,7 +96,7 @@ fn summary(comparison: &Comparison) -> String {
 
 fn interval(change: &Change) -> String {
     let paired = change.paired.as_ref();
-    dash(paired.and_then(|it| words::interval(change.figure, it)))
+    dash(paired.and_then(|it| words::interval(change.metric, it)))
 }
 
 fn details(pair: &Pair) -> String {
@@ -119,10 +124,10 @@ fn details(pair: &Pair) -> String {
     for change in &pair.changes {
         let paired = change.paired.as_ref();
         let cells = [
-            format!("`{}`", change.figure),
+            format!("`{}`", change.metric.metric().path),
             words::means(change).to_owned(),
-            words::value(change.figure, change.before.as_ref()),
-            words::value(change.figure, change.after.as_ref()),
+            words::value(change.metric, change.before),
+            words::value(change.metric, change.after),
             dash(words::difference(change)),
             interval(change),
             dash(paired.map(|it| it.seeds_up.to_string())),
@@ -155,26 +160,6 @@ fn rest(comparison: &Comparison) -> String {
     let lines = lines.join("\n* ");
     let title = format!("What is equal, new or not compared ({count})");
     format!("<details><summary>{title}</summary>\n\n* {lines}\n\n</details>\n")
-}
-
-/// Text in which nothing is markup: names may hold what Markdown takes for it. `~` would be
-/// struck out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '\\' | '`' | '*' | '_' | '~' | '|' | '[' | ']' | '#' => {
-                escaped.push('\\');
-                escaped.push(char);
-            }
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            char if char.is_control() => escaped.push(' '),
-            char => escaped.push(char),
-        }
-    }
-    escaped
 }
 
 /// Text in an HTML element.

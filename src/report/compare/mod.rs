@@ -5,11 +5,9 @@
 //! interval beside it says what other seeds would show: the same requests were replayed on
 //! both sides, so that seeds are compared one by one.
 //!
-//! * [`figure`]: the figures, and which way is worse.
-//! * [`policy`]: which figures may change by how much.
+//! * [`policy`]: which metrics may change by how much.
 //! * `words`, [`text`], [`markdown`], [`json`], [`junit`], [`github`]: how it is told.
 
-pub mod figure;
 pub mod github;
 pub mod json;
 pub mod junit;
@@ -23,12 +21,11 @@ mod words;
 
 use std::fmt;
 
-use serde::Serialize;
-use serde_json::Number;
+use serde::{Serialize, Serializer};
 
-use crate::study::result::{Row, Run, ScenarioResult};
-use figure::{FIGURES, Figure};
-use policy::{Policy, Rule};
+use crate::study::document::{Row, Run, StudyResult, Subject};
+use iova::measure::{METRICS, MetricId, Value};
+use policy::Policy;
 use rows::Rows;
 
 /// A file's results, and what messages call the file.
@@ -37,7 +34,7 @@ pub struct Side<'a> {
     /// The name of its file.
     pub file: &'a str,
     /// A result for each scenario.
-    pub results: &'a [ScenarioResult],
+    pub results: &'a [StudyResult],
 }
 
 /// Which allocators are compared.
@@ -90,19 +87,42 @@ pub struct Pair {
     /// Whether the distribution of steps differs, or the place where a replay came to its end,
     /// with all figures alike.
     pub differs_otherwise: bool,
-    /// The paths of the figures that the policy holds to something.
-    pub held: Vec<&'static str>,
+    /// The metrics that the policy limits.
+    #[serde(serialize_with = "paths")]
+    pub held: Vec<MetricId>,
+    /// Where to look closer.
+    #[serde(skip)]
+    pub(super) source: Source,
+}
+
+/// What made the requests of a pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The file of a scenario, if it is known.
+    Scenario(Option<String>),
+    /// The file of a trace, if it is known.
+    Trace(Option<String>),
+}
+
+fn paths<S: Serializer>(metrics: &[MetricId], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(metrics.iter().map(|it| it.metric().path))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is called by serde")]
+fn path<S: Serializer>(metric: &MetricId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(metric.metric().path)
 }
 
 /// A figure that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
-    /// Its path in a row.
-    pub figure: &'static str,
+    /// The metric; its path in documents.
+    #[serde(rename = "figure", serialize_with = "path")]
+    pub metric: MetricId,
     /// Over all seeds of the base; null where it is unknown.
-    pub before: Option<Number>,
+    pub before: Option<Value>,
     /// Over all seeds of the new results.
-    pub after: Option<Number>,
+    pub after: Option<Value>,
     pub verdict: Verdict,
     /// Seed by seed; null where the figure of a seed is unknown.
     pub paired: Option<Paired>,
@@ -138,11 +158,12 @@ pub struct Paired {
 /// The seed with the largest change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Most {
-    pub seed: u64,
+    /// Null for a recorded trace.
+    pub seed: Option<u64>,
     /// The figure of the base.
-    pub before: Number,
+    pub before: Value,
     /// The figure of the new results.
-    pub after: Number,
+    pub after: Value,
 }
 
 /// Results that cannot be compared.
@@ -184,7 +205,7 @@ pub fn compare(
         skipped: Vec::new(),
     };
     for before in base.results {
-        let same = |it: &&ScenarioResult| it.scenario == before.scenario;
+        let same = |it: &&StudyResult| it.name() == before.name();
         match new.results.iter().find(same) {
             None => comparison.vanished.push(Place::scenario(before)),
             Some(after) => {
@@ -194,7 +215,7 @@ pub fn compare(
         }
     }
     for after in new.results {
-        if !base.results.iter().any(|it| it.scenario == after.scenario) {
+        if !base.results.iter().any(|it| it.name() == after.name()) {
             comparison.added.push(Place::scenario(after));
         }
     }
@@ -209,7 +230,7 @@ pub fn compare(
     Ok(comparison)
 }
 
-fn known_allocators(results: &[ScenarioResult]) -> String {
+fn known_allocators(results: &[StudyResult]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for row in results.iter().flat_map(|result| &result.rows) {
         if !names.contains(&row.allocator.as_str()) {
@@ -233,19 +254,19 @@ fn are_whole(side: Side<'_>) -> Result<(), Incomparable> {
 /// Whether two results are of the same requests.
 fn same_requests(
     base: &str,
-    before: &ScenarioResult,
+    before: &StudyResult,
     new: &str,
-    after: &ScenarioResult,
+    after: &StudyResult,
 ) -> Result<(), Incomparable> {
     let refuse = |problem: String| {
-        let scenario = &before.scenario;
+        let scenario = before.name();
         let hint = "where that is meant, make a new baseline with `iovasim run \
                     --update-baseline`";
         Err(Incomparable(format!(
             "scenario `{scenario}`: {problem}; {hint}"
         )))
     };
-    let seeds = |result: &ScenarioResult| {
+    let seeds = |result: &StudyResult| {
         let seeds = result.traces.iter().map(|trace| trace.seed);
         seeds.collect::<Vec<_>>()
     };
@@ -255,17 +276,21 @@ fn same_requests(
     }
     let mut pairs = before.traces.iter().zip(&after.traces);
     if let Some((one, other)) = pairs.find(|(one, other)| one.hash != other.hash) {
-        let (seed, one, other) = (one.seed, &one.hash, &other.hash);
+        let (one_hash, other_hash) = (&one.hash, &other.hash);
+        let of = one
+            .seed
+            .map_or(String::new(), |seed| format!(" in seed {seed}"));
+        let (one, other) = (one_hash, other_hash);
         return refuse(format!(
-            "other requests in seed {seed} (trace {one} in {base}, {other} in {new}): the \
+            "other requests{of} (trace {one} in {base}, {other} in {new}): the \
              workload has changed, and figures of different requests say nothing of the \
              allocator"
         ));
     }
     for result in [before, after] {
         let whole = result.traces.len() as u64;
-        if let Some(row) = result.rows.iter().find(|row| row.seeds != whole) {
-            let (name, count) = (&row.allocator, row.seeds);
+        if let Some(row) = result.rows.iter().find(|row| row.runs != whole) {
+            let (name, count) = (&row.allocator, row.runs);
             return refuse(format!("{name} has {count} of {whole} seeds"));
         }
     }
@@ -273,16 +298,16 @@ fn same_requests(
 }
 
 impl Place {
-    fn scenario(result: &ScenarioResult) -> Place {
+    fn scenario(result: &StudyResult) -> Place {
         Place {
-            scenario: result.scenario.clone(),
+            scenario: result.name().to_owned(),
             allocator: None,
         }
     }
 
-    fn allocator(result: &ScenarioResult, name: &str) -> Place {
+    fn allocator(result: &StudyResult, name: &str) -> Place {
         Place {
-            scenario: result.scenario.clone(),
+            scenario: result.name().to_owned(),
             allocator: Some(name.to_owned()),
         }
     }
@@ -291,8 +316,8 @@ impl Place {
 impl Comparison {
     fn add(
         &mut self,
-        before: &ScenarioResult,
-        after: &ScenarioResult,
+        before: &StudyResult,
+        after: &StudyResult,
         which: &Which,
         policy: &Policy,
     ) {
@@ -320,7 +345,7 @@ impl Comparison {
                     let pair = Pair::of((before, row), (after, other), policy);
                     self.pairs.push(pair);
                 }
-                _ => self.skipped.push(before.scenario.clone()),
+                _ => self.skipped.push(before.name().to_owned()),
             },
         }
     }
@@ -344,46 +369,42 @@ impl Comparison {
 }
 
 impl Pair {
-    fn of(
-        (before, row): (&ScenarioResult, &Row),
-        (after, other): (&ScenarioResult, &Row),
+    fn of<'a>(
+        (before, row): (&'a StudyResult, &'a Row),
+        (after, other): (&'a StudyResult, &'a Row),
         policy: &Policy,
     ) -> Pair {
-        let seeds = |result: &ScenarioResult, name: &str| {
-            let rows = result.runs.iter().filter(|it| it.allocator == name);
-            rows.cloned().collect::<Vec<Run>>()
+        let seeds = |result: &'a StudyResult, name: &str| -> Vec<&'a Run> {
+            let runs = result.runs.iter();
+            runs.filter(|it| it.allocator == name).collect()
         };
         let ours = seeds(before, &row.allocator);
         let mut theirs = seeds(after, &other.allocator);
-        let place = |seed: u64| ours.iter().position(|it| it.seed == seed);
+        let place = |seed| ours.iter().position(|it| it.seed == seed);
         theirs.sort_by_key(|it| place(it.seed));
         let rows = Rows::of(row, &ours, other, &theirs);
         let same_name = row.allocator == other.allocator;
-        let rules: Vec<(&Figure, &Rule)> = FIGURES
-            .iter()
-            .filter_map(|figure| {
-                let rule = policy.rule(&before.scenario, &other.allocator, figure.path)?;
-                Some((figure, rule))
-            })
-            .collect();
-        let changes: Vec<Change> = FIGURES
-            .iter()
-            .filter_map(|figure| {
-                let rule = rules.iter().find(|(it, _)| *it == figure);
-                rows.change(figure, rule.map(|(_, rule)| *rule), same_name)
-            })
-            .collect();
+        let rule = |metric| policy.rule(before.name(), &other.allocator, metric);
+        let changes = METRICS.iter();
+        let changes = changes.filter_map(|it| rows.change(it, rule(it.id), same_name));
+        let changes: Vec<Change> = changes.collect();
+        let held = METRICS.iter().map(|it| it.id);
+        let file = after.file.clone().or_else(|| before.file.clone());
         let alike = ours.iter().zip(&theirs).all(|(ours, theirs)| {
             ours.step_counts == theirs.step_counts && ours.undone == theirs.undone
         });
         Pair {
-            scenario: before.scenario.clone(),
+            scenario: before.name().to_owned(),
             base: row.allocator.clone(),
             new: other.allocator.clone(),
-            seeds: row.seeds,
+            seeds: row.runs,
             differs_otherwise: changes.is_empty() && !alike,
             changes,
-            held: rules.iter().map(|(figure, _)| figure.path).collect(),
+            held: held.filter(|&it| rule(it).is_some()).collect(),
+            source: match after.subject {
+                Subject::Scenario { .. } => Source::Scenario(file),
+                Subject::Trace { .. } => Source::Trace(file),
+            },
         }
     }
 
@@ -403,7 +424,7 @@ mod tests {
     use super::*;
     use testing::{comparison, result};
 
-    fn refused(base: &ScenarioResult, new: &ScenarioResult) -> String {
+    fn refused(base: &StudyResult, new: &StudyResult) -> String {
         let [base, new] = [base, new].map(std::slice::from_ref);
         let side = |file, results| Side { file, results };
         let (base, new) = (side("base.json", base), side("new.json", new));
@@ -412,7 +433,7 @@ mod tests {
         compared.expect_err("not to be compared").to_string()
     }
 
-    fn between(base: &[ScenarioResult], which: [&str; 2]) -> Result<Comparison, Incomparable> {
+    fn between(base: &[StudyResult], which: [&str; 2]) -> Result<Comparison, Incomparable> {
         let side = Side {
             file: "r.json",
             results: base,
@@ -439,8 +460,8 @@ mod tests {
         assert!(!swapped.is_equal() && swapped.passes());
         let change = &swapped.pairs[0].changes[0];
         assert_eq!(
-            (change.figure, change.verdict),
-            ("failures", Verdict::Neither)
+            (change.metric, change.verdict),
+            (MetricId::Failures, Verdict::Neither)
         );
         let paired = change.paired.as_ref().expect("known");
         assert_eq!(
@@ -456,7 +477,7 @@ mod tests {
             panic!("{worse:?}");
         };
         let paired = change.paired.as_ref().expect("known");
-        assert_eq!((paired.mean, paired.most.seed), (2.0, 3));
+        assert_eq!((paired.mean, paired.most.seed), (2.0, Some(3)));
         let [lo, hi] = paired.ci95.expect("three seeds");
         let half = 4.302_652_73 / 3.0_f64.sqrt();
         assert!((lo - 2.0 + half).abs() < 1e-9 && (hi - 2.0 - half).abs() < 1e-9);
@@ -524,8 +545,8 @@ mod tests {
             "{said}"
         );
         let mut shard = base.clone();
-        let (allocators, seeds) = (vec!["old".to_owned()], vec![1, 2]);
-        shard.shard = Some(crate::study::result::Shard {
+        let (allocators, seeds) = (vec!["old".to_owned()], vec![Some(1), Some(2)]);
+        shard.shard = Some(crate::study::document::Shard {
             index: 2,
             of: 7,
             allocators,

@@ -8,24 +8,24 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Number;
 
-use super::figure::{self, FIGURES, Figure};
-use super::rows::{real, rise};
+use super::Paired;
 use crate::scenario::error::{Error, Here};
-use crate::study::ScenarioResult;
+use crate::study::StudyResult;
+use iova::measure::{METRICS, Metric, MetricId, Value};
 use iova::words::nearest;
 
 /// The version of the format that this program reads.
 const VERSION: u64 = 1;
 
-/// What is forbidden to rise unless a policy file says otherwise.
-const DEFAULT: [&str; 5] = [
-    "failures",
-    "spurious",
-    "findings.total",
-    "runs_undone",
-    "steps.p999",
+/// The metrics that must not rise unless a policy file says otherwise, and whether a rise counts
+/// only if the seeds show it. A violation is one in any seed.
+const DEFAULT: [(MetricId, bool); 5] = [
+    (MetricId::Failures, true),
+    (MetricId::Spurious, true),
+    (MetricId::StepsP999, true),
+    (MetricId::Findings, false),
+    (MetricId::RunsUndone, false),
 ];
 
 /// What a comparison is held to.
@@ -39,11 +39,13 @@ pub struct Policy {
 pub struct Rule {
     /// Its place in the file; none for the default.
     place: Option<String>,
-    figure: &'static Figure,
+    metric: MetricId,
     scenario: Option<String>,
     allocator: Option<String>,
     rise: Allowed,
     fall: Allowed,
+    /// Whether only what the seeds show counts.
+    apart: bool,
 }
 
 /// How far a figure may go one way.
@@ -96,6 +98,10 @@ struct WireRule {
     rise: Option<WireAllowed>,
     /// How far it may fall, likewise.
     fall: Option<WireAllowed>,
+    /// Whether a change counts only if the seeds show it: it is in no seed the other way, or the
+    /// 95 % interval of the mean does not reach 0.
+    #[serde(default)]
+    apart: bool,
 }
 
 /// A number, or text such as `"any"` and `"5 %"`.
@@ -117,17 +123,17 @@ pub fn schema() -> String {
 
 impl Default for Policy {
     fn default() -> Policy {
-        let rules = FIGURES.iter().filter(|it| DEFAULT.contains(&it.path));
-        let rule = |figure| Rule {
+        let rule = |(metric, apart)| Rule {
             place: None,
-            figure,
+            metric,
             scenario: None,
             allocator: None,
             rise: Allowed::By(0.0),
             fall: Allowed::Any,
+            apart,
         };
         Policy {
-            rules: rules.map(rule).collect(),
+            rules: DEFAULT.map(rule).into(),
         }
     }
 }
@@ -159,12 +165,12 @@ impl Policy {
     }
 
     /// The rule about a figure, unless none is or it allows everything.
-    pub fn rule(&self, scenario: &str, allocator: &str, figure: &str) -> Option<&Rule> {
+    pub fn rule(&self, scenario: &str, allocator: &str, metric: MetricId) -> Option<&Rule> {
         let about =
             |name: &Option<String>, it: &str| name.as_ref().is_none_or(|name| name == it);
         let mut rules = self.rules.iter().rev();
         let decides = rules.find(|rule| {
-            rule.figure.path == figure
+            rule.metric == metric
                 && about(&rule.scenario, scenario)
                 && about(&rule.allocator, allocator)
         });
@@ -174,13 +180,13 @@ impl Policy {
     /// That every scenario and allocator that a rule names is on one side at least.
     pub(super) fn check_names(
         &self,
-        base: &[ScenarioResult],
-        new: &[ScenarioResult],
+        base: &[StudyResult],
+        new: &[StudyResult],
     ) -> Result<(), String> {
         let results = || base.iter().chain(new);
         for rule in &self.rules {
             let place = rule.place.as_deref().unwrap_or_default();
-            let scenarios = || results().map(|it| it.scenario.as_str());
+            let scenarios = || results().map(|it| it.name());
             let rows = || results().flat_map(|it| &it.rows);
             let allocators = || rows().map(|row| row.allocator.as_str());
             if let Some(name) = &rule.scenario
@@ -211,8 +217,8 @@ fn hint<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
 
 impl WireRule {
     fn check(&self, here: &Here<'_>, path: &Path, index: usize) -> Result<Rule, Error> {
-        let Some(figure) = figure::find(&self.figure) else {
-            let names = FIGURES.iter().map(|it| it.path);
+        let Some(metric) = Metric::find(&self.figure) else {
+            let names = METRICS.iter().map(|it| it.path);
             return Err(here.field("figure").unknown("figure", &self.figure, names));
         };
         if self.rise.is_none() && self.fall.is_none() {
@@ -224,11 +230,12 @@ impl WireRule {
         };
         Ok(Rule {
             place: Some(format!("{}: rules[{index}]", path.display())),
-            figure,
+            metric: metric.id,
             scenario: self.scenario.clone(),
             allocator: self.allocator.clone(),
             rise: allowed("rise", &self.rise)?,
             fall: allowed("fall", &self.fall)?,
+            apart: self.apart,
         })
     }
 }
@@ -254,9 +261,15 @@ impl WireAllowed {
 }
 
 impl Rule {
-    /// What is allowed, in words, if the change from `before` to `after` is not.
-    pub(super) fn forbids(&self, before: &Number, after: &Number) -> Option<String> {
-        let rise = rise(before, after);
+    /// What is allowed, in words, if the change from `before` to `after` is not. `paired` is the
+    /// same seed by seed.
+    pub(super) fn forbids(
+        &self,
+        before: Value,
+        after: Value,
+        paired: Option<&Paired>,
+    ) -> Option<String> {
+        let rise = Value::rise(before, after);
         let (allowed, way) = if rise > 0.0 {
             (self.rise, "rise")
         } else {
@@ -265,9 +278,10 @@ impl Rule {
         let most = match allowed {
             Allowed::Any => return None,
             Allowed::By(most) => most,
-            Allowed::ByPercent(percent) => real(before) * percent / 100.0,
+            Allowed::ByPercent(percent) => before.to_f64() * percent / 100.0,
         };
-        (rise.abs() > most).then(|| allowed.in_words(way))
+        let counts = !self.apart || paired.is_none_or(|it| it.shows(rise));
+        (rise.abs() > most && counts).then(|| allowed.in_words(way))
     }
 }
 
@@ -293,14 +307,17 @@ mod tests {
     }
 
     fn forbids(policy: &Policy, figure: &str, before: f64, after: f64) -> Option<String> {
-        let [before, after] = [before, after].map(|it| Number::from_f64(it).expect("finite"));
-        policy.rule("a", "old", figure)?.forbids(&before, &after)
+        let metric = Metric::find(figure).expect("a metric").id;
+        let [before, after] = [before, after].map(Value::real);
+        let rule = policy.rule("a", "old", metric)?;
+        rule.forbids(before, after, None)
     }
 
     #[test]
     fn the_default_lets_nothing_that_matters_rise() {
         let policy = Policy::default();
-        for figure in DEFAULT {
+        for (metric, _) in DEFAULT {
+            let figure = metric.metric().path;
             let no_rise = Some("no rise".to_owned());
             assert_eq!(forbids(&policy, figure, 3.0, 4.0), no_rise, "{figure}");
             assert_eq!(forbids(&policy, figure, 4.0, 3.0), None, "{figure}");
@@ -317,7 +334,7 @@ mod tests {
         )
         .expect("a policy");
         assert_eq!(forbids(&policy, "failures", 3.0, 4.0), None);
-        assert!(policy.rule("b", "old", "failures").is_some());
+        assert!(policy.rule("b", "old", MetricId::Failures).is_some());
         assert_eq!(forbids(&policy, "steps.mean", 100.0, 105.0), None);
         assert_eq!(
             forbids(&policy, "steps.mean", 100.0, 105.5).as_deref(),
@@ -327,7 +344,7 @@ mod tests {
             forbids(&policy, "steps.mean", 100.0, 98.0).as_deref(),
             Some("a fall of 1.5 at most")
         );
-        assert!(policy.rule("a", "new", "steps.mean").is_none());
+        assert!(policy.rule("a", "new", MetricId::StepsMean).is_none());
         assert!(forbids(&policy, "spurious", 0.0, 1.0).is_some());
     }
 

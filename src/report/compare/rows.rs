@@ -1,100 +1,86 @@
-//! The runs of two allocators side by side, and how their figures differ.
+//! The runs of two allocators side by side, and how their metrics differ.
 
-use serde_json::Number;
-
-use super::figure::{Better, Figure, UNDONE, Values};
 use super::policy::Rule;
 use super::{Change, Most, Paired, Verdict};
-use crate::study::result::{Row, Run};
+use crate::study::document::{Row, Run};
 use crate::study::statistics;
+use iova::measure::metrics::Better;
+use iova::measure::{Metric, Metrics, Value};
 
-/// The rows of a pair.
-pub(super) struct Rows {
-    totals: [Values; 2],
-    undone: [u64; 2],
-    seeds: Vec<Seed>,
+/// A row of each side, and the runs behind them, seed by seed.
+pub(super) struct Rows<'a> {
+    pub(super) rows: [&'a Metrics; 2],
+    pub(super) seeds: Vec<Seed<'a>>,
 }
 
 /// The runs of a seed.
-struct Seed {
-    number: u64,
-    values: [Values; 2],
-    undone: [u64; 2],
+pub(super) struct Seed<'a> {
+    number: Option<u64>,
+    runs: [&'a Metrics; 2],
 }
 
-impl Rows {
-    pub(super) fn of(row: &Row, ours: &[Run], other: &Row, theirs: &[Run]) -> Rows {
-        let undone = |rows: &[Run]| {
-            let undone = rows.iter().filter(|it| it.undone.is_some());
-            undone.count() as u64
-        };
-        let both = |ours: &Run, theirs: &Run| Seed {
+impl<'a> Rows<'a> {
+    pub(super) fn of(
+        row: &'a Row,
+        ours: &[&'a Run],
+        other: &'a Row,
+        theirs: &[&'a Run],
+    ) -> Rows<'a> {
+        let seeds = ours.iter().zip(theirs).map(|(ours, theirs)| Seed {
             number: ours.seed,
-            values: [ours, theirs].map(|it| Values::of(&it.figures)),
-            undone: [ours, theirs].map(|it| u64::from(it.undone.is_some())),
-        };
-        let seeds = ours.iter().zip(theirs);
+            runs: [&ours.metrics, &theirs.metrics],
+        });
         Rows {
-            totals: [row, other].map(|it| Values::of(&it.figures)),
-            undone: [undone(ours), undone(theirs)],
-            seeds: seeds.map(|(ours, theirs)| both(ours, theirs)).collect(),
+            rows: [&row.metrics, &other.metrics],
+            seeds: seeds.collect(),
         }
     }
 
-    /// How a figure changed; none if it did not.
+    /// How a metric changed; `None` if it did not.
     pub(super) fn change(
         &self,
-        figure: &'static Figure,
+        metric: &Metric,
         rule: Option<&Rule>,
         same_name: bool,
     ) -> Option<Change> {
-        let [before, after] = match figure.path {
-            UNDONE => self.undone.map(|count| Some(count.into())),
-            _ => [0, 1].map(|side| self.totals[side].get(figure)),
-        };
-        let get = |it: &Seed| {
-            let [before, after] = match figure.path {
-                UNDONE => it.undone.map(|undone| Some(undone.into())),
-                _ => [0, 1].map(|side| it.values[side].get(figure)),
-            };
-            (it.number, before, after)
-        };
-        let seeds: Vec<_> = self.seeds.iter().map(get).collect();
-        if before == after && seeds.iter().all(|(_, before, after)| before == after) {
+        let get = |sides: [&Metrics; 2]| sides.map(|it| it.get(metric.id));
+        let [before, after] = get(self.rows);
+        let seeds = self.seeds.iter().map(|seed| (seed.number, get(seed.runs)));
+        let seeds: Vec<_> = seeds.collect();
+        if before == after && seeds.iter().all(|(_, [before, after])| before == after) {
             return None;
         }
-        let known: Option<Vec<_>> = seeds
-            .into_iter()
-            .map(|(seed, before, after)| {
-                let (before, after) = (before?, after?);
-                Some(Most {
-                    seed,
-                    before,
-                    after,
-                })
+        let known = seeds.into_iter().map(|(seed, [before, after])| {
+            Some(Most {
+                seed,
+                before: before?,
+                after: after?,
             })
-            .collect();
-        let forbidden = match (rule, &before, &after) {
-            (Some(rule), Some(before), Some(after)) => rule.forbids(before, after),
+        });
+        let known: Option<Vec<Most>> = known.collect();
+        let rise = before
+            .zip(after)
+            .map_or(0.0, |(before, after)| Value::rise(before, after));
+        let paired = known.and_then(|seeds| Paired::of(seeds, rise));
+        let forbidden = match (rule, before, after) {
+            (Some(rule), Some(before), Some(after)) => {
+                rule.forbids(before, after, paired.as_ref())
+            }
             (Some(_), ..) if same_name => Some("it to stay known".to_owned()),
             _ => None,
         };
         Some(Change {
-            figure: figure.path,
-            verdict: verdict(figure.better, before.as_ref(), after.as_ref()),
+            metric: metric.id,
+            verdict: verdict(metric.better, rise),
             before,
             after,
-            paired: known.and_then(Paired::of),
+            paired,
             forbidden,
         })
     }
 }
 
-fn verdict(better: Better, before: Option<&Number>, after: Option<&Number>) -> Verdict {
-    let (Some(before), Some(after)) = (before, after) else {
-        return Verdict::Neither;
-    };
-    let rise = rise(before, after);
+fn verdict(better: Better, rise: f64) -> Verdict {
     match better {
         Better::Lower if rise > 0.0 => Verdict::Worse,
         Better::Lower if rise < 0.0 => Verdict::Better,
@@ -104,40 +90,29 @@ fn verdict(better: Better, before: Option<&Number>, after: Option<&Number>) -> V
     }
 }
 
-/// By how much a figure rose. Between integers it is exact before it is made a double, so that
-/// a rise of 1 is never lost.
-pub(super) fn rise(before: &Number, after: &Number) -> f64 {
-    match (before.as_u128(), after.as_u128()) {
-        (Some(before), Some(after)) if after >= before => to_f64(after - before),
-        (Some(before), Some(after)) => -to_f64(before - after),
-        _ => real(after) - real(before),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "the nearest double is meant")]
-fn to_f64(count: u128) -> f64 {
-    count as f64
-}
-
-/// The nearest double.
-pub(super) fn real(number: &Number) -> f64 {
-    number.as_f64().unwrap_or(f64::NAN)
-}
-
 impl Paired {
-    /// The differences of the seeds; none of no seeds.
-    fn of(seeds: Vec<Most>) -> Option<Paired> {
-        let rises: Vec<f64> = seeds.iter().map(|it| rise(&it.before, &it.after)).collect();
+    /// The differences of the seeds, `None` of no seeds, where all seeds together rose by
+    /// `rise`: the seed to look at is the one that moved the most that way.
+    fn of(seeds: Vec<Most>, rise: f64) -> Option<Paired> {
+        let rises: Vec<f64> = seeds
+            .iter()
+            .map(|it| Value::rise(it.before, it.after))
+            .collect();
         let (mean, ci95) = statistics::mean(&rises)?;
         let up = rises.iter().filter(|&&rise| rise > 0.0).count();
         let down = rises.iter().filter(|&&rise| rise < 0.0).count();
+        let that_way = |one: f64| {
+            if rise == 0.0 {
+                one.abs()
+            } else {
+                one * rise.signum()
+            }
+        };
         let mut most: Option<(f64, Most)> = None;
         for (rise, seed) in rises.iter().zip(seeds) {
-            if most
-                .as_ref()
-                .is_none_or(|(largest, _)| rise.abs() > *largest)
-            {
-                most = Some((rise.abs(), seed));
+            let moved = that_way(*rise);
+            if most.as_ref().is_none_or(|(largest, _)| moved > *largest) {
+                most = Some((moved, seed));
             }
         }
         Some(Paired {
@@ -147,5 +122,20 @@ impl Paired {
             seeds_down: down as u64,
             most: most?.1,
         })
+    }
+
+    /// Whether the seeds show that the metric rose (or fell, if `rise` is negative): it moved in
+    /// no seed the other way, or the interval of the mean is on that side of 0. A single seed
+    /// shows what it shows.
+    pub(super) fn shows(&self, rise: f64) -> bool {
+        let (that_way, other_way) = if rise > 0.0 {
+            (self.seeds_up, self.seeds_down)
+        } else {
+            (self.seeds_down, self.seeds_up)
+        };
+        let apart = self
+            .ci95
+            .is_some_and(|[lo, hi]| if rise > 0.0 { lo > 0.0 } else { hi < 0.0 });
+        that_way > 0 && (other_way == 0 || apart)
     }
 }

@@ -2,44 +2,49 @@
 
 use super::policy::Policy;
 use super::{Comparison, Side, Which, compare};
-use crate::study::ScenarioResult;
-use crate::study::result::{Run, WireSeed};
-use crate::study::wire::WireFigures;
+use crate::study::StudyResult;
+use crate::study::document::{Run, Subject, TraceRecord};
 use crate::trace::event::Header;
-use iova::measure::{Figures, Summary};
+use iova::measure::{MetricId, Metrics, Summary};
 
 /// A result of a scenario in which each allocator fails so often in each of its seeds, from 1.
-pub(super) fn result(scenario: &str, allocators: &[(&str, &[u64])]) -> ScenarioResult {
+pub(super) fn result(scenario: &str, allocators: &[(&str, &[u64])]) -> StudyResult {
     let mut runs = Vec::new();
     for (name, failures) in allocators {
         for (seed, &failures) in (1..).zip(*failures) {
             runs.push(Run {
                 allocator: (*name).to_owned(),
-                seed,
-                figures: figures(failures),
+                seed: Some(seed),
+                metrics: metrics(failures),
                 undone: None,
                 step_counts: None,
+                first_findings: Vec::new(),
+                check: None,
+                sampled: None,
             });
         }
     }
     let seeds = allocators
         .first()
         .map_or(0, |(_, failures)| failures.len() as u64);
-    let trace = |seed| WireSeed {
-        seed,
+    let trace = |seed| TraceRecord {
+        seed: Some(seed),
         hash: format!("hash-{seed}"),
         events: 0,
     };
+    let subject = Subject::Scenario {
+        name: scenario.to_owned(),
+        shows: "something".to_owned(),
+    };
+    let file = format!("scenarios/{scenario}.json");
     let traces = (1..=seeds).map(trace).collect();
-    ScenarioResult::new(scenario, "something", &Header::default(), traces, runs)
+    StudyResult::new(&file, subject, &Header::default(), traces, runs)
 }
 
-fn figures(failures: u64) -> WireFigures {
+fn metrics(failures: u64) -> Metrics {
     let replay = iova::measure::testing::fresh("old");
-    let nothing: Figures = Summary::default().finish(&replay, None);
-    let mut figures = WireFigures::of(&nothing, true);
-    figures.failures = failures;
-    figures
+    let nothing = Summary::default().finish(&replay, None);
+    Metrics::of(&nothing).with(MetricId::Failures, failures)
 }
 
 /// What comes of `old` failing so often in the seeds of a scenario before, and after.

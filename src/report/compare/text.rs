@@ -76,19 +76,19 @@ fn table(pair: &Pair) -> Table {
         "down",
         "",
     ];
-    let mut table = Table::new("figure", headings);
+    let mut table = Table::new("figure", &headings);
     for change in &pair.changes {
         let paired = change.paired.as_ref();
-        let cells = [
-            words::value(change.figure, change.before.as_ref()),
-            words::value(change.figure, change.after.as_ref()),
+        let cells = vec![
+            words::value(change.metric, change.before),
+            words::value(change.metric, change.after),
             dash(words::difference(change)),
-            dash(paired.and_then(|it| words::interval(change.figure, it))),
+            dash(paired.and_then(|it| words::interval(change.metric, it))),
             dash(paired.map(|it| it.seeds_up.to_string())),
             dash(paired.map(|it| it.seeds_down.to_string())),
             words::word(change).to_owned(),
         ];
-        table.row(change.figure, cells);
+        table.row(change.metric.metric().path, cells);
     }
     table
 }

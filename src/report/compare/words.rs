@@ -1,21 +1,21 @@
 //! A comparison in words: the same sentences in every form of the report.
 
-use serde_json::Number;
-
-use super::figure::{self, Figure};
-use super::rows::{real, rise};
-use super::{Change, Comparison, Pair, Paired, Place, Verdict};
+use super::{Change, Comparison, Pair, Paired, Place, Source, Verdict};
 use crate::report::number::{counted, grouped};
+use crate::report::shell;
 use iova::kernel::Change as KernelChange;
+use iova::measure::metrics::Unit;
+use iova::measure::{Cause, MetricId, Value};
 
 /// `20 seeds (1 to 20)`, `3 seeds (1, 5, 9)`.
-pub(super) fn seeds(seeds: &[u64]) -> String {
+pub(super) fn seeds(seeds: &[Option<u64>]) -> String {
     const NAMED: usize = 8;
+    let seeds: Vec<u64> = seeds.iter().copied().flatten().collect();
     let count = counted(seeds.len() as u64, "seed", "seeds");
     let in_a_row = seeds
         .windows(2)
         .all(|two| two[1].checked_sub(two[0]) == Some(1));
-    match seeds {
+    match seeds[..] {
         [] => count,
         [one] => format!("{count} ({one})"),
         [first, .., last] if in_a_row => format!("{count} ({first} to {last})"),
@@ -104,26 +104,26 @@ pub(super) fn forbidden(pair: &Pair, change: &Change) -> String {
 
 /// A change in a sentence.
 pub(super) fn sentence(pair: &Pair, change: &Change) -> String {
-    let means = figure::find(change.figure).map_or(change.figure, |it| it.means);
+    let means = change.metric.metric().meaning;
     let (before, after) = (
-        value(change.figure, change.before.as_ref()),
-        value(change.figure, change.after.as_ref()),
+        value(change.metric, change.before),
+        value(change.metric, change.after),
     );
     let paired = change.paired.as_ref().filter(|_| pair.seeds > 1);
     let paired = paired.map_or(String::new(), |it| {
-        paired_words(change.figure, it, pair.seeds)
+        paired_words(change.metric, it, pair.seeds)
     });
     format!(
         "{} ({means}) {} from {before} to {after}{paired}{}",
-        change.figure,
+        change.metric.metric().path,
         moved(change),
         causes(pair, change)
     )
 }
 
 fn moved(change: &Change) -> &'static str {
-    match (&change.before, &change.after) {
-        (Some(before), Some(after)) => match rise(before, after) {
+    match (change.before, change.after) {
+        (Some(before), Some(after)) => match Value::rise(before, after) {
             rise if rise > 0.0 => "rose",
             rise if rise < 0.0 => "fell",
             _ => "stayed, but not seed by seed,",
@@ -132,12 +132,12 @@ fn moved(change: &Change) -> &'static str {
     }
 }
 
-fn paired_words(figure: &str, paired: &Paired, seeds: u64) -> String {
+fn paired_words(metric: MetricId, paired: &Paired, seeds: u64) -> String {
     if paired.seeds_up + paired.seeds_down == 0 {
         return ", in no seed by itself".to_owned();
     }
     let interval =
-        interval(figure, paired).map_or(String::new(), |it| format!(" (95 %: {it})"));
+        interval(metric, paired).map_or(String::new(), |it| format!(" (95 %: {it})"));
     let [up, down] = [("more", paired.seeds_up), ("less", paired.seeds_down)];
     let sides: Vec<String> = [up, down]
         .into_iter()
@@ -145,32 +145,37 @@ fn paired_words(figure: &str, paired: &Paired, seeds: u64) -> String {
         .map(|(word, count)| format!("{word} in {count} of {seeds} seeds"))
         .collect();
     let most = &paired.most;
-    let [before, after] = [&most.before, &most.after].map(|it| number(figure, it));
+    let [before, after] = [most.before, most.after].map(|it| number(metric, it));
+    let most = most.seed.map_or(String::new(), |seed| {
+        format!(", the most in seed {seed} ({before} to {after})")
+    });
     format!(
-        ", {} a seed{interval}, {}, the most in seed {} ({before} to {after})",
-        signed(figure, paired.mean),
+        ", {} a seed{interval}, {}{most}",
+        signed(metric, paired.mean),
         sides.join(" and "),
-        most.seed,
     )
 }
 
 /// Why requests are refused more often.
 fn causes(pair: &Pair, change: &Change) -> String {
-    let all = |it: &&Change| it.figure.starts_with("causes.");
-    let spurious = |it: &&Change| matches!(it.figure, "causes.shortcut" | "causes.missed");
+    let of = |it: &Change, spurious: bool| {
+        let mut causes = Cause::ALL.into_iter();
+        causes.any(|cause| {
+            (!spurious || cause.is_spurious()) && MetricId::of_cause(cause) == it.metric
+        })
+    };
     let changes = pair.changes.iter();
-    let causes: Vec<&Change> = match change.figure {
-        "failures" => changes.filter(all).collect(),
-        "spurious" => changes.filter(spurious).collect(),
+    let causes: Vec<&Change> = match change.metric {
+        MetricId::Failures => changes.filter(|it| of(it, false)).collect(),
+        MetricId::Spurious => changes.filter(|it| of(it, true)).collect(),
         _ => return String::new(),
     };
     let risen = causes.iter().filter(|it| it.verdict == Verdict::Worse);
     let risen: Vec<String> = risen
         .map(|it| {
-            let means = figure::find(it.figure).map_or("", |it| it.means);
-            let cause = it.figure.trim_start_matches("causes.");
-            let [before, after] =
-                [&it.before, &it.after].map(|side| value(it.figure, side.as_ref()));
+            let means = it.metric.metric().meaning;
+            let cause = it.metric.metric().path.trim_start_matches("causes.");
+            let [before, after] = [it.before, it.after].map(|side| value(it.metric, side));
             format!("`{cause}`, {means}: {before} to {after}")
         })
         .collect();
@@ -203,59 +208,68 @@ pub(super) fn added(place: &Place) -> String {
     format!("{scenario}{name}: new, with nothing to compare it with")
 }
 
-/// How to see for oneself.
+/// A command that shows the seed of a forbidden change; `None` if the file is not known.
 pub(super) fn look_closer(pair: &Pair) -> Option<String> {
     let change = pair.forbidden().find_map(|it| it.paired.as_ref())?;
-    let (scenario, seed) = (&pair.scenario, change.most.seed);
     let names = if pair.base == pair.new {
         pair.new.clone()
     } else {
         format!("{},{}", pair.base, pair.new)
     };
-    Some(format!(
-        "iovasim generate {scenario}.json --seed {seed} | iovasim replay -a {names} -"
-    ))
+    Some(match &pair.source {
+        Source::Trace(file) => {
+            format!(
+                "iovasim replay -a {names} {}",
+                shell::word(file.as_deref()?)?
+            )
+        }
+        Source::Scenario(file) => {
+            let generate = shell::generate(file.as_deref()?, change.most.seed)?;
+            format!("{generate} | iovasim replay -a {names} -")
+        }
+    })
 }
 
 /// The interval of a paired difference.
-pub(super) fn interval(figure: &str, paired: &Paired) -> Option<String> {
+pub(super) fn interval(metric: MetricId, paired: &Paired) -> Option<String> {
     let [lo, hi] = paired.ci95?;
-    Some(format!("{} to {}", signed(figure, lo), signed(figure, hi)))
+    Some(format!("{} to {}", signed(metric, lo), signed(metric, hi)))
 }
 
 /// A figure that may be unknown.
-pub(super) fn value(figure: &str, value: Option<&Number>) -> String {
-    let known = value.map(|it| number(figure, it));
+pub(super) fn value(metric: MetricId, value: Option<Value>) -> String {
+    let known = value.map(|it| number(metric, it));
     known.unwrap_or_else(|| "unknown".to_owned())
 }
 
-fn is_share(figure: &str) -> bool {
-    matches!(figure, "failure_rate" | "spurious_share")
+fn is_share(metric: MetricId) -> bool {
+    metric.metric().unit == Unit::Share
 }
 
-fn number(figure: &str, number: &Number) -> String {
-    match number.as_u128() {
-        Some(count) => grouped(count),
-        None if is_share(figure) => format!("{:.3} %", real(number) * 100.0),
-        None => decimals(real(number)),
+fn number(metric: MetricId, value: Value) -> String {
+    match value {
+        _ if is_share(metric) => format!("{:.3} %", value.to_f64() * 100.0),
+        Value::Count(count) => grouped(count),
+        Value::Real(number) => decimals(number),
     }
 }
 
 /// The difference of a change, with its sign.
 pub(super) fn difference(change: &Change) -> Option<String> {
-    let (before, after) = (change.before.as_ref()?, change.after.as_ref()?);
-    let whole = before.as_u128().zip(after.as_u128());
-    Some(match whole {
-        Some((before, after)) if after >= before => format!("+{}", grouped(after - before)),
-        Some((before, after)) => format!("-{}", grouped(before - after)),
-        None => signed(change.figure, rise(before, after)),
+    let (before, after) = (change.before?, change.after?);
+    Some(match (before, after) {
+        (Value::Count(before), Value::Count(after)) if !is_share(change.metric) => {
+            let sign = if after >= before { '+' } else { '-' };
+            format!("{sign}{}", grouped(after.abs_diff(before)))
+        }
+        _ => signed(change.metric, Value::rise(before, after)),
     })
 }
 
 /// A difference with its sign; of shares in percentage points.
-pub(super) fn signed(figure: &str, difference: f64) -> String {
+pub(super) fn signed(metric: MetricId, difference: f64) -> String {
     let sign = if difference < 0.0 { "-" } else { "+" };
-    if is_share(figure) {
+    if is_share(metric) {
         return format!("{sign}{:.3} pp", difference.abs() * 100.0);
     }
     format!("{sign}{}", decimals(difference.abs()))
@@ -305,7 +319,7 @@ pub(super) fn otherwise(pair: &Pair) -> Option<&'static str> {
 
 /// The meaning of a figure.
 pub(super) fn means(change: &Change) -> &'static str {
-    figure::find(change.figure).map_or("", |Figure { means, .. }| means)
+    change.metric.metric().meaning
 }
 
 #[cfg(test)]
@@ -315,7 +329,8 @@ mod tests {
 
     #[test]
     fn seeds_are_named_as_far_as_they_are_few() {
-        let texts = [&[][..], &[7], &[1, 2, 3], &[1, 5, 9]].map(seeds);
+        let texts = [&[][..], &[7], &[1, 2, 3], &[1, 5, 9]]
+            .map(|it| seeds(&it.iter().copied().map(Some).collect::<Vec<_>>()));
         let expected = [
             "0 seeds",
             "1 seed (7)",
@@ -323,7 +338,7 @@ mod tests {
             "3 seeds (1, 5, 9)",
         ];
         assert_eq!(texts, expected);
-        assert!(seeds(&[9, 8, 7, 6, 5, 4, 3, 2, 1]).ends_with("4, 3, 2, …)"));
+        assert!(seeds(&[9, 8, 7, 6, 5, 4, 3, 2, 1].map(Some)).ends_with("4, 3, 2, …)"));
     }
 
     /// A percentile of all requests can move while that of every seed stays.
@@ -335,12 +350,12 @@ mod tests {
             seeds_up,
             seeds_down: 0,
             most: Most {
-                seed: 4,
-                before: 10.into(),
-                after: 12.into(),
+                seed: Some(4),
+                before: Value::Count(10),
+                after: Value::Count(12),
             },
         };
-        let told = |it: &Paired| paired_words("steps.p999", it, 20);
+        let told = |it: &Paired| paired_words(MetricId::StepsP999, it, 20);
         assert_eq!(told(&paired(0, 0.0)), ", in no seed by itself");
         assert_eq!(
             told(&paired(3, 1.0)),

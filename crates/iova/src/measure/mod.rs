@@ -2,6 +2,7 @@
 //!
 //! They look at a replay between its steps and never change an answer.
 //!
+//! * [`metrics`]: the table of all numbers that results have.
 //! * [`summary`]: requests, failures, search cost and load of one allocator.
 //! * [`steps`]: the exact distribution of search costs.
 //! * [`held`]: where the ranges are: with callers, in caches, in flush queues.
@@ -23,6 +24,7 @@ pub mod difference;
 pub mod fragmentation;
 pub mod held;
 mod held_back;
+pub mod metrics;
 pub mod record;
 pub mod sampler;
 pub mod sampling;
@@ -38,7 +40,8 @@ pub use cause::Cause;
 pub use decision::{Decision, Refused};
 pub use difference::Difference;
 pub use held::Held;
+pub use metrics::{METRICS, Metric, MetricId, Metrics, Value};
 pub use sampler::Sampler;
 pub use sampling::Sampling;
 pub use steps::Steps;
-pub use summary::{Figures, Summary};
+pub use summary::{Summary, Totals};

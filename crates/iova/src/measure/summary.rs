@@ -4,6 +4,7 @@
 use super::cause::Cause;
 use super::decision::Decision;
 use super::held::Held;
+use super::metrics::{Value, quotient};
 use super::steps::Steps;
 use crate::kernel::domain::Answer;
 use crate::kernel::tally::Tally;
@@ -57,9 +58,9 @@ struct Load {
     now: Nanos,
 }
 
-/// What a replay came to.
+/// What a replay adds up to; [`Metrics`](super::metrics::Metrics) are made of it.
 #[derive(Clone, Debug)]
-pub struct Figures {
+pub struct Totals {
     pub events: u64,
     /// Requests for addresses.
     pub allocs: u64,
@@ -68,8 +69,8 @@ pub struct Figures {
     pub causes: Causes,
     /// Ids freed whose request had been refused.
     pub frees_of_failed: u64,
-    /// Steps of each request.
-    pub steps: Steps,
+    /// Steps of each request; `None` where the design does not walk.
+    pub steps: Option<Steps>,
     /// What the domains counted, all together.
     pub tally: Tally,
     /// What is held where at the end.
@@ -92,6 +93,14 @@ pub struct TimeAverage {
     pub area: u128,
     /// The nanoseconds; at least 1.
     pub nanos: u64,
+}
+
+impl Totals {
+    /// The pages that callers held, averaged over virtual time; `None` if no time passed.
+    pub fn live_pages_mean(&self) -> Option<f64> {
+        let TimeAverage { area, nanos } = self.live_pages_mean?;
+        quotient(area, nanos.into()).map(Value::to_f64)
+    }
 }
 
 impl Summary {
@@ -130,18 +139,18 @@ impl Summary {
     }
 
     /// What `replay` came to, of which this observed every answer.
-    pub fn finish(self, replay: &Replay, undone: Option<Undone>) -> Figures {
+    pub fn finish(self, replay: &Replay, undone: Option<Undone>) -> Totals {
         let mut tally = Tally::default();
         for domain in replay.domains() {
             tally.add(domain.tally());
         }
-        Figures {
+        Totals {
             events: replay.applied(),
             allocs: self.steps.requests(),
             failures: self.causes.total(),
             causes: self.causes,
             frees_of_failed: replay.frees_of_failed(),
-            steps: self.steps,
+            steps: replay.config().rules().walks().then_some(self.steps),
             tally,
             held: Held::of(replay),
             live_pages_max: self.load.pages_max,
@@ -212,7 +221,7 @@ mod tests {
     use super::*;
     use crate::measure::testing::{Script, fresh};
 
-    fn figures(script: &Script) -> Figures {
+    fn figures(script: &Script) -> Totals {
         let mut replay = fresh("linux-7.2");
         let mut summary = Summary::default();
         for request in script.requests() {

@@ -1,12 +1,12 @@
-//! How a result document is set: indented down to its rows, each of which is a line.
+//! Writes a result document: indented down to its rows, each of which is a line.
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-/// How many levels are indented: the document, and its lists.
-const OPEN: usize = 2;
+/// How many levels are indented: the document, its results, each result, and its lists.
+const OPEN: usize = 4;
 
 /// The document as text, with a newline at its end.
 pub(super) fn document(document: &impl Serialize) -> String {
@@ -122,16 +122,19 @@ mod tests {
     fn a_row_is_a_line() {
         let document = json!({
             "name": "a",
-            "none": [],
-            "rows": [{ "x": 1, "y": [1, [2, 3]] }, { "x": {}, "y": null }],
+            "results": [{ "none": [], "rows": [{ "x": 1, "y": [1, [2]] }, { "x": {}, "y": null }] }],
         });
         let text = super::document(&document);
         let expected = r#"{
   "name": "a",
-  "none": [],
-  "rows": [
-    {"x": 1, "y": [1, [2, 3]]},
-    {"x": {}, "y": null}
+  "results": [
+    {
+      "none": [],
+      "rows": [
+        {"x": 1, "y": [1, [2]]},
+        {"x": {}, "y": null}
+      ]
+    }
   ]
 }
 "#;

@@ -1,5 +1,5 @@
-//! How alike two streams of requests are in what allocators make of them: a trace, and what
-//! the scenario of its profile generates.
+//! How well a scenario that was made of a trace resembles it: both are replayed, and what the
+//! allocators make of them is compared.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -8,61 +8,54 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::Error;
-use super::feed::{Events, Feed, Made};
-use super::lanes::{self, Lane, Row, Stop};
+use super::run::{self, FinishedRun, Observe};
+use super::stream::{Events, GeneratedEvents, RequestStream};
 use crate::scenario::Scenario;
 use crate::trace::event::{Event, Header, Op};
 use iova::kernel::Allocator;
-use iova::measure::Sampling;
 use iova::measure::timeline::Figure;
+use iova::measure::{MetricId, Metrics, Sampling};
 use iova::op::Got;
 use iova::units::Granule;
 
-/// What a stream looks like under one allocator. What cannot be told is none.
+/// A stream under one allocator. What is unknown is `None`.
 #[derive(Clone, Debug, Serialize)]
-pub struct Looks {
-    /// Requests for addresses.
-    pub requests: f64,
-    /// The share of them that was refused.
-    pub failure_rate: Option<f64>,
-    /// The share that was refused though there was room.
-    pub spurious_rate: Option<f64>,
-    /// The pages that callers hold, averaged over virtual time.
-    pub live_pages_mean: Option<f64>,
-    /// The most pages that they held.
-    pub live_pages_max: f64,
+pub struct Observed {
+    #[serde(flatten)]
+    pub metrics: Metrics,
     /// External fragmentation of the sampled window, averaged over the events.
     pub fragmentation: Option<f64>,
     /// The largest gap of the sampled window in pages, averaged over the events.
     pub largest_gap_pages: Option<f64>,
-    /// Ranges that a search walks over, for each request.
-    pub steps: Option<f64>,
     /// Which part of the live pages is in buffers of which order (power of two of pages),
-    /// averaged over the events, had every request been granted that was not refused on record.
+    /// averaged over the events, had every request been granted whose recorded answer is not a
+    /// failure.
     #[serde(skip)]
     pub live_sizes: BTreeMap<u32, f64>,
 }
 
-/// A trace and its likeness under one allocator.
+/// A trace and its profile's scenario under one allocator.
 #[derive(Clone, Debug)]
-pub struct Likeness {
+pub struct ProfileCheck {
     pub allocator: Allocator,
-    pub original: Looks,
-    /// What was generated, a seed each.
-    pub seeds: Vec<Looks>,
+    /// The trace.
+    pub trace: Observed,
+    /// The scenario, one for each seed.
+    pub seeds: Vec<Observed>,
 }
 
-impl Likeness {
-    /// By how much the failure rates differ, in percentage points; none without requests.
+impl ProfileCheck {
+    /// By how much the failure rates differ, in percentage points; `None` without requests.
     pub fn failure_points(&self) -> Option<f64> {
-        let generated = mean(self.seeds.iter().map(|looks| looks.failure_rate))?;
-        Some((generated - self.original.failure_rate?).abs() * 100.0)
+        let rate = |it: &Observed| it.metrics.real(MetricId::FailureRate);
+        let generated = mean(self.seeds.iter().map(rate))?;
+        Some((generated - rate(&self.trace)?).abs() * 100.0)
     }
 
     /// The largest difference between the shares of live pages in buffers up to any size.
     pub fn sizes_apart(&self) -> f64 {
         let seeds = self.seeds.iter();
-        let apart = seeds.map(|looks| apart(&self.original.live_sizes, &looks.live_sizes));
+        let apart = seeds.map(|it| apart(&self.trace.live_sizes, &it.live_sizes));
         mean(apart.map(Some)).unwrap_or(0.0)
     }
 }
@@ -84,98 +77,74 @@ fn apart(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>) -> f64 {
     most
 }
 
-/// Looks at a trace and at what a scenario generates of each of its seeds, under the scenario's
+/// Replays a trace, and what a scenario generates of each of its seeds, under the scenario's
 /// allocators. The busiest domain is sampled.
 ///
 /// # Errors
 ///
-/// If an allocator cannot have such domains, the trace has an error, or what is generated is no
-/// trace.
+/// If an allocator cannot have such domains, the trace has an error, or the scenario generates no valid trace.
 pub fn compare(
     file: &str,
     header: &Header,
     events: impl Events,
     scenario: &Scenario,
     jobs: NonZeroUsize,
-) -> Result<Vec<Likeness>, Error> {
+) -> Result<Vec<ProfileCheck>, Error> {
     let allocators = &scenario.allocators;
-    let originals = look(file, header, events, allocators, jobs)?;
+    let originals = observe(file, header, events, allocators, jobs)?;
     let both = allocators.iter().zip(originals);
-    let mut likenesses: Vec<Likeness> = both
-        .map(|(allocator, original)| Likeness {
+    let mut checks: Vec<ProfileCheck> = both
+        .map(|(allocator, trace)| ProfileCheck {
             allocator: allocator.clone(),
-            original,
+            trace,
             seeds: Vec::new(),
         })
         .collect();
     for &seed in &scenario.seeds {
-        let events = Made::new(scenario.events(seed));
+        let events = GeneratedEvents::new(scenario.events(seed));
         let header = scenario.header(seed);
-        let looks = look(&scenario.name, &header, events, allocators, jobs)?;
-        for (likeness, looks) in likenesses.iter_mut().zip(looks) {
-            likeness.seeds.push(looks);
+        let observed = observe(&scenario.name, &header, events, allocators, jobs)?;
+        for (check, observed) in checks.iter_mut().zip(observed) {
+            check.seeds.push(observed);
         }
     }
-    Ok(likenesses)
+    Ok(checks)
 }
 
-/// Looks at a stream under some allocators.
-fn look(
+fn observe(
     file: &str,
     header: &Header,
     events: impl Events,
     allocators: &[Allocator],
     jobs: NonZeroUsize,
-) -> Result<Vec<Looks>, Error> {
-    let sampling = Sampling::default();
-    let lane = |it: &Allocator| {
-        Lane::<Vec<u8>>::new(it.clone(), header).map(|lane| lane.with_sampling(sampling))
-    };
-    let lanes: Vec<_> = allocators.iter().map(lane).collect::<Result<_, _>>()?;
-    let mut feed = Feed::new(file, header, events);
+) -> Result<Vec<Observed>, Error> {
     let mut sizes = LiveSizes::new(header.granule);
-    let read = |step: &mut super::Step| {
-        let more = feed.read(step)?;
-        if more {
-            sizes.observe(feed.event());
-        }
-        Ok(more)
+    let stream = RequestStream::new(file, header, events).inspect(|event| sizes.observe(event));
+    let observe = Observe {
+        sampling: Some(Sampling::default()),
+        ..Observe::default()
     };
-    match lanes::replay(lanes, read, jobs) {
-        Ok((replayed, _)) => {
-            let sizes = sizes.finish();
-            Ok(replayed.rows.iter().map(|row| looks(row, &sizes)).collect())
-        }
-        Err(Stop::Stream(error)) => Err(Error::Stream(error)),
-        Err(Stop::Outcomes(_)) => unreachable!("no lane writes outcomes"),
-    }
+    let replayed = run::run(stream, allocators, observe, jobs)?;
+    let sizes = sizes.finish();
+    Ok(replayed
+        .runs
+        .iter()
+        .map(|it| observed(it, &sizes))
+        .collect())
 }
 
-fn looks(row: &Row, sizes: &BTreeMap<u32, f64>) -> Looks {
-    let figures = &row.figures;
-    let of_requests = |number: u64| ratio(number, figures.allocs);
-    let timeline = row.sampled.as_ref().map(|sampled| &sampled.timeline);
+fn observed(run: &FinishedRun, sizes: &BTreeMap<u32, f64>) -> Observed {
+    let timeline = run.sampled.as_ref().map(|sampled| &sampled.timeline);
     let averaged = |figure: Figure| {
         let column = timeline?.figures.get(&figure)?;
         mean(column.last.iter().map(|value| value.map(float)))
     };
-    Looks {
-        requests: float(figures.allocs),
-        failure_rate: of_requests(figures.failures),
-        spurious_rate: of_requests(figures.causes.spurious()),
-        live_pages_mean: figures
-            .live_pages_mean
-            .map(|mean| wide(mean.area) / float(mean.nanos)),
-        live_pages_max: wide(figures.live_pages_max),
+    Observed {
+        metrics: Metrics::of(&run.totals),
         fragmentation: averaged(Figure::FragmentationPpm).map(|ppm| ppm / 1e6),
         largest_gap_pages: averaged(Figure::LargestGap),
-        steps: of_requests(figures.steps.total()).filter(|_| row.allocator.rules().walks()),
         live_sizes: sizes.clone(),
     }
-}
-
-fn ratio(number: u64, of: u64) -> Option<f64> {
-    (of > 0).then(|| float(number) / float(of))
 }
 
 #[expect(

@@ -1,0 +1,308 @@
+//! The report of one scenario or trace, for people: how often allocations fail and how sure that
+//! is, what else was counted, violations, what differs, and what does not hold.
+
+use super::block::Block;
+use super::differs::{self, End, Side};
+use super::number::{counted, decimal, grouped};
+use super::table::dash;
+use super::{Table, tables};
+use crate::scenario::Miss;
+use crate::study::agreement::{Answered, Disagreement};
+use crate::study::document::{Against, FoundRecord, Row, Run, StudyResult, Subject};
+use crate::study::{Agreement, Studied};
+use crate::trace::event::{Event, Header};
+use crate::trace::write::Writer;
+use iova::kernel::FlushQueue;
+use iova::measure::{Decision, MetricId};
+use iova::op::Got;
+use iova::replay::Finding;
+use iova::units::Granule;
+
+/// What became of a scenario's expectations.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// How many were checked.
+    pub checked: usize,
+    /// How many could not be checked.
+    pub unchecked: usize,
+    /// Those that do not hold.
+    pub misses: Vec<Miss>,
+}
+
+/// The report, section by section.
+pub fn sections(studied: &Studied, expected: &Expected) -> Vec<Vec<Block>> {
+    let result = &studied.result;
+    let rows = &result.rows;
+    let mut sections = vec![heading(result), requests(result)];
+    sections.extend(tables::details(rows).map(|table| vec![Block::Table(table)]));
+    sections.push(violations(result));
+    sections.push(differences(studied));
+    let agreements = rows.iter().zip(&studied.agreements);
+    let agreements = agreements.filter_map(|(row, it)| Some((row, it.as_ref()?)));
+    sections.push(agreements.flat_map(|(row, it)| agreed(row, it)).collect());
+    sections.push(expectations(expected));
+    sections
+}
+
+fn heading(result: &StudyResult) -> Vec<Block> {
+    let domain = &result.domain;
+    let file = result.file.as_deref().unwrap_or_default();
+    let name = result.subject.name();
+    let name = name.map_or(String::new(), |name| format!(": {name}"));
+    let seeds = match result.traces.as_slice() {
+        [only] if only.seed.is_none() => String::new(),
+        traces => format!("{}, ", counted(traces.len() as u64, "seed", "seeds")),
+    };
+    let events: u64 = result.traces.iter().map(|trace| trace.events).sum();
+    let flush_queue = match domain.flush_queue {
+        FlushQueue::None => "",
+        FlushQueue::PerCpu => ", a flush queue per CPU",
+        FlushQueue::Single => ", a single flush queue",
+    };
+    let forcedac = if domain.forcedac { ", forcedac" } else { "" };
+    let facts = format!(
+        "{seeds}{}, {}, granule {}, start_pfn {:#x}{flush_queue}{forcedac}",
+        counted(events, "event", "events"),
+        counted(domain.cpus.into(), "CPU", "CPUs"),
+        domain.granule,
+        domain.start_pfn,
+    );
+    let shows = match &result.subject {
+        Subject::Scenario { shows, .. } => Some(Block::Paragraph(shows.clone())),
+        Subject::Trace { .. } => None,
+    };
+    let mut blocks = vec![Block::Heading(format!("{file}{name}"))];
+    blocks.extend(shows);
+    blocks.push(Block::Paragraph(facts));
+    blocks
+}
+
+/// The main table: failures, for a scenario with their intervals.
+fn requests(result: &StudyResult) -> Vec<Block> {
+    match result.subject {
+        Subject::Trace { .. } => vec![Block::Table(tables::requests(&result.rows))],
+        Subject::Scenario { .. } => vec![
+            Block::Table(rates(&result.rows)),
+            Block::Paragraph(footnote(&result.rows)),
+        ],
+    }
+}
+
+fn rates(rows: &[Row]) -> Table {
+    let headings = [
+        "allocs",
+        "failures",
+        "failed",
+        "95 % interval",
+        "vs first",
+        "95 % interval",
+    ];
+    let mut table = Table::new("allocator", &headings);
+    for row in rows {
+        let cell = |metric| tables::cell(&row.metrics, metric);
+        let against = row.against_first.as_ref();
+        let cells = vec![
+            cell(MetricId::Allocs),
+            cell(MetricId::Failures),
+            cell(MetricId::FailureRate),
+            dash(row.failure_rate_ci95.map(points)),
+            dash(against.map(difference)),
+            dash(against.and_then(|it| it.failure_rate_ci95).map(points)),
+        ];
+        table.row(&row.allocator, cells);
+    }
+    table
+}
+
+/// `2.95 to 4.10`, in per cent.
+fn points([lo, hi]: [f64; 2]) -> String {
+    format!("{} to {}", decimal(lo * 100.0, 2), decimal(hi * 100.0, 2))
+}
+
+fn difference(against: &Against) -> String {
+    match against.seen {
+        Some(false) => "none seen".to_owned(),
+        _ => decimal(against.failure_rate * 100.0, 2),
+    }
+}
+
+fn footnote(rows: &[Row]) -> String {
+    let seeds = rows.first().map_or(0, |row| row.runs);
+    match seeds {
+        0 | 1 => "95 % intervals: Wilson's, as if the requests of the one run were independent"
+            .to_owned(),
+        _ => format!(
+            "95 % intervals: Wilson's, for as many independent requests as the spread between \
+             the {seeds} seeds leaves; of the difference in percentage points: seed by seed"
+        ),
+    }
+}
+
+/// Violations of a replay, each kind with its first event; the runs of a scenario that ended early.
+fn violations(result: &StudyResult) -> Vec<Block> {
+    match result.subject {
+        Subject::Trace { .. } => result.runs.iter().flat_map(findings).collect(),
+        Subject::Scenario { .. } => result.rows.iter().filter_map(undone).collect(),
+    }
+}
+
+fn undone(row: &Row) -> Option<Block> {
+    let count = row.metrics.count(MetricId::RunsUndone);
+    let runs = counted(count, "run", "runs");
+    let name = &row.allocator;
+    let note = format!("{name}: {runs} ended early, where the kernel would have been undone");
+    (count > 0).then_some(Block::Warning(note))
+}
+
+fn findings(run: &Run) -> Vec<Block> {
+    let name = &run.allocator;
+    let count = |kind| run.metrics.count(MetricId::of_finding(kind));
+    let ends = run.undone.as_ref().map(|undone| undone.finding);
+    let kinds = Finding::ALL
+        .into_iter()
+        .filter(|&kind| count(kind) > 0 && ends != Some(kind));
+    let mut notes: Vec<Block> = kinds
+        .map(|kind| {
+            let first = run.first_findings.iter().find(|it| it.finding == kind);
+            let times = counted(count(kind), "time", "times");
+            let first = first.map_or(String::new(), found);
+            Block::Warning(format!("{name}: {} {times}{first}", kind.name()))
+        })
+        .collect();
+    notes.extend(run.undone.as_ref().map(|undone| {
+        let why = match undone.finding {
+            Finding::UseAfterFree => "the kernel would go on from a range that was freed",
+            _ => "the kernel would search for ever under its lock",
+        };
+        let event = undone.event;
+        let finding = undone.finding.name();
+        Block::Warning(format!(
+            "{name}: {finding} at event {event}, where its replay ends: {why}"
+        ))
+    }));
+    notes
+}
+
+fn found(found: &FoundRecord) -> String {
+    let range = found.pfn.zip(found.pages);
+    let range = range.map_or(String::new(), |(pfn, pages)| {
+        format!(", {} at pfn {pfn:#x}", counted(pages, "page", "pages"))
+    });
+    format!(", first at event {}{range}", found.event)
+}
+
+fn differences(studied: &Studied) -> Vec<Block> {
+    let result = &studied.result;
+    let sides: Vec<Side<'_>> = result.rows.iter().map(|row| side(result, row)).collect();
+    let granule = Granule::from_bytes(result.domain.granule).unwrap_or(Granule::KIB_4);
+    let sentences = differs::sentences(&sides, &studied.differences, granule);
+    sentences.into_iter().map(Block::Paragraph).collect()
+}
+
+fn side<'a>(result: &'a StudyResult, row: &'a Row) -> Side<'a> {
+    let mut runs = result
+        .runs
+        .iter()
+        .filter(|run| run.allocator == row.allocator);
+    let undone = runs.find_map(|run| run.undone.as_ref());
+    Side {
+        name: &row.allocator,
+        steps: row
+            .metrics
+            .get(MetricId::StepsTotal)
+            .map(|_| row.metrics.count(MetricId::StepsTotal)),
+        ended: undone.map(|undone| match result.subject {
+            Subject::Trace { .. } => End::Event(undone.event),
+            Subject::Scenario { .. } => End::SomeRuns,
+        }),
+    }
+}
+
+/// How an allocator's answers compare with the recorded ones.
+fn agreed(row: &Row, agreement: &Agreement) -> Vec<Block> {
+    let name = &row.allocator;
+    let Agreement {
+        compared,
+        agreeing,
+        first,
+        ..
+    } = agreement;
+    let answers = counted(*compared, "recorded answer", "recorded answers");
+    let Some(first) = first else {
+        let text = format!("check: {name}: agrees with all of {answers}");
+        return vec![Block::Paragraph(text)];
+    };
+    let text = format!(
+        "check: {name}: agrees with {} of {answers}; the first that differs is event {}: \
+         recorded {}, replayed {}",
+        grouped(*agreeing),
+        first.event,
+        given(first.recorded),
+        given(first.replayed),
+    );
+    vec![Block::Warning(text), Block::Verbatim(around(first))]
+}
+
+fn given(got: Got) -> String {
+    match got {
+        Got::Unrecorded => "nothing".to_owned(),
+        Got::Failed => "a failure".to_owned(),
+        Got::Pfn(pfn) => format!("pfn {pfn}"),
+    }
+}
+
+/// The events around a disagreement, as the trace has them, with the replay's answers.
+fn around(disagreement: &Disagreement) -> String {
+    let shown = disagreement.around.iter().map(|answered| {
+        let Answered {
+            number,
+            event,
+            decision,
+        } = answered;
+        let mark = if *number == disagreement.event {
+            '>'
+        } else {
+            ' '
+        };
+        let answer = match decision {
+            Decision::NotAsked => String::new(),
+            Decision::Granted(pfn) => format!("  -> {} ({pfn})", pfn.0),
+            Decision::Refused(_) => "  -> null".to_owned(),
+        };
+        format!("  {mark} {number}  {}{answer}\n", line(event))
+    });
+    shown.collect()
+}
+
+/// An event as a trace has it, with its time.
+fn line(event: &Event) -> String {
+    let written = || {
+        let mut writer = Writer::new(Vec::new(), &Header::default())?;
+        writer.write(event)?;
+        writer.finish()
+    };
+    let text = written()
+        .map_err(|_| ())
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| ()));
+    let text = text.expect("a trace is text, and writing to memory does not fail");
+    text.lines().nth(1).unwrap_or_default().to_owned()
+}
+
+fn expectations(expected: &Expected) -> Vec<Block> {
+    let Expected {
+        checked,
+        unchecked,
+        misses,
+    } = expected;
+    let warning = |miss| Block::Warning(format!("expectation failed: {miss}"));
+    let mut blocks: Vec<Block> = misses.iter().map(warning).collect();
+    if *checked > 0 && misses.is_empty() {
+        let all = counted(*checked as u64, "expectation holds", "expectations hold");
+        blocks.push(Block::Paragraph(format!("all of {all}")));
+    }
+    if *unchecked > 0 {
+        let some = counted(*unchecked as u64, "expectation was", "expectations were");
+        blocks.push(Block::Paragraph(format!("{some} not checked")));
+    }
+    blocks
+}
