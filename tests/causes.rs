@@ -5,7 +5,7 @@ use iova::kernel::ranges::NodeId;
 use iova::kernel::{Allocator, DomainConfig, DomainOptions, FlushQueue, Memory};
 use iova::measure::Cause;
 use iova::measure::cause::{self, Asked};
-use iova::op::{Got, Op, Path};
+use iova::op::{Op, Path};
 use iova::replay::{Device, Dom, Replay, Request, Slot};
 use iova::units::{Cpu, Nanos, Pages, Pfn};
 use proptest::prelude::Rng;
@@ -143,7 +143,7 @@ impl Traffic {
                     mask,
                     dev: Device(0),
                     pci: false,
-                    got: Got::Unrecorded,
+                    got: (),
                 }
             }
             1 => {
@@ -153,7 +153,7 @@ impl Traffic {
                     pages: Pages(pages),
                     limit,
                     path: Path::Direct { align },
-                    got: Got::Unrecorded,
+                    got: (),
                 }
             }
             _ => {
@@ -163,7 +163,7 @@ impl Traffic {
                     pages: Pages(pages),
                     limit,
                     path: Path::Fast { flush },
-                    got: Got::Unrecorded,
+                    got: (),
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Requests like those of the traces on which the kernel's own allocator was timed.
 
-use iova::op::{Got, Op, Path};
+use iova::op::{Op, Path};
 use iova::replay::{Dom, Request, Slot};
 use iova::units::{Cpu, Nanos, Pages, Pfn};
 
@@ -69,7 +69,7 @@ impl Traffic {
             pages: Pages(pages),
             limit: Pfn(limit),
             path,
-            got: Got::Unrecorded,
+            got: (),
         });
     }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use iova::kernel::{DomainOptions, FlushQueue};
+use iova::op::Got;
 use iova::units::{Cpu, Granule, Nanos, Pfn};
 
 /// The version of the trace format that this program reads and writes.
@@ -85,4 +86,4 @@ impl Default for Event {
 
 /// An operation as a file has it: ids are numbers, devices names; one device of each domain
 /// may be unnamed.
-pub type Op = iova::op::Op<u64, Option<Arc<str>>>;
+pub type Op = iova::op::Op<u64, Option<Arc<str>>, Got>;

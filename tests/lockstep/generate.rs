@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use iova::kernel::{DomainOptions, FlushQueue, Memory, Snapshot};
-use iova::op::{Got, Op, Path};
+use iova::op::{Op, Path};
 use iova::replay::{Device, Dom, Request, Slot};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
@@ -474,7 +474,7 @@ impl Draft {
             pages,
             limit,
             path,
-            got: Got::Unrecorded,
+            got: (),
         };
         self.push_to(dom, op);
     }
@@ -504,7 +504,7 @@ impl Draft {
             mask,
             dev: Device(u32::try_from(device).expect("there are few devices")),
             pci: self.random.percent(60),
-            got: Got::Unrecorded,
+            got: (),
         };
         self.push_to(dom, op);
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use iova::kernel::{Allocator, DomainOptions, Snapshot};
-use iova::op::{Got, Op, Path};
+use iova::op::{Op, Path};
 use iova::replay::{Dom, Request, Slot};
 use iova::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
@@ -61,7 +61,7 @@ fn alloc(slot: u32, pages: u64, limit: u64, align: bool) -> Op<Slot> {
         pages: Pages(pages),
         limit: Pfn(limit),
         path: Path::Direct { align },
-        got: Got::Unrecorded,
+        got: (),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use iova::kernel::{Allocator, DomainOptions, Release, Rules};
-use iova::op::{Got, Op, Path};
+use iova::op::{Op, Path};
 use iova::replay::{Dom, Request, Slot};
 use iova::units::{Cpu, Nanos, Pages, Pfn};
 
@@ -140,7 +140,7 @@ fn requests_that_wrap_under_a_cap_agree() {
             pages: Pages(pages),
             limit: Pfn(u64::MAX - 1),
             path: Path::Direct { align },
-            got: Got::Unrecorded,
+            got: (),
         },
     };
     let trace = Trace {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use iova::kernel::{Allocator, DomainOptions, FlushQueue, Memory, Snapshot};
-use iova::op::{Got, Op, Path};
+use iova::op::{Op, Path};
 use iova::replay::{Device, Dom, Request, Slot};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
@@ -155,7 +155,7 @@ impl Position {
                 pages: Pages(pages),
                 limit: Pfn(limit),
                 path,
-                got: Got::Unrecorded,
+                got: (),
             },
             Move::Map(pages, mask) => Op::Map {
                 id: slot,
@@ -163,7 +163,7 @@ impl Position {
                 mask,
                 dev: Device(0),
                 pci: true,
-                got: Got::Unrecorded,
+                got: (),
             },
             Move::Free => {
                 let frees = self.live.iter().map(|&(slot, mapped)| {

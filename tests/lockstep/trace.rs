@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use iova::kernel::{Allocator, DomainConfig, DomainOptions, FlushQueue};
-use iova::op::Op;
+use iova::op::{Got, Op};
 use iova::replay::{Device, Dom, Request, Slot};
 use iovasim::trace::event::{Event, Header};
 use iovasim::trace::write::Writer;
@@ -96,7 +96,8 @@ pub(crate) fn text(trace: &Trace, requests: &[Request]) -> String {
     let mut writer = Writer::new(Vec::new(), &header).expect("memory takes everything");
     for Request { at, cpu, dom, op } in requests {
         let id = |slot: &Slot| Ok::<_, Infallible>(slot.0.into());
-        let Ok(op) = op.rename(id, |dev| Ok(Some(dev.0.to_string().into())));
+        let dev = |dev: &Device| Ok(Some(dev.0.to_string().into()));
+        let Ok(op) = op.rename(id, dev, Got::Unrecorded);
         let event = Event {
             at: *at,
             cpu: *cpu,

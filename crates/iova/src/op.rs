@@ -2,7 +2,8 @@
 //!
 //! A trace's file names allocations by id and devices by name; a replay names both by small
 //! numbers, [`Slot`] and [`Device`], which the trace's checker hands out. [`Op`] is the one type
-//! for both.
+//! for both. Only the trace's has the answers that a recorded kernel gave: a replay does not look
+//! at them.
 
 use std::sync::Arc;
 
@@ -17,9 +18,10 @@ pub struct Slot(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Device(pub u32);
 
-/// An operation whose allocations are named by `Id` and whose devices by `Dev`.
+/// An operation whose allocations are named by `Id` and whose devices by `Dev`; `Answer` is the
+/// recorded kernel's answer to an `Alloc` or `Map`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Op<Id, Dev = Device> {
+pub enum Op<Id, Dev = Device, Answer = ()> {
     /// `alloc_iova_fast()` or `alloc_iova()`: `pages`, at or below pfn `limit`.
     Alloc {
         /// The allocation's name until it is freed.
@@ -29,7 +31,7 @@ pub enum Op<Id, Dev = Device> {
         /// The highest pfn that may be handed out, inclusive.
         limit: Pfn,
         path: Path,
-        got: Got,
+        got: Answer,
     },
     /// `free_iova_fast()` or `__free_iova()`, whichever belongs to the [`Path`] of the `Alloc`.
     Free { id: Id },
@@ -44,7 +46,7 @@ pub enum Op<Id, Dev = Device> {
         /// Whether the device is a PCI device; only its first `Map` counts.
         pci: bool,
         dev: Dev,
-        got: Got,
+        got: Answer,
     },
     /// `iommu_dma_free_iova()`: ends a [`Map`](Op::Map), through the flush queue if the domain
     /// has one.
@@ -65,7 +67,7 @@ pub enum Op<Id, Dev = Device> {
     DoubleFree { id: Id },
 }
 
-impl<Id, Dev> Op<Id, Dev> {
+impl<Id, Dev, Answer> Op<Id, Dev, Answer> {
     /// The operation's name in traces.
     pub fn name(&self) -> &'static str {
         match self {
@@ -83,29 +85,31 @@ impl<Id, Dev> Op<Id, Dev> {
         }
     }
 
-    /// The same operation with other names: `id` and `dev` give the new name for an old one.
+    /// The same operation with other names and answer: `id` and `dev` give the new name for an
+    /// old one.
     ///
     /// # Errors
     ///
     /// The first error of `id` or `dev`.
-    pub fn rename<NewId, NewDev, E>(
+    pub fn rename<NewId, NewDev, NewAnswer, E>(
         &self,
         id: impl FnOnce(&Id) -> Result<NewId, E>,
         dev: impl FnOnce(&Dev) -> Result<NewDev, E>,
-    ) -> Result<Op<NewId, NewDev>, E> {
+        got: NewAnswer,
+    ) -> Result<Op<NewId, NewDev, NewAnswer>, E> {
         Ok(match self {
             Op::Alloc {
                 id: old,
                 pages,
                 limit,
                 path,
-                got,
+                got: _,
             } => Op::Alloc {
                 id: id(old)?,
                 pages: *pages,
                 limit: *limit,
                 path: *path,
-                got: *got,
+                got,
             },
             Op::Free { id: old } => Op::Free { id: id(old)? },
             Op::Map {
@@ -114,14 +118,14 @@ impl<Id, Dev> Op<Id, Dev> {
                 mask,
                 pci,
                 dev: old_dev,
-                got,
+                got: _,
             } => Op::Map {
                 id: id(old)?,
                 bytes: *bytes,
                 mask: *mask,
                 pci: *pci,
                 dev: dev(old_dev)?,
-                got: *got,
+                got,
             },
             Op::Unmap { id: old } => Op::Unmap { id: id(old)? },
             Op::Reserve { range } => Op::Reserve { range: *range },

@@ -132,7 +132,7 @@ impl Checker {
             // Whatever domain the event names: the allocation's own is meant.
             _ => Ok(lives.ended(id, place)?.slot),
         };
-        op.rename(slot, |name| devices.number(dom, name.clone()))
+        op.rename(slot, |name| devices.number(dom, name.clone()), ())
     }
 }
 

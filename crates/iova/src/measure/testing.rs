@@ -2,7 +2,7 @@
 
 use super::sampling::Moment;
 use crate::kernel::{Allocator, DomainConfig, DomainOptions};
-use crate::op::{Got, Op, Path};
+use crate::op::{Op, Path};
 use crate::replay::{Dom, Replay, Request, Slot};
 use crate::units::{Cpu, Nanos, Pages, Pfn};
 
@@ -36,7 +36,7 @@ impl Script {
             pages: Pages(pages),
             limit: Pfn(limit),
             path: Path::Fast { flush: true },
-            got: Got::Unrecorded,
+            got: (),
         })
     }
 
