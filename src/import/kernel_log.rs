@@ -270,12 +270,14 @@ impl Importer {
             at: Nanos(began.saturating_sub(start)),
             cpu: Cpu(0),
             dom: 0,
-            op: Op::Restore(Arc::new(Snapshot {
-                nodes,
-                cached32: self.cached32,
-                cached: self.cached,
-                max32: self.max32,
-            })),
+            op: Op::Restore {
+                snapshot: Arc::new(Snapshot {
+                    nodes,
+                    cached32: self.cached32,
+                    cached: self.cached,
+                    max32: self.max32,
+                }),
+            },
         });
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::trace::event::{Event, Op};
+use crate::trace::fields;
 use crate::workload::size::BYTES_MAX;
 use iova::op::{Got, Path};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
@@ -154,9 +155,9 @@ impl History {
             Op::Reserve { range } => {
                 self.reserved.entry(event.dom).or_default().push(*range);
             }
-            Op::Restore(snapshot) => self.restore(event, &snapshot.nodes),
+            Op::Restore { snapshot } => self.restore(event, &snapshot.nodes),
             Op::FreePfn { pfn } if self.free_restored(event, *pfn) => {}
-            op => *self.left_out.entry(op.name()).or_default() += 1,
+            op => *self.left_out.entry(fields::name(op)).or_default() += 1,
         }
     }
 

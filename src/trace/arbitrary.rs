@@ -1,5 +1,6 @@
 //! Random headers and events for the tests: everything that the format can say.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -8,6 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::event::{Event, Header, Op};
+use super::fields::{self, Source};
 use iova::kernel::{FlushQueue, Memory, Snapshot};
 use iova::op::{Got, Path};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
@@ -63,50 +65,123 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
     })
 }
 
+/// An operation of any kind, whose fields are drawn before it asks for them.
 fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        4 => alloc(),
-        4 => number().prop_map(|id| Op::Free { id }),
-        2 => map(),
-        2 => number().prop_map(|id| Op::Unmap { id }),
-        1 => range().prop_map(|range| Op::Reserve { range }),
-        1 => number().prop_map(|pfn| Op::FreePfn { pfn: Pfn(pfn.min(u64::MAX - 1)) }),
-        1 => Just(Op::CpuDead),
-        1 => Just(Op::CpuUp),
-        1 => snapshot().prop_map(|snapshot| Op::Restore(Arc::new(snapshot))),
-        1 => nomem(),
-        1 => number().prop_map(|id| Op::DoubleFree { id }),
-    ]
-}
-
-fn alloc() -> impl Strategy<Value = Op> {
-    let path = prop_oneof![
-        any::<bool>().prop_map(|flush| Path::Fast { flush }),
-        any::<bool>().prop_map(|align| Path::Direct { align })
-    ];
-    (number(), positive(), number(), path, got()).prop_map(|(id, pages, limit, path, got)| {
-        Op::Alloc {
-            id,
-            pages: Pages(pages),
-            limit: Pfn(limit),
-            path,
-            got,
+    // As in a real trace, most operations allocate or free.
+    let kind = prop_oneof![2 => 0..4_u8, 1 => 0..u8::try_from(fields::COUNT).unwrap()];
+    let path = (any::<bool>(), any::<bool>()).prop_map(|(direct, on)| {
+        if direct {
+            Path::Direct { align: on }
+        } else {
+            Path::Fast { flush: on }
         }
+    });
+    let dev = option::of("[a-c]{0,2}|.{0,9}").prop_map(|dev| dev.map(Arc::from));
+    let what = prop_oneof![Just(Memory::Iova), Just(Memory::Magazine)];
+    let drawn = (
+        (number(), number(), number()),
+        positive(),
+        path,
+        any::<bool>(),
+        dev,
+        got(),
+        range(),
+        snapshot().prop_map(Arc::new),
+        what,
+    );
+    (kind, drawn).prop_map(|(kind, drawn)| {
+        let (numbers, positive, path, flag, dev, got, range, snapshot, what) = drawn;
+        let mut drawn = Drawn {
+            numbers,
+            positive,
+            path,
+            flag,
+            dev,
+            got,
+            range,
+            snapshot,
+            what,
+        };
+        let Ok(op) = fields::take(kind, &mut drawn);
+        op.unwrap()
     })
 }
 
-fn map() -> impl Strategy<Value = Op> {
-    let dev = option::of("[a-c]{0,2}|.{0,9}").prop_map(|dev| dev.map(Arc::from));
-    (number(), positive(), number(), any::<bool>(), dev, got()).prop_map(
-        |(id, bytes, mask, pci, dev, got)| Op::Map {
-            id,
-            bytes,
-            mask,
-            pci,
-            dev,
-            got,
-        },
-    )
+/// A value for each field.
+struct Drawn {
+    numbers: (u64, u64, u64),
+    positive: u64,
+    path: Path,
+    flag: bool,
+    dev: Option<Arc<str>>,
+    got: Got,
+    range: PfnRange,
+    snapshot: Arc<Snapshot>,
+    what: Memory,
+}
+
+impl Source for Drawn {
+    type Error = Infallible;
+
+    fn new_id(&mut self) -> Result<u64, Infallible> {
+        Ok(self.numbers.0)
+    }
+
+    fn old_id(&mut self) -> Result<u64, Infallible> {
+        Ok(self.numbers.0)
+    }
+
+    fn pages(&mut self) -> Result<Pages, Infallible> {
+        Ok(Pages(self.positive))
+    }
+
+    fn limit(&mut self) -> Result<Pfn, Infallible> {
+        Ok(Pfn(self.numbers.1))
+    }
+
+    fn path(&mut self) -> Result<Path, Infallible> {
+        Ok(self.path)
+    }
+
+    fn bytes(&mut self) -> Result<u64, Infallible> {
+        Ok(self.positive)
+    }
+
+    fn mask(&mut self) -> Result<u64, Infallible> {
+        Ok(self.numbers.1)
+    }
+
+    fn pci(&mut self) -> Result<bool, Infallible> {
+        Ok(self.flag)
+    }
+
+    fn dev(&mut self) -> Result<Option<Arc<str>>, Infallible> {
+        Ok(self.dev.clone())
+    }
+
+    fn got(&mut self) -> Result<Got, Infallible> {
+        Ok(self.got)
+    }
+
+    fn range(&mut self) -> Result<PfnRange, Infallible> {
+        Ok(self.range)
+    }
+
+    fn pfn(&mut self) -> Result<Pfn, Infallible> {
+        Ok(Pfn(self.numbers.2.min(Pfn::ANCHOR.0 - 1)))
+    }
+
+    fn snapshot(&mut self) -> Result<Arc<Snapshot>, Infallible> {
+        Ok(Arc::clone(&self.snapshot))
+    }
+
+    fn what(&mut self) -> Result<Memory, Infallible> {
+        Ok(self.what)
+    }
+
+    fn count(&mut self) -> Result<u64, Infallible> {
+        Ok(self.numbers.1)
+    }
 }
 
 fn got() -> impl Strategy<Value = Got> {
@@ -119,11 +194,6 @@ fn got() -> impl Strategy<Value = Got> {
 
 fn range() -> impl Strategy<Value = PfnRange> {
     (number(), number()).prop_map(|(a, b)| PfnRange::new(Pfn(a.min(b)), Pfn(a.max(b))).unwrap())
-}
-
-fn nomem() -> impl Strategy<Value = Op> {
-    let what = prop_oneof![Just(Memory::Iova), Just(Memory::Magazine)];
-    (what, number()).prop_map(|(what, count)| Op::NoMem { what, count })
 }
 
 fn snapshot() -> impl Strategy<Value = Snapshot> {

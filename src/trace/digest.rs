@@ -6,12 +6,15 @@
 //! apart and is no defence against anybody who wants two to look alike.
 
 use std::fmt;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::event::{Event, Header, Op};
-use iova::kernel::{FlushQueue, Memory};
-use iova::op::Path;
+use super::event::{Event, Header};
+use super::fields::{self, Sink};
+use iova::kernel::{FlushQueue, Memory, Snapshot};
+use iova::op::{Got, Path};
+use iova::units::{Pages, Pfn, PfnRange};
 
 /// The hash of a trace, as far as it was added.
 #[derive(Clone)]
@@ -49,19 +52,23 @@ impl Digest {
     /// Adds the next event.
     pub fn add(&mut self, event: &Event) {
         let Event { at, cpu, dom, op } = event;
-        let (tag, [one, two, three]) = code(op);
+        let mut asked = Asked::default();
+        fields::put(op, &mut asked);
+        // An `alloc` has the codes 1 to 4, each other operation one of those from 5 on.
+        let code = asked.path.unwrap_or(4) + u64::from(fields::number(op));
+        let [one, two, three, _] = asked.words;
+        let tag = code | asked.tag;
         self.words(&[tag, at.0, cpu.0.into(), *dom, one, two, three]);
-        match op {
-            Op::Map { dev: Some(dev), .. } => self.bytes(dev.as_bytes()),
-            Op::Restore(snapshot) => {
-                for node in &snapshot.nodes {
-                    self.words(&[node.lo().0, node.hi().0]);
-                }
-                for position in [snapshot.cached32, snapshot.cached] {
-                    self.words(&[position.is_some().into(), position.map_or(0, |it| it.0)]);
-                }
+        if let Some(dev) = asked.dev {
+            self.bytes(dev.as_bytes());
+        }
+        if let Some(snapshot) = asked.snapshot {
+            for node in &snapshot.nodes {
+                self.words(&[node.lo().0, node.hi().0]);
             }
-            _ => {}
+            for position in [snapshot.cached32, snapshot.cached] {
+                self.words(&[position.is_some().into(), position.map_or(0, |it| it.0)]);
+            }
         }
     }
 
@@ -78,51 +85,94 @@ impl Digest {
     }
 }
 
-/// An op's kind and its plain fields; of what follows them, the length.
-fn code(op: &Op) -> (u64, [u64; 3]) {
-    match op {
-        Op::Alloc {
-            id,
-            pages,
-            limit,
-            path,
-            got: _,
-        } => {
-            let tag = match path {
-                Path::Fast { flush: true } => 1,
-                Path::Fast { flush: false } => 2,
-                Path::Direct { align: true } => 3,
-                Path::Direct { align: false } => 4,
-            };
-            (tag, [*id, pages.0, limit.0])
-        }
-        Op::Free { id } => (5, [*id, 0, 0]),
-        Op::Map {
-            id,
-            bytes,
-            mask,
-            pci,
-            dev,
-            got: _,
-        } => {
-            let dev_length = dev.as_ref().map_or(0, |dev| dev.len() as u64);
-            let tag = 6 | u64::from(*pci) << 8 | dev_length << 9;
-            (tag, [*id, *bytes, *mask])
-        }
-        Op::Unmap { id } => (7, [*id, 0, 0]),
-        Op::Reserve { range } => (8, [range.lo().0, range.hi().0, 0]),
-        Op::FreePfn { pfn } => (9, [pfn.0, 0, 0]),
-        Op::CpuDead => (10, [0; 3]),
-        Op::CpuUp => (11, [0; 3]),
-        Op::Restore(snapshot) => (12, [snapshot.nodes.len() as u64, snapshot.max32.0, 0]),
-        Op::NoMem { what, count } => {
-            let what = match what {
-                Memory::Iova => 0,
-                Memory::Magazine => 1,
-            };
-            (13, [what, *count, 0])
-        }
-        Op::DoubleFree { id } => (14, [*id, 0, 0]),
+/// The fields of an operation, as they are hashed.
+#[derive(Default)]
+struct Asked<'a> {
+    path: Option<u64>,
+    /// Flags and lengths, above the code.
+    tag: u64,
+    words: [u64; 4],
+    count: usize,
+    dev: Option<&'a str>,
+    snapshot: Option<&'a Snapshot>,
+}
+
+impl Asked<'_> {
+    fn word(&mut self, word: u64) {
+        self.words[self.count & 3] = word;
+        self.count += 1;
+    }
+}
+
+impl<'a> Sink<'a> for Asked<'a> {
+    fn new_id(&mut self, id: u64) {
+        self.word(id);
+    }
+
+    fn old_id(&mut self, id: u64) {
+        self.word(id);
+    }
+
+    fn pages(&mut self, pages: Pages) {
+        self.word(pages.0);
+    }
+
+    fn limit(&mut self, limit: Pfn) {
+        self.word(limit.0);
+    }
+
+    fn path(&mut self, path: Path) {
+        self.path = Some(match path {
+            Path::Fast { flush: true } => 1,
+            Path::Fast { flush: false } => 2,
+            Path::Direct { align: true } => 3,
+            Path::Direct { align: false } => 4,
+        });
+    }
+
+    fn bytes(&mut self, bytes: u64) {
+        self.word(bytes);
+    }
+
+    fn mask(&mut self, mask: u64) {
+        self.word(mask);
+    }
+
+    fn pci(&mut self, pci: bool) {
+        self.tag |= u64::from(pci) << 8;
+    }
+
+    fn dev(&mut self, dev: Option<&'a Arc<str>>) {
+        self.dev = dev.map(|dev| &**dev);
+        self.tag |= dev.map_or(0, |dev| dev.len() as u64) << 9;
+    }
+
+    fn got(&mut self, _: Got) {}
+
+    fn range(&mut self, range: PfnRange) {
+        self.word(range.lo().0);
+        self.word(range.hi().0);
+    }
+
+    fn pfn(&mut self, pfn: Pfn) {
+        self.word(pfn.0);
+    }
+
+    fn snapshot(&mut self, snapshot: &'a Snapshot) {
+        self.word(snapshot.nodes.len() as u64);
+        self.word(snapshot.max32.0);
+        self.snapshot = Some(snapshot);
+    }
+
+    fn what(&mut self, what: Memory) {
+        self.word(match what {
+            Memory::Iova => 0,
+            Memory::Magazine => 1,
+        });
+    }
+
+    fn count(&mut self, count: u64) {
+        self.word(count);
     }
 }
 
@@ -143,9 +193,9 @@ impl fmt::Debug for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iova::op::Got;
 
-    use iova::units::{Cpu, Nanos, Pages, Pfn};
+    use crate::trace::event::Op;
+    use iova::units::{Cpu, Nanos};
 
     fn alloc() -> Event {
         Event {

@@ -35,6 +35,7 @@ pub mod compress;
 pub mod digest;
 mod error;
 pub mod event;
+pub(crate) mod fields;
 mod json;
 mod lines;
 mod names;

@@ -5,19 +5,29 @@
 //! writing such a file gives the same bytes.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use super::event::{Event, Header, Op, VERSION};
+use super::fields::{self, Sink};
 use super::json::Text;
 use iova::kernel::{Memory, Snapshot};
 use iova::op::{Got, Path};
-use iova::units::{Cpu, Nanos};
+use iova::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
 /// Writes the header and the events of a trace.
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     out: W,
     text: Text,
-    before: Nanos,
+    defaults: Defaults,
+}
+
+/// The values that an event may omit.
+#[derive(Clone, Copy, Debug)]
+struct Defaults {
+    at: Nanos,
+    /// An omitted `cpu` is 0 only as long as CPU 0 is online.
+    cpu0_online: bool,
 }
 
 impl<W: Write> Writer<W> {
@@ -33,7 +43,10 @@ impl<W: Write> Writer<W> {
         Ok(Writer {
             out,
             text,
-            before: Nanos(0),
+            defaults: Defaults {
+                at: Nanos(0),
+                cpu0_online: true,
+            },
         })
     }
 
@@ -43,8 +56,11 @@ impl<W: Write> Writer<W> {
     ///
     /// Those of `out`.
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
-        write_event(&mut self.text, event, self.before);
-        self.before = event.at;
+        write_event(&mut self.text, event, self.defaults);
+        self.defaults.at = event.at;
+        if event.cpu == Cpu(0) && matches!(event.op, Op::CpuDead | Op::CpuUp) {
+            self.defaults.cpu0_online = event.op == Op::CpuUp;
+        }
         self.text.write_if_many(&mut self.out)
     }
 
@@ -101,93 +117,104 @@ fn write_header(text: &mut Text, header: &Header) {
     text.close();
 }
 
-fn write_event(text: &mut Text, event: &Event, before: Nanos) {
+fn write_event(text: &mut Text, event: &Event, defaults: Defaults) {
     let Event { at, cpu, dom, op } = event;
     text.open();
     text.name("op");
     text.raw("\"");
-    text.raw(op.name());
+    text.raw(fields::name(op));
     text.raw("\"");
-    text.number_unless("t", at.0, before.0);
-    if *cpu != Cpu(0) || matches!(op, Op::CpuDead | Op::CpuUp) {
+    text.number_unless("t", at.0, defaults.at.0);
+    let changes_cpu = matches!(op, Op::CpuDead | Op::CpuUp);
+    if *cpu != Cpu(0) || changes_cpu || !defaults.cpu0_online {
         text.number("cpu", cpu.0.into());
     }
     text.number_unless("dom", *dom, 0);
-    write_op(text, op);
+    fields::put(op, text);
     text.close();
 }
 
-fn write_op(text: &mut Text, op: &Op) {
-    match op {
-        Op::Alloc {
-            id,
-            pages,
-            limit,
-            path,
-            got,
-        } => {
-            text.number("id", *id);
-            text.number("pages", pages.0);
-            text.number("limit", limit.0);
-            write_path(text, *path);
-            write_got(text, *got);
-        }
-        Op::Map {
-            id,
-            bytes,
-            mask,
-            pci,
-            dev,
-            got,
-        } => {
-            text.number("id", *id);
-            text.number("bytes", *bytes);
-            text.number("mask", *mask);
-            if *pci {
-                text.flag("pci", true);
-            }
-            if let Some(dev) = dev {
-                text.string("dev", dev);
-            }
-            write_got(text, *got);
-        }
-        Op::Free { id } | Op::Unmap { id } | Op::DoubleFree { id } => text.number("id", *id),
-        Op::Reserve { range } => {
-            text.number("lo", range.lo().0);
-            text.number("hi", range.hi().0);
-        }
-        Op::FreePfn { pfn } => text.number("pfn", pfn.0),
-        Op::CpuDead | Op::CpuUp => {}
-        Op::Restore(snapshot) => write_snapshot(text, snapshot),
-        Op::NoMem { what, count } => {
-            let what = match what {
-                Memory::Iova => "iova",
-                Memory::Magazine => "magazine",
-            };
-            text.string("what", what);
-            text.number_unless("count", *count, 1);
-        }
+impl Sink<'_> for Text {
+    fn new_id(&mut self, id: u64) {
+        self.number("id", id);
     }
-}
 
-fn write_path(text: &mut Text, path: Path) {
-    match path {
-        Path::Fast { flush: true } => {}
-        Path::Fast { flush: false } => text.flag("flush", false),
-        Path::Direct { align } => {
-            text.string("path", "direct");
-            if !align {
-                text.flag("align", false);
+    fn old_id(&mut self, id: u64) {
+        self.number("id", id);
+    }
+
+    fn pages(&mut self, pages: Pages) {
+        self.number("pages", pages.0);
+    }
+
+    fn limit(&mut self, limit: Pfn) {
+        self.number("limit", limit.0);
+    }
+
+    fn path(&mut self, path: Path) {
+        match path {
+            Path::Fast { flush: true } => {}
+            Path::Fast { flush: false } => self.flag("flush", false),
+            Path::Direct { align } => {
+                self.string("path", "direct");
+                if !align {
+                    self.flag("align", false);
+                }
             }
         }
     }
-}
 
-fn write_got(text: &mut Text, got: Got) {
-    match got {
-        Got::Unrecorded => {}
-        Got::Failed => text.nullable("got", None),
-        Got::Pfn(pfn) => text.nullable("got", Some(pfn)),
+    fn bytes(&mut self, bytes: u64) {
+        self.number("bytes", bytes);
+    }
+
+    fn mask(&mut self, mask: u64) {
+        self.number("mask", mask);
+    }
+
+    fn pci(&mut self, pci: bool) {
+        if pci {
+            self.flag("pci", true);
+        }
+    }
+
+    fn dev(&mut self, dev: Option<&Arc<str>>) {
+        if let Some(dev) = dev {
+            self.string("dev", dev);
+        }
+    }
+
+    fn got(&mut self, got: Got) {
+        match got {
+            Got::Unrecorded => {}
+            Got::Failed => self.nullable("got", None),
+            Got::Pfn(pfn) => self.nullable("got", Some(pfn)),
+        }
+    }
+
+    fn range(&mut self, range: PfnRange) {
+        self.number("lo", range.lo().0);
+        self.number("hi", range.hi().0);
+    }
+
+    fn pfn(&mut self, pfn: Pfn) {
+        self.number("pfn", pfn.0);
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot) {
+        write_snapshot(self, snapshot);
+    }
+
+    fn what(&mut self, what: Memory) {
+        let what = match what {
+            Memory::Iova => "iova",
+            Memory::Magazine => "magazine",
+        };
+        self.string("what", what);
+    }
+
+    fn count(&mut self, count: u64) {
+        self.number_unless("count", count, 1);
     }
 }
 

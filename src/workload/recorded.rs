@@ -44,7 +44,7 @@ impl Recording {
                 refuse(format!("CPU {}", event.cpu.0), "a CPU of the domain")?;
             }
             let name = match &event.op {
-                Op::Restore(_) => Err("`restore`"),
+                Op::Restore { .. } => Err("`restore`"),
                 Op::FreePfn { .. } => Err("`free_pfn`"),
                 _ => Ok(()),
             };

@@ -100,7 +100,7 @@ fn line(event: &Event) -> String {
         Op::Unmap { id } => format!("unmap {id}"),
         Op::Reserve { range } => format!("reserve {range}"),
         Op::FreePfn { pfn } => format!("free_pfn {pfn}"),
-        Op::Restore(snapshot) => {
+        Op::Restore { snapshot } => {
             let nodes: Vec<String> = snapshot.nodes.iter().map(PfnRange::to_string).collect();
             let cached =
                 |pfn: Option<Pfn>| pfn.map_or("anchor".to_owned(), |pfn| pfn.to_string());

@@ -606,11 +606,13 @@ impl Draft {
         };
         let (cached32, cached) = (node(), node());
         let max32 = Pages(self.random.pick(&[self.place.dma32, self.place.window, 1]));
-        self.push(Op::Restore(Arc::new(Snapshot {
-            nodes,
-            cached32,
-            cached,
-            max32,
-        })));
+        self.push(Op::Restore {
+            snapshot: Arc::new(Snapshot {
+                nodes,
+                cached32,
+                cached,
+                max32,
+            }),
+        });
     }
 }

@@ -21,7 +21,7 @@ use crate::trace::valid;
 fn keeps_holders(op: &Op<Slot>) -> bool {
     !matches!(
         op,
-        Op::DoubleFree { .. } | Op::FreePfn { .. } | Op::Restore(_)
+        Op::DoubleFree { .. } | Op::FreePfn { .. } | Op::Restore { .. }
     )
 }
 

@@ -116,7 +116,9 @@ fn comb_trace(seed: u64, ranges: usize, requests: u32) -> Trace {
         max32: Pages(1 << 20),
         nodes: nodes.clone(),
     };
-    let mut asks = vec![Op::Restore(Arc::new(snapshot))];
+    let mut asks = vec![Op::Restore {
+        snapshot: Arc::new(snapshot),
+    }];
     for slot in 0..requests {
         let somewhere = random.below(top);
         asks.push(match random.below(10) {

@@ -186,7 +186,9 @@ impl Position {
                 range: range(lo, hi),
             },
             Move::FreePfn(pfn) => Op::FreePfn { pfn: Pfn(pfn) },
-            Move::Restore(ref snapshot) => Op::Restore(Arc::new(snapshot.clone())),
+            Move::Restore(ref snapshot) => Op::Restore {
+                snapshot: Arc::new(snapshot.clone()),
+            },
             Move::NoMem(what) => Op::NoMem { what, count: 1 },
             Move::Wait(_) => Op::FreePfn { pfn: Pfn(1 << 50) },
         };

@@ -60,7 +60,7 @@ pub enum Op<Id, Dev = Device, Answer = ()> {
     /// The CPU is online again.
     CpuUp,
     /// Replaces the domain's tree and cached nodes by a state recorded elsewhere.
-    Restore(Arc<Snapshot>),
+    Restore { snapshot: Arc<Snapshot> },
     /// A fault: the next `count` memory allocations of a kind fail.
     NoMem { what: Memory, count: u64 },
     /// A fault: a driver frees an allocation again that it has freed.
@@ -68,23 +68,6 @@ pub enum Op<Id, Dev = Device, Answer = ()> {
 }
 
 impl<Id, Dev, Answer> Op<Id, Dev, Answer> {
-    /// The operation's name in traces.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Op::Alloc { .. } => "alloc",
-            Op::Free { .. } => "free",
-            Op::Map { .. } => "map",
-            Op::Unmap { .. } => "unmap",
-            Op::Reserve { .. } => "reserve",
-            Op::FreePfn { .. } => "free_pfn",
-            Op::CpuDead => "cpu_dead",
-            Op::CpuUp => "cpu_up",
-            Op::Restore(_) => "restore",
-            Op::NoMem { .. } => "nomem",
-            Op::DoubleFree { .. } => "double_free",
-        }
-    }
-
     /// The same operation with other names and answer: `id` and `dev` give the new name for an
     /// old one.
     ///
@@ -132,7 +115,9 @@ impl<Id, Dev, Answer> Op<Id, Dev, Answer> {
             Op::FreePfn { pfn } => Op::FreePfn { pfn: *pfn },
             Op::CpuDead => Op::CpuDead,
             Op::CpuUp => Op::CpuUp,
-            Op::Restore(snapshot) => Op::Restore(Arc::clone(snapshot)),
+            Op::Restore { snapshot } => Op::Restore {
+                snapshot: Arc::clone(snapshot),
+            },
             Op::NoMem { what, count } => Op::NoMem {
                 what: *what,
                 count: *count,

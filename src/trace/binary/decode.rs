@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::bytes::Bytes;
 use super::column::Column;
 use super::frame::{self, FrameKind};
-use super::{BLOCK_EVENTS, VERSION, corrupt, flag, op};
+use super::{BLOCK_EVENTS, VERSION, corrupt, flag};
 use crate::trace::compress;
 use crate::trace::error::{Error, Kind};
-use crate::trace::event::{Event, Header, Op};
+use crate::trace::event::{Event, Header};
+use crate::trace::fields::{self, Source};
 use crate::trace::json;
 use iova::kernel::{Memory, Snapshot};
 use iova::op::{Got, Path};
@@ -182,118 +183,139 @@ impl Block {
             Cpu(u16::try_from(cpu).map_err(|_| bounds("cpu", cpu, 0..=u16::MAX.into()))?);
         event.dom = self.doms.next()?;
         let tag = u8::try_from(tag).map_err(|_| unknown_tag())?;
-        self.read_op(&mut event.op, tag, frame, names)
-    }
-
-    fn read_op(
-        &mut self,
-        into: &mut Op,
-        tag: u8,
-        frame: &[u8],
-        names: &[Arc<str>],
-    ) -> Result<(), Error> {
-        let (op, flags) = (tag & 0x0f, tag & 0xf0);
-        match op {
-            op::ALLOC => {
-                *into = Op::Alloc {
-                    id: self.begun_id()?,
-                    pages: Pages(positive("pages", self.sizes.next()?)?),
-                    limit: Pfn(self.limits.next()?),
-                    path: path(flags),
-                    got: self.got(flags)?,
-                };
-            }
-            op::FREE if flags == 0 => {
-                *into = Op::Free {
-                    id: self.ended_id()?,
-                };
-            }
-            op::MAP if flags & flag::OFF == 0 => {
-                *into = Op::Map {
-                    id: self.begun_id()?,
-                    bytes: positive("bytes", self.sizes.next()?)?,
-                    mask: self.limits.next()?,
-                    pci: flags & flag::PCI != 0,
-                    dev: self.dev(names)?,
-                    got: self.got(flags)?,
-                };
-            }
-            op::UNMAP if flags == 0 => {
-                *into = Op::Unmap {
-                    id: self.ended_id()?,
-                };
-            }
-            op::DOUBLE_FREE if flags == 0 => {
-                *into = Op::DoubleFree {
-                    id: self.ended_id()?,
-                };
-            }
-            op::CPU_DEAD if flags == 0 => *into = Op::CpuDead,
-            op::CPU_UP if flags == 0 => *into = Op::CpuUp,
-            _ => {
-                let mut rest = Bytes(&frame[frame.len() - self.rest..]);
-                *into = rare_op(op, flags, &mut rest)?;
-                self.rest = rest.0.len();
-            }
+        let mut decoder = OpDecoder {
+            block: self,
+            frame,
+            names,
+            flags: tag & 0xf0,
+        };
+        match fields::take(tag & 0x0f, &mut decoder)? {
+            Some(op) if decoder.flags == 0 => event.op = op,
+            _ => return Err(unknown_tag()),
         }
         Ok(())
     }
+}
 
-    fn begun_id(&mut self) -> Result<u64, Error> {
-        self.begun = self.begun.wrapping_add(unzigzag(self.ids.next()?));
-        Ok(self.begun)
+/// Takes the fields of an operation from a block.
+struct OpDecoder<'b> {
+    block: &'b mut Block,
+    frame: &'b [u8],
+    names: &'b [Arc<str>],
+    /// Those of the tag that no field has taken yet.
+    flags: u8,
+}
+
+impl<'b> OpDecoder<'b> {
+    /// Takes some of the flags.
+    fn flags(&mut self, flags: u8) -> u8 {
+        let taken = self.flags & flags;
+        self.flags &= !flags;
+        taken
     }
 
-    fn ended_id(&mut self) -> Result<u64, Error> {
-        self.ended = self.ended.wrapping_add(unzigzag(self.ids.next()?));
-        Ok(self.ended)
+    /// Takes something of what is not in columns.
+    fn rest<T>(
+        &mut self,
+        take: impl FnOnce(&mut Bytes<'b>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut rest = Bytes(&self.frame[self.frame.len() - self.block.rest..]);
+        let taken = take(&mut rest)?;
+        self.block.rest = rest.0.len();
+        Ok(taken)
+    }
+}
+
+impl Source for OpDecoder<'_> {
+    type Error = Error;
+
+    fn new_id(&mut self) -> Result<u64, Error> {
+        let id = &mut self.block.begun;
+        *id = id.wrapping_add(unzigzag(self.block.ids.next()?));
+        Ok(*id)
     }
 
-    fn dev(&mut self, names: &[Arc<str>]) -> Result<Option<Arc<str>>, Error> {
-        let Some(index) = self.devs.next()?.checked_sub(1) else {
+    fn old_id(&mut self) -> Result<u64, Error> {
+        let id = &mut self.block.ended;
+        *id = id.wrapping_add(unzigzag(self.block.ids.next()?));
+        Ok(*id)
+    }
+
+    fn pages(&mut self) -> Result<Pages, Error> {
+        positive("pages", self.block.sizes.next()?).map(Pages)
+    }
+
+    fn limit(&mut self) -> Result<Pfn, Error> {
+        self.block.limits.next().map(Pfn)
+    }
+
+    fn path(&mut self) -> Result<Path, Error> {
+        let on = self.flags(flag::OFF) == 0;
+        Ok(match self.flags(flag::DIRECT) {
+            0 => Path::Fast { flush: on },
+            _ => Path::Direct { align: on },
+        })
+    }
+
+    fn bytes(&mut self) -> Result<u64, Error> {
+        positive("bytes", self.block.sizes.next()?)
+    }
+
+    fn mask(&mut self) -> Result<u64, Error> {
+        self.block.limits.next()
+    }
+
+    fn pci(&mut self) -> Result<bool, Error> {
+        Ok(self.flags(flag::PCI) != 0)
+    }
+
+    fn dev(&mut self) -> Result<Option<Arc<str>>, Error> {
+        let Some(index) = self.block.devs.next()?.checked_sub(1) else {
             return Ok(None);
         };
         let name = usize::try_from(index)
             .ok()
-            .and_then(|index| names.get(index));
+            .and_then(|index| self.names.get(index));
         let name = name.ok_or_else(|| corrupt("a device has a name that was not given"))?;
         Ok(Some(Arc::clone(name)))
     }
 
-    fn got(&mut self, flags: u8) -> Result<Got, Error> {
-        match flags & (flag::GOT_NULL | flag::GOT_PFN) {
+    fn got(&mut self) -> Result<Got, Error> {
+        match self.flags(flag::GOT_NULL | flag::GOT_PFN) {
             0 => Ok(Got::Unrecorded),
             flag::GOT_NULL => Ok(Got::Failed),
-            flag::GOT_PFN => Ok(Got::Pfn(Pfn(self.gots.next()?))),
+            flag::GOT_PFN => Ok(Got::Pfn(Pfn(self.block.gots.next()?))),
             _ => Err(unknown_tag()),
         }
     }
-}
 
-/// An op whose fields are not in columns.
-fn rare_op(op: u8, flags: u8, rest: &mut Bytes<'_>) -> Result<Op, Error> {
-    Ok(match op {
-        op::RESERVE if flags == 0 => Op::Reserve {
-            range: range(rest.varint()?, rest.varint()?)?,
-        },
-        op::FREE_PFN if flags == 0 => {
-            let pfn = rest.varint()?;
-            let most = Pfn::ANCHOR.0 - 1;
-            if pfn > most {
-                return Err(bounds("pfn", pfn, 0..=most));
-            }
-            Op::FreePfn { pfn: Pfn(pfn) }
+    fn range(&mut self) -> Result<PfnRange, Error> {
+        self.rest(|rest| range(rest.varint()?, rest.varint()?))
+    }
+
+    fn pfn(&mut self) -> Result<Pfn, Error> {
+        let pfn = self.rest(Bytes::varint)?;
+        let most = Pfn::ANCHOR.0 - 1;
+        if pfn > most {
+            return Err(bounds("pfn", pfn, 0..=most));
         }
-        op::RESTORE if flags == 0 => Op::Restore(Arc::new(snapshot(rest)?)),
-        op::NOMEM if flags & !flag::MAGAZINE == 0 => Op::NoMem {
-            what: match flags {
-                0 => Memory::Iova,
-                _ => Memory::Magazine,
-            },
-            count: rest.varint()?,
-        },
-        _ => return Err(unknown_tag()),
-    })
+        Ok(Pfn(pfn))
+    }
+
+    fn snapshot(&mut self) -> Result<Arc<Snapshot>, Error> {
+        self.rest(snapshot).map(Arc::new)
+    }
+
+    fn what(&mut self) -> Result<Memory, Error> {
+        Ok(match self.flags(flag::MAGAZINE) {
+            0 => Memory::Iova,
+            _ => Memory::Magazine,
+        })
+    }
+
+    fn count(&mut self) -> Result<u64, Error> {
+        self.rest(Bytes::varint)
+    }
 }
 
 fn snapshot(rest: &mut Bytes<'_>) -> Result<Snapshot, Error> {
@@ -330,15 +352,6 @@ fn snapshot(rest: &mut Bytes<'_>) -> Result<Snapshot, Error> {
 fn range(lo: u64, more: u64) -> Result<PfnRange, Error> {
     let hi = lo.checked_add(more).ok_or_else(beyond)?;
     PfnRange::new(Pfn(lo), Pfn(hi)).ok_or_else(beyond)
-}
-
-fn path(flags: u8) -> Path {
-    let on = flags & flag::OFF == 0;
-    if flags & flag::DIRECT == 0 {
-        Path::Fast { flush: on }
-    } else {
-        Path::Direct { align: on }
-    }
 }
 
 fn unzigzag(number: u64) -> u64 {

@@ -7,12 +7,13 @@ use rustc_hash::FxHashMap;
 
 use super::bytes::put_varint;
 use super::frame::{self, FrameKind, MAGIC};
-use super::{BLOCK_EVENTS, VERSION, column, flag, op};
+use super::{BLOCK_EVENTS, VERSION, column, flag};
 use crate::trace::event::{Event, Header, Op};
+use crate::trace::fields::{self, Sink};
 use crate::trace::write::header_line;
 use iova::kernel::{Memory, Snapshot};
 use iova::op::{Got, Path};
-use iova::units::Pfn;
+use iova::units::{Pages, Pfn, PfnRange};
 
 /// Writes the header and the events of a trace in the compact form.
 #[derive(Debug)]
@@ -51,7 +52,10 @@ impl<W: Write> Writer<W> {
     /// Those of `out`, and for a `restore` whose ranges do not ascend, whose cached positions
     /// are none of them, or which is too large for a block.
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
-        self.block.push(event, &mut self.names)?;
+        if let Op::Restore { snapshot } = &event.op {
+            check(snapshot)?;
+        }
+        self.block.push(event, &mut self.names);
         if self.block.tag.len() == BLOCK_EVENTS {
             self.write_block()?;
         }
@@ -112,90 +116,20 @@ struct Block {
 }
 
 impl Block {
-    fn push(&mut self, event: &Event, names: &mut Names) -> io::Result<()> {
+    fn push(&mut self, event: &Event, names: &mut Names) {
         let Event { at, cpu, dom, op } = event;
-        let tag = self.push_op(op, names)?;
+        let mut encoder = OpEncoder {
+            block: self,
+            names,
+            flags: 0,
+        };
+        fields::put(op, &mut encoder);
+        let tag = fields::number(op) | encoder.flags;
         self.tag.push(tag.into());
         self.time.push(at.0.wrapping_sub(self.before.time));
         self.before.time = at.0;
         self.cpu.push(cpu.0.into());
         self.dom.push(*dom);
-        Ok(())
-    }
-
-    /// Everything of an op but its tag, which is given back.
-    fn push_op(&mut self, op: &Op, names: &mut Names) -> io::Result<u8> {
-        Ok(match op {
-            Op::Alloc {
-                id,
-                pages,
-                limit,
-                path,
-                got,
-            } => {
-                self.begin(*id, pages.0, limit.0);
-                op::ALLOC | path_flags(*path) | self.got(*got)
-            }
-            Op::Map {
-                id,
-                bytes,
-                mask,
-                pci,
-                dev,
-                got,
-            } => {
-                self.begin(*id, *bytes, *mask);
-                self.dev
-                    .push(dev.as_ref().map_or(0, |dev| names.number(dev)));
-                op::MAP | flag_if(*pci, flag::PCI) | self.got(*got)
-            }
-            Op::Free { id } => self.end(*id, op::FREE),
-            Op::Unmap { id } => self.end(*id, op::UNMAP),
-            Op::DoubleFree { id } => self.end(*id, op::DOUBLE_FREE),
-            Op::Reserve { range } => {
-                put_varint(&mut self.rest, range.lo().0);
-                put_varint(&mut self.rest, range.hi().0 - range.lo().0);
-                op::RESERVE
-            }
-            Op::FreePfn { pfn } => {
-                put_varint(&mut self.rest, pfn.0);
-                op::FREE_PFN
-            }
-            Op::CpuDead => op::CPU_DEAD,
-            Op::CpuUp => op::CPU_UP,
-            Op::Restore(snapshot) => {
-                put_snapshot(&mut self.rest, snapshot)?;
-                op::RESTORE
-            }
-            Op::NoMem { what, count } => {
-                put_varint(&mut self.rest, *count);
-                op::NOMEM | flag_if(*what == Memory::Magazine, flag::MAGAZINE)
-            }
-        })
-    }
-
-    fn begin(&mut self, id: u64, size: u64, limit: u64) {
-        self.id.push(zigzag(id.wrapping_sub(self.before.begun)));
-        self.before.begun = id;
-        self.size.push(size);
-        self.limit.push(limit);
-    }
-
-    fn end(&mut self, id: u64, tag: u8) -> u8 {
-        self.id.push(zigzag(id.wrapping_sub(self.before.ended)));
-        self.before.ended = id;
-        tag
-    }
-
-    fn got(&mut self, got: Got) -> u8 {
-        match got {
-            Got::Unrecorded => 0,
-            Got::Failed => flag::GOT_NULL,
-            Got::Pfn(pfn) => {
-                self.got.push(pfn.0);
-                flag::GOT_PFN
-            }
-        }
     }
 
     fn columns(&mut self) -> [&mut Vec<u64>; 9] {
@@ -263,15 +197,96 @@ impl Names {
     }
 }
 
-fn path_flags(path: Path) -> u8 {
-    match path {
-        Path::Fast { flush } => flag_if(!flush, flag::OFF),
-        Path::Direct { align } => flag::DIRECT | flag_if(!align, flag::OFF),
+/// Puts the fields of an operation into a block, except for the flags, which belong to the tag.
+struct OpEncoder<'b> {
+    block: &'b mut Block,
+    names: &'b mut Names,
+    flags: u8,
+}
+
+impl OpEncoder<'_> {
+    fn flag_if(&mut self, condition: bool, flag: u8) {
+        if condition {
+            self.flags |= flag;
+        }
     }
 }
 
-fn flag_if(condition: bool, flag: u8) -> u8 {
-    if condition { flag } else { 0 }
+impl Sink<'_> for OpEncoder<'_> {
+    fn new_id(&mut self, id: u64) {
+        let before = &mut self.block.before.begun;
+        self.block.id.push(zigzag(id.wrapping_sub(*before)));
+        *before = id;
+    }
+
+    fn old_id(&mut self, id: u64) {
+        let before = &mut self.block.before.ended;
+        self.block.id.push(zigzag(id.wrapping_sub(*before)));
+        *before = id;
+    }
+
+    fn pages(&mut self, pages: Pages) {
+        self.block.size.push(pages.0);
+    }
+
+    fn limit(&mut self, limit: Pfn) {
+        self.block.limit.push(limit.0);
+    }
+
+    fn path(&mut self, path: Path) {
+        let (direct, on) = match path {
+            Path::Fast { flush } => (false, flush),
+            Path::Direct { align } => (true, align),
+        };
+        self.flag_if(direct, flag::DIRECT);
+        self.flag_if(!on, flag::OFF);
+    }
+
+    fn bytes(&mut self, bytes: u64) {
+        self.block.size.push(bytes);
+    }
+
+    fn mask(&mut self, mask: u64) {
+        self.block.limit.push(mask);
+    }
+
+    fn pci(&mut self, pci: bool) {
+        self.flag_if(pci, flag::PCI);
+    }
+
+    fn dev(&mut self, dev: Option<&Arc<str>>) {
+        let number = dev.map_or(0, |dev| self.names.number(dev));
+        self.block.dev.push(number);
+    }
+
+    fn got(&mut self, got: Got) {
+        self.flag_if(got == Got::Failed, flag::GOT_NULL);
+        if let Got::Pfn(pfn) = got {
+            self.flags |= flag::GOT_PFN;
+            self.block.got.push(pfn.0);
+        }
+    }
+
+    fn range(&mut self, range: PfnRange) {
+        put_varint(&mut self.block.rest, range.lo().0);
+        put_varint(&mut self.block.rest, range.hi().0 - range.lo().0);
+    }
+
+    fn pfn(&mut self, pfn: Pfn) {
+        put_varint(&mut self.block.rest, pfn.0);
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot) {
+        put_snapshot(&mut self.block.rest, snapshot);
+    }
+
+    fn what(&mut self, what: Memory) {
+        self.flag_if(what == Memory::Magazine, flag::MAGAZINE);
+    }
+
+    fn count(&mut self, count: u64) {
+        put_varint(&mut self.block.rest, count);
+    }
 }
 
 /// A difference, small where it is near 0 on either side.
@@ -280,34 +295,52 @@ fn zigzag(difference: u64) -> u64 {
     (difference << 1) ^ sign.cast_unsigned()
 }
 
-fn put_snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) -> io::Result<()> {
+/// Refuses a snapshot that a reader would refuse.
+fn check(snapshot: &Snapshot) -> io::Result<()> {
+    let refuse = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    let Snapshot {
+        nodes,
+        cached32,
+        cached,
+        max32: _,
+    } = snapshot;
+    let mut positions = [cached32, cached].into_iter().flatten();
+    if !positions.all(|&pfn| node_number(nodes, Some(pfn)).is_some()) {
+        return refuse("a cached position is none of the nodes");
+    }
+    let ascend = nodes.is_sorted_by(|low, high| low.hi() < high.lo());
+    if !ascend || nodes.last().is_some_and(|last| last.hi() == Pfn::ANCHOR) {
+        return refuse("the nodes of a snapshot do not ascend below the anchor");
+    }
+    Ok(())
+}
+
+/// The number of a cached node, from 1; 0 for the anchor.
+fn node_number(nodes: &[PfnRange], cached: Option<Pfn>) -> Option<u64> {
+    let Some(pfn) = cached else {
+        return Some(0);
+    };
+    let index = nodes.binary_search_by_key(&pfn, |node| node.lo()).ok()?;
+    Some(index as u64 + 1)
+}
+
+fn put_snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
     let Snapshot {
         nodes,
         cached32,
         cached,
         max32,
     } = snapshot;
-    let refuse = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
     put_varint(out, max32.0);
     put_varint(out, nodes.len() as u64);
-    for position in [cached32, cached] {
-        let index = position.map(|pfn| nodes.binary_search_by_key(&pfn, |node| node.lo()));
-        match index {
-            None => put_varint(out, 0),
-            Some(Ok(index)) => put_varint(out, index as u64 + 1),
-            Some(Err(_)) => return Err(refuse("a cached position is none of the nodes")),
-        }
+    for &position in [cached32, cached] {
+        let number = node_number(nodes, position);
+        put_varint(out, number.expect("the snapshot was checked"));
     }
-    let mut free = Pfn(0);
+    let mut free = 0;
     for node in nodes {
-        if node.lo() < free || node.hi() == Pfn::ANCHOR {
-            return Err(refuse(
-                "the nodes of a snapshot do not ascend below the anchor",
-            ));
-        }
-        put_varint(out, node.lo().0 - free.0);
+        put_varint(out, node.lo().0 - free);
         put_varint(out, node.hi().0 - node.lo().0);
-        free = Pfn(node.hi().0 + 1);
+        free = node.hi().0 + 1;
     }
-    Ok(())
 }

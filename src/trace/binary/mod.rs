@@ -107,22 +107,7 @@ const VERSION: u64 = 1;
 /// How many events a block has at most.
 const BLOCK_EVENTS: usize = 1024;
 
-/// The ops, by number.
-mod op {
-    pub(super) const ALLOC: u8 = 0;
-    pub(super) const FREE: u8 = 1;
-    pub(super) const MAP: u8 = 2;
-    pub(super) const UNMAP: u8 = 3;
-    pub(super) const RESERVE: u8 = 4;
-    pub(super) const FREE_PFN: u8 = 5;
-    pub(super) const CPU_DEAD: u8 = 6;
-    pub(super) const CPU_UP: u8 = 7;
-    pub(super) const RESTORE: u8 = 8;
-    pub(super) const NOMEM: u8 = 9;
-    pub(super) const DOUBLE_FREE: u8 = 10;
-}
-
-/// The flags of a tag, above the op.
+/// The flags of a tag, above the operation's number.
 mod flag {
     pub(super) const DIRECT: u8 = 0x10;
     pub(super) const PCI: u8 = 0x10;

@@ -245,7 +245,6 @@ fn what_a_forged_event_does_wrong_is_said() {
     assert_eq!(forged(11, BARE, &[]), unknown);
     assert_eq!(forged(0x101, WITH_ID, &[]), unknown);
     assert_eq!(forged(0x11, WITH_ID, &[]), unknown);
-    assert_eq!(forged(0x22, ALLOC, &[]), unknown);
     assert_eq!(forged(0x29, BARE, &[1]), unknown);
     assert_eq!(forged(0xc0, ALLOC, &[]), unknown);
     assert_eq!(
@@ -257,6 +256,7 @@ fn what_a_forged_event_does_wrong_is_said() {
         values[index] = Some(value);
         values
     };
+    assert_eq!(forged(0x22, with(6, 0), &[]), unknown);
     assert_eq!(
         forged(0, with(4, 0), &[]),
         "`pages` is 0, expected an integer from 1 to 2^64-1"
@@ -389,7 +389,9 @@ fn snapshots_that_cannot_be_are_not_written() {
         };
         let mut writer = Writer::new(Vec::new(), &Header::default()).unwrap();
         writer
-            .write(&event(Op::Restore(Arc::new(snapshot))))
+            .write(&event(Op::Restore {
+                snapshot: Arc::new(snapshot),
+            }))
             .map_err(|error| error.to_string())
     };
     assert_eq!(refused(&[range(1, 2), range(3, 4)], Some(Pfn(3))), Ok(()));

@@ -2,7 +2,7 @@
 //!
 //! Memory grows with what is live and with what is remembered, not with the trace. A life that
 //! ended keeps its slot in a queue before the slot is used again, so that a `double_free` finds
-//! what the replay noted there; how long is [`Remember`]'s to say. The queue is searched by id
+//! what the replay noted there; [`REMEMBERED`] says how long. The queue is searched by id
 //! alone in a `double_free` and for messages: an index of it is made at the first `double_free`,
 //! as most traces have none.
 
@@ -14,22 +14,9 @@ use iova::replay::{Dom, Slot};
 /// Looked up by id and never iterated over, as its order is not the trace's.
 type ById<T> = rustc_hash::FxHashMap<u64, T>;
 
-/// How many lives that ended are remembered, for the `double_free`s that may come.
-///
-/// A `double_free` of an id whose life ended longer ago is an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remember {
-    /// The last so many: 24 bytes each here, and a slot in the replay's table.
-    Last(usize),
-    /// All of them; memory grows with the trace.
-    All,
-}
-
-impl Default for Remember {
-    fn default() -> Remember {
-        Remember::Last(1 << 17)
-    }
-}
+/// How many ended allocations are remembered for a later `double_free`, at 24 bytes each and a
+/// slot in the replay's table; a `double_free` of an earlier one is an error.
+pub(super) const REMEMBERED: usize = 1 << 17;
 
 /// Which pair of operations begins and ends a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +106,8 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Lives {
     live: ById<Life>,
-    remember: Remember,
+    /// How many ended lives are kept.
+    remembered: usize,
     /// The lives that ended, the last at the back.
     ended: VecDeque<Ended>,
     /// How many were forgotten from the front of `ended`.
@@ -132,10 +120,10 @@ pub(super) struct Lives {
 }
 
 impl Lives {
-    pub(super) fn new(remember: Remember) -> Lives {
+    pub(super) fn new(remembered: usize) -> Lives {
         Lives {
             live: ById::default(),
-            remember,
+            remembered,
             ended: VecDeque::new(),
             forgotten: 0,
             index: None,
@@ -245,9 +233,7 @@ impl Lives {
     }
 
     fn remember(&mut self, ended: Ended) {
-        if let Remember::Last(count) = self.remember
-            && self.ended.len() >= count
-        {
+        if self.ended.len() >= self.remembered {
             match self.ended.pop_front() {
                 Some(oldest) => self.forget(oldest),
                 None => return self.forget(ended),

@@ -9,7 +9,6 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use lives::Remember;
 use rustc_hash::FxHashMap;
 
 use iova::op::Op;
@@ -18,7 +17,8 @@ use iova::units::{Cpu, Nanos};
 
 use super::error::{Error, Kind, Place};
 use super::event::{self, Event, Header};
-use lives::{DOMAINS_MAX, Found, Lives, Pair};
+use super::fields;
+use lives::{DOMAINS_MAX, Found, Lives, Pair, REMEMBERED};
 
 /// Makes a trace's events the requests of a replay, in order.
 ///
@@ -33,17 +33,17 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// For a trace with a header; remembers as much as [`Remember`] does by default.
+    /// For a trace with a header.
     pub fn new(header: &Header) -> Checker {
-        Checker::remembering(header, Remember::default())
+        Checker::remembering(header, REMEMBERED)
     }
 
-    /// For a trace with a header, remembering ended lives as told.
-    pub fn remembering(header: &Header, remember: Remember) -> Checker {
+    /// One that remembers `ended` of the allocations that have ended.
+    fn remembering(header: &Header, ended: usize) -> Checker {
         Checker {
             before: Nanos(0),
             cpus: Cpus::new(header.cpus),
-            lives: Lives::new(remember),
+            lives: Lives::new(ended),
             domains: Domains::default(),
             devices: Devices::default(),
         }
@@ -52,11 +52,6 @@ impl Checker {
     /// The domains' numbers in the trace, by [`Dom`].
     pub fn domains(&self) -> &[u64] {
         &self.domains.numbers
-    }
-
-    /// The devices' domains and names (empty for the unnamed one), by [`Device`].
-    pub fn devices(&self) -> &[(Dom, Arc<str>)] {
-        &self.devices.list
     }
 
     /// Checks the event at a place of the trace against those that were admitted before.
@@ -101,8 +96,9 @@ impl Checker {
             .into());
         }
         self.before = event.at;
-        let comes_up = matches!(event.op, Op::CpuUp);
-        self.cpus.check(event.cpu, comes_up, place)?;
+        // A `nomem` runs on no CPU.
+        let may_be_offline = matches!(event.op, Op::CpuUp | Op::NoMem { .. });
+        self.cpus.check(event.cpu, may_be_offline, place)?;
         request.at = event.at;
         request.cpu = event.cpu;
         request.dom = self.domains.number(event.dom)?;
@@ -153,11 +149,11 @@ impl Cpus {
         }
     }
 
-    /// That a CPU exists and is online; one that comes up may be offline.
-    fn check(&self, cpu: Cpu, comes_up: bool, place: Place) -> Result<(), Error> {
+    /// Refuses a CPU that does not exist, or is offline and may not be.
+    fn check(&self, cpu: Cpu, may_be_offline: bool, place: Place) -> Result<(), Error> {
         match self.dead.get(cpu.index()) {
             Some(None) => Ok(()),
-            Some(Some(_)) if comes_up => Ok(()),
+            Some(Some(_)) if may_be_offline => Ok(()),
             Some(Some(since)) => Err(Kind::Offline {
                 cpu: cpu.0,
                 since: place.sibling(since.number()),
@@ -215,7 +211,7 @@ impl Domains {
             return Ok(ended.slot);
         }
         Err(Kind::OtherDomain {
-            op: op.name(),
+            op: fields::name(op),
             id,
             found: self.numbers[dom.0 as usize],
             expected: self.numbers[ended.dom.0 as usize],
@@ -237,7 +233,6 @@ impl Domains {
 /// The devices in the order of first mention.
 #[derive(Debug, Default)]
 struct Devices {
-    list: Vec<(Dom, Arc<str>)>,
     by_name: FxHashMap<(Dom, Arc<str>), Device>,
     unnamed: Arc<str>,
 }
@@ -248,9 +243,8 @@ impl Devices {
         if let Some(&device) = self.by_name.get(&key) {
             return Ok(device);
         }
-        let device = Device(index(self.list.len(), u32::MAX, "devices")?);
-        self.by_name.insert(key.clone(), device);
-        self.list.push(key);
+        let device = Device(index(self.by_name.len(), u32::MAX, "devices")?);
+        self.by_name.insert(key, device);
         Ok(device)
     }
 }

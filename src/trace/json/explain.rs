@@ -1,7 +1,4 @@
-//! Reads any line, and says what is wrong with it.
-//!
-//! The slower of the two ways to read a line. It takes every form of JSON (spaces, escapes,
-//! fields in any order) and makes all messages.
+//! Reads a line in any form of JSON, and makes all messages about a wrong one.
 
 use std::fmt;
 
@@ -10,42 +7,43 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::trace::error::{Error, Kind, nearest};
+use crate::trace::fields::NAMES as OPS;
 use crate::trace::names::Names;
 use iova::units::{Pfn, PfnRange};
 
-use super::field::{FIELDS, Field, Form, NAMES, OPS};
-use super::flat::Fields;
+use super::field::{FIELDS, Field, Form, NAMES};
+use super::line::Line;
 use super::object::{Object, Value, found};
 
 /// Reads the fields of a line.
-pub(super) fn read(line: &[u8], fields: &mut Fields, names: &mut Names) -> Result<(), Error> {
-    fields.clear();
-    let object = Object::read(line, NAMES, "an event")?;
+pub(super) fn read(text: &[u8], line: &mut Line, names: &mut Names) -> Result<(), Error> {
+    line.clear();
+    let object = Object::read(text, NAMES, "an event")?;
     for field in FIELDS {
         if let Some(value) = object.get(field as usize) {
-            set(fields, field, value, names)?;
+            set(line, field, value, names)?;
         }
     }
     Ok(())
 }
 
 fn set(
-    fields: &mut Fields,
+    line: &mut Line,
     field: Field,
     value: Value<'_>,
     names: &mut Names,
 ) -> Result<(), Error> {
     match field.form() {
-        Form::Integer(least, most) => fields.set(field, value.integer(least..=most)?),
+        Form::Integer(least, most) => line.set(field, value.integer(least..=most)?),
         Form::Nullable => match value.integer_or_null()? {
-            Some(number) => fields.set(field, number),
-            None => fields.set_null(field),
+            Some(number) => line.set(field, number),
+            None => line.set_null(field),
         },
-        Form::Boolean => fields.set(field, value.boolean()?.into()),
-        Form::Word(_) if field == Field::Op => fields.set(field, op(value)?),
-        Form::Word(words) => fields.set(field, value.choice(words)? as u64),
-        Form::Text => fields.set_dev(names.intern(&value.text()?)),
-        Form::Ranges => fields.set_nodes(nodes(value)?),
+        Form::Boolean => line.set(field, value.boolean()?.into()),
+        Form::Word(_) if field == Field::Op => line.set(field, op(value)?),
+        Form::Word(words) => line.set(field, value.choice(words)? as u64),
+        Form::Text => line.set_dev(names.intern(&value.text()?)),
+        Form::Ranges => line.set_nodes(nodes(value)?),
     }
     Ok(())
 }

@@ -5,16 +5,17 @@
 //! name is one comparison, eight digits are three multiplications. Anything else, right or
 //! wrong, is none: [`explain`](super::explain) reads it then.
 
+use crate::trace::fields::{self, NAMES as OPS};
 use crate::trace::names::Names;
 
-use super::field::{FIELDS, Field, Form, NAMES, OP_COUNT, OPS};
-use super::flat::Fields;
+use super::field::{COUNT, FIELDS, Field, Form, NAMES};
+use super::line::Line;
 use super::swar::{decimal, digits, head, plain, until, word};
 
 /// Reads the fields of a line in the common form.
-pub(super) fn read(line: &[u8], fields: &mut Fields, names: &mut Names) -> Option<()> {
-    fields.clear();
-    let mut scan = Scan { line, at: 0 };
+pub(super) fn read(text: &[u8], line: &mut Line, names: &mut Names) -> Option<()> {
+    line.clear();
+    let mut scan = Scan { line: text, at: 0 };
     scan.byte(b'{')?;
     loop {
         scan.byte(b'"')?;
@@ -22,10 +23,10 @@ pub(super) fn read(line: &[u8], fields: &mut Fields, names: &mut Names) -> Optio
         scan.byte(b'"')?;
         scan.byte(b':')?;
         scan.space();
-        if fields.has(field) {
+        if line.has(field) {
             return None;
         }
-        scan.value(field, fields, names)?;
+        scan.value(field, line, names)?;
         match scan.next()? {
             b',' => scan.space(),
             b'}' => break,
@@ -33,7 +34,7 @@ pub(super) fn read(line: &[u8], fields: &mut Fields, names: &mut Names) -> Optio
         }
     }
     let is_space = |byte| matches!(byte, b' ' | b'\t' | b'\r');
-    line[scan.at..].iter().copied().all(is_space).then_some(())
+    text[scan.at..].iter().copied().all(is_space).then_some(())
 }
 
 struct Scan<'a> {
@@ -75,37 +76,37 @@ impl<'a> Scan<'a> {
             .map(|index| FIELDS[index])
     }
 
-    fn value(&mut self, field: Field, fields: &mut Fields, names: &mut Names) -> Option<()> {
+    fn value(&mut self, field: Field, line: &mut Line, names: &mut Names) -> Option<()> {
         match field.form() {
             Form::Integer(least, most) => {
                 let number = self.integer()?;
                 if number < least || number > most {
                     return None;
                 }
-                fields.set(field, number);
+                line.set(field, number);
             }
             Form::Nullable if self.line.get(self.at) == Some(&b'n') => {
                 self.literal(b"null")?;
-                fields.set_null(field);
+                line.set_null(field);
             }
-            Form::Nullable => fields.set(field, self.integer()?),
+            Form::Nullable => line.set(field, self.integer()?),
             Form::Boolean if self.line.get(self.at) == Some(&b't') => {
                 self.literal(b"true")?;
-                fields.set(field, 1);
+                line.set(field, 1);
             }
             Form::Boolean => {
                 self.literal(b"false")?;
-                fields.set(field, 0);
+                line.set(field, 0);
             }
-            Form::Word(_) if field == Field::Op => fields.set(field, self.op()?),
+            Form::Word(_) if field == Field::Op => line.set(field, self.op()?),
             Form::Word(words) => {
                 let text = self.text()?;
                 let index = words.iter().position(|word| word.as_bytes() == text)?;
-                fields.set(field, index as u64);
+                line.set(field, index as u64);
             }
             Form::Text => {
                 let text = std::str::from_utf8(self.text()?).ok()?;
-                fields.set_dev(names.intern(text));
+                line.set_dev(names.intern(text));
             }
             Form::Ranges => return None,
         }
@@ -187,12 +188,12 @@ struct ByWord<const N: usize> {
 const SLOT_BITS: u32 = 6;
 const NONE: usize = usize::MAX;
 
-static BY_NAME: ByWord<{ Field::COUNT }> = ByWord::new(NAMES);
-static BY_OP: ByWord<OP_COUNT> = ByWord::new(OPS);
+static BY_NAME: ByWord<COUNT> = ByWord::new(NAMES);
+static BY_OP: ByWord<{ fields::COUNT }> = ByWord::new(OPS);
 
 impl<const N: usize> ByWord<N> {
     /// A multiplier that gives every name a slot of its own, the first that does.
-    const fn new(names: &[&str; N]) -> ByWord<N> {
+    const fn new(names: &[&str]) -> ByWord<N> {
         let mut table = ByWord {
             words: [0; N],
             lengths: [0; N],

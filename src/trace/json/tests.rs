@@ -381,12 +381,16 @@ fn time_stays_where_none_is_said() {
 /// What the quick way makes of a line, and what the other does.
 fn both_ways(line: &[u8]) -> (Option<Event>, Option<Event>) {
     let mut names = Names::default();
-    let mut quick = Fields::default();
+    let defaults = Defaults {
+        at: Nanos(3),
+        cpu: Cpu(4),
+    };
+    let mut quick = Line::default();
     let quick =
-        scan::read(line, &mut quick, &mut names).and_then(|()| quick.event(Nanos(3)).ok());
-    let mut thorough = Fields::default();
+        scan::read(line, &mut quick, &mut names).and_then(|()| quick.event(defaults).ok());
+    let mut thorough = Line::default();
     let thorough =
-        explain::read(line, &mut thorough, &mut names).and_then(|()| thorough.event(Nanos(3)));
+        explain::read(line, &mut thorough, &mut names).and_then(|()| thorough.event(defaults));
     (quick, thorough.ok())
 }
 
@@ -403,7 +407,7 @@ proptest! {
     fn the_quick_way_reads_what_the_writer_writes(event in arbitrary::event()) {
         let (quick, thorough) = both_ways(&line_of(&event));
         prop_assert!(thorough.is_some());
-        let common = !matches!(event.op, crate::trace::event::Op::Restore(_));
+        let common = !matches!(event.op, crate::trace::event::Op::Restore { .. });
         let line = line_of(&event);
         let short = !line.contains(&b'\\') && !has_20_digits(&line);
         prop_assert_eq!(quick.is_some(), common && short);

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::event::{Event, Header, Op};
+use super::fields;
 use iova::op::{Got, Path};
 use iova::units::{Cpu, Nanos, Pages, Pfn};
 use timeline::Timeline;
@@ -121,7 +122,7 @@ impl Stats {
         self.timeline.advance(event.at, self.load);
         self.events += 1;
         self.ended = event.at;
-        *self.ops.entry(event.op.name()).or_default() += 1;
+        *self.ops.entry(fields::name(&event.op)).or_default() += 1;
         let granule = self.header.granule;
         match &event.op {
             Op::Alloc {

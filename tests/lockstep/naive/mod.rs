@@ -196,7 +196,7 @@ impl Naive {
                 machine.online[cpu] = true;
                 None
             }
-            Op::Restore(ref snapshot) => {
+            Op::Restore { ref snapshot } => {
                 domain.restore(snapshot);
                 None
             }

@@ -176,7 +176,7 @@ impl AddressMap {
                 }
             }
             Op::Free { id: slot } | Op::Unmap { id: slot } => self.end(slot),
-            Op::Restore(_) => {
+            Op::Restore { .. } => {
                 self.held.clear();
                 self.live.fill(0);
             }
@@ -364,12 +364,14 @@ mod tests {
         let range = PfnRange::new(Pfn(0xf_e000), Pfn(0xf_ffff)).expect("a range");
         let mut script = Script::default();
         script.alloc(0, 0x4000, LIMIT);
-        script.ask(Op::Restore(Arc::new(Snapshot {
-            nodes: vec![range],
-            cached32: None,
-            cached: None,
-            max32: Pages(1 << 20),
-        })));
+        script.ask(Op::Restore {
+            snapshot: Arc::new(Snapshot {
+                nodes: vec![range],
+                cached32: None,
+                cached: None,
+                max32: Pages(1 << 20),
+            }),
+        });
         script.free(0).alloc(1, 0x1_0000, LIMIT).free(1);
         let record = mapped("linux-7.2", &script);
         assert_eq!(

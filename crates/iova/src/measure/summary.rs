@@ -128,7 +128,7 @@ impl Summary {
             Op::Free { id: slot } | Op::Unmap { id: slot } => {
                 self.load.remove(pages(replay, slot));
             }
-            Op::Reserve { .. } | Op::Restore(_) => self.look_at_tree(replay, request),
+            Op::Reserve { .. } | Op::Restore { .. } => self.look_at_tree(replay, request),
             _ => {}
         }
     }

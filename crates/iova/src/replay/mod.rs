@@ -209,7 +209,7 @@ impl Replay {
                 self.machine.online.set(cpu, true);
                 None
             }
-            Op::Restore(ref snapshot) => {
+            Op::Restore { ref snapshot } => {
                 domain.restore(snapshot);
                 self.begin_audit(dom);
                 None
