@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the gallery anew: sh plots/make.sh [FOLDER]. The same bytes come out every time, and a
-# test compares them with what is here. IOVASIM names the program, which is built if it is not
-# set. Takes a few seconds.
+# Remakes the gallery: sh plots/make.sh [FOLDER]. The bytes are the same every time, and a test
+# compares them with the files here. IOVASIM names the program; without it, it is built. Takes a
+# few seconds.
 set -eu
 cd "$(dirname "$0")/.."
 folder=${1:-plots}
@@ -17,9 +17,9 @@ iovasim() {
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
-# The report that the project was founded on, event by event: old and new.
+# The bug report that started the project, event by event: old and new.
 iovasim run scenarios/mediatek-report.json --sample -o "$results/report.json" >/dev/null
-iovasim plot "$results/report.json" --chart belief --chart address-map -o "$folder"
+iovasim plot "$results/report.json" --chart max32 --chart address-map -o "$folder"
 
 # The same as a stress with seeds: how often, and since when.
 iovasim run scenarios/founding-stress.json --seeds 5 -o "$results/stress.json" >/dev/null
@@ -29,7 +29,7 @@ iovasim run scenarios/founding-stress.json --seeds 5 -o "$results/history.json" 
     >/dev/null
 iovasim plot "$results/history.json" --chart releases -o "$folder"
 
-# A day of a camera: the newest release, and best fit in its place.
+# A day of a camera: the newest release, and best fit instead.
 iovasim run scenarios/camera.json --seeds 1 --sample=1s --allocator linux-7.2,best-fit \
     -o "$results/camera.json" >/dev/null
 iovasim plot "$results/camera.json" --chart address-map --chart fragmentation \

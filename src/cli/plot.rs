@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args as ClapArgs, ValueEnum};
 use iova::kernel::{Allocator, FlushQueue};
 use iova::measure::Sampling;
-use iovasim::plot::{self, Chart, Look, Scene, Subject, Tone};
+use iovasim::plot::{self, Chart, ChartOptions, Scene, Subject};
 use iovasim::study::{self, Observe, RequestStream, StudyResult, load};
 use iovasim::trace::compress;
 use iovasim::trace::read::Reader;
@@ -25,7 +25,7 @@ use super::status::{Failure, Verdict, say};
 /// came with a change.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-The charts: failure-rate, fragmentation, belief (max32 beside what would find a place),
+The charts: failure-rate, fragmentation, max32 (beside the largest request that would fit),
 address-map, search-cost, releases, workload. plots/README.md says how to read them.
 
 Example, which runs in the repository: what the change of 5.18 mends, in pictures
@@ -70,8 +70,7 @@ enum Theme {
 }
 
 fn chart(name: &str) -> Result<Chart, String> {
-    let found = Chart::ALL.into_iter().find(|chart| chart.name() == name);
-    found.ok_or_else(|| {
+    Chart::named(name).ok_or_else(|| {
         let names = Chart::ALL.map(Chart::name);
         format!("expected one of {}", names.join(", "))
     })
@@ -97,18 +96,18 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         subjects.extend(read(path, args, terminal)?);
     }
     let places = places(&subjects);
-    let look = Look {
+    let options = ChartOptions {
         size: args.size,
-        tone: match args.theme {
-            Theme::Light => Tone::Light,
-            Theme::Dark => Tone::Dark,
+        theme: match args.theme {
+            Theme::Light => plot::Theme::Light,
+            Theme::Dark => plot::Theme::Dark,
         },
         title: args.title.clone(),
     };
     let mut pictures: Vec<(String, Scene)> = Vec::new();
     let mut names = BTreeSet::new();
     for subject in &subjects {
-        for (chart, scene) in draw(subject, &places, args, &look, terminal)? {
+        for (chart, scene) in draw(subject, &places, args, &options, terminal)? {
             let name = format!("{}-{}", file_name(&subject.name), chart.name());
             if !names.insert(name.clone()) {
                 let problem = "several inputs of one name: plot them into different folders";
@@ -132,14 +131,14 @@ fn draw(
     subject: &Subject,
     places: &BTreeMap<String, usize>,
     args: &Args,
-    look: &Look,
+    options: &ChartOptions,
     terminal: Terminal,
 ) -> Result<Vec<(Chart, Scene)>, Failure> {
     let mut drawn = Vec::new();
     let all = args.charts.is_empty();
     let charts = if all { &Chart::ALL[..] } else { &args.charts };
     for &chart in charts {
-        match chart.draw(subject, places, look) {
+        match chart.draw(subject, places, options) {
             Ok(scene) => drawn.push((chart, scene)),
             Err(lacking) => {
                 let message = format!("{}: no {}: needs {lacking}", subject.name, chart.name());

@@ -1,85 +1,69 @@
-//! Who has which part of the address space, and when: a map an allocator, all on one scale,
-//! with the failures above.
+//! Who holds which part of the address space over time: a map per allocator, all on one scale, with
+//! the failures above.
 
 use std::collections::BTreeMap;
 
-use super::Entry;
+use super::Series;
 use super::axis::Axis;
-use super::clock::{Clock, Spans};
 use super::number::real;
-use super::panel::{Frame, Panel};
-use super::scene::{Rect, Scene};
-use super::sheet::{Key, Look, Sample, Sheet, small};
-use super::stretch::Stretches;
-use super::theme::{Rgb, Theme};
+use super::page::{ChartOptions, Key, Page, Sample, small};
+use super::panel::Panel;
+use super::scene::{Rect, Rgb, Scene};
+use super::small_multiples::{self, Multiple, SmallMultiples};
+use super::theme::Palette;
+use super::time::{Runs, Sampled};
 use iova::measure::Cause;
 use iova::measure::address_map::Holder;
 use iova::measure::record::{self, MapRecord};
 
 /// The question that the chart answers.
-pub const TITLE: &str = "Who has which addresses, and when do allocations fail?";
+pub const TITLE: &str = "Who holds which addresses, and when do allocations fail?";
 
-/// The most maps of a picture.
+/// The most maps of a chart.
 const MAPS: usize = 12;
-/// Cells are not drawn smaller than so many pixels.
+/// The smallest cell, in pixels.
 const CELL_MIN: f64 = 2.5;
-/// The height of a line of failures.
+/// The height of a row of failures.
 const STRIP: f64 = 9.0;
 
-pub fn draw(about: &[String], entries: &[Entry<&MapRecord>], look: &Look) -> Scene {
-    let mut about = about.to_vec();
-    if entries.len() > MAPS {
-        about.push(format!(
-            "the first {MAPS} of {} allocators; --allocator chooses",
-            entries.len()
-        ));
-    }
-    let entries = &entries[..entries.len().min(MAPS)];
-    let columns = if entries.len() > 4 {
-        4
-    } else {
-        entries.len().clamp(1, 2)
+pub fn draw(about: &[String], series: &[Series<&MapRecord>], options: &ChartOptions) -> Scene {
+    let (series, about) = small_multiples::first_of(MAPS, series, about);
+    let columns = match series.len() {
+        5.. => 4,
+        count => count.clamp(1, 2),
     };
-    if entries.iter().all(|it| it.what.moments.event.is_empty()) {
-        return Sheet::blank(look, TITLE, &about, "no event was sampled");
-    }
-    let rows = entries.len().div_ceil(columns);
-    let height = 190.0 + small(rows) * if rows > 1 { 290.0 } else { 470.0 };
-    let mut sheet = Sheet::new(look, height, TITLE, &about);
-    let keys = keys(&sheet, entries);
-    sheet.legend(&keys);
-    let clock = Clock::of(entries.iter().map(|it| (&it.what.moments, it.what.every)));
-    let labels = entries.iter().map(|it| addresses(it.what).label_width());
-    let labels = labels.fold(0.0, f64::max) + 8.0;
-    let cells = sheet.grid(labels, entries.len(), columns);
-    for (index, (entry, cell)) in entries.iter().zip(cells).enumerate() {
-        let y = addresses(entry.what);
-        let labelled = index.is_multiple_of(columns);
-        let panel = sheet.panel(
-            cell,
-            Frame {
-                title: entry.allocator.clone(),
-                note: String::new(),
-                of: Some(sheet.theme.allocator_line(entry.place)),
-                above: 2.0 * STRIP,
-                x: clock.axis(if columns > 2 { 3 } else { 5 }),
-                x_name: clock.name(),
-                y: if labelled { y } else { y.without_labels() },
-                y_labels: -8.0,
-            },
-        );
-        map(&mut sheet, &panel, entry.what);
-    }
-    sheet.scene
+    let rows = series.len().div_ceil(columns);
+    let palette = Palette::of(options.theme);
+    let panel = |one: &Series<&MapRecord>| Multiple {
+        title: one.allocator.clone(),
+        note: String::new(),
+        of: Some(palette.allocator_line(one.place)),
+        above: 2.0 * STRIP,
+        y: addresses(one.data),
+    };
+    let multiples = SmallMultiples {
+        title: TITLE,
+        about,
+        options,
+        height: 190.0 + small(rows) * if rows > 1 { 290.0 } else { 470.0 },
+        keys: keys(&palette, series),
+        columns,
+        ticks: if columns > 2 { 3 } else { 5 },
+        panels: series.iter().map(panel).collect(),
+        same_scale: true,
+    };
+    multiples.draw(series, |page, panel, index| {
+        map(page, panel, series[index].data)
+    })
 }
 
-fn keys(sheet: &Sheet, entries: &[Entry<&MapRecord>]) -> Vec<Key> {
+fn keys(palette: &Palette, series: &[Series<&MapRecord>]) -> Vec<Key> {
     let seen = Holder::ALL
         .into_iter()
-        .filter(|holder| entries.iter().any(|it| it.what.held.contains_key(holder)));
+        .filter(|holder| series.iter().any(|it| it.data.held.contains_key(holder)));
     let mut keys: Vec<Key> = seen
         .map(|holder| Key {
-            sample: Sample::Area(sheet.theme.holder(holder).into()),
+            sample: Sample::Area(palette.holder(holder).into()),
             label: match holder {
                 Holder::Live => "live",
                 Holder::Cached => "cached",
@@ -90,30 +74,30 @@ fn keys(sheet: &Sheet, entries: &[Entry<&MapRecord>]) -> Vec<Key> {
         })
         .collect();
     keys.push(Key {
-        sample: Sample::Blank(sheet.theme.line(sheet.theme.faint, 1.0)),
-        label: "free; paler: in part".to_owned(),
+        sample: Sample::Blank(palette.line(palette.faint, 1.0)),
+        label: "free (paler: in part)".to_owned(),
     });
     let failed = |of: fn(&MapRecord) -> &Vec<u64>| {
-        entries
+        series
             .iter()
-            .any(|it| of(it.what).iter().any(|&count| count > 0))
+            .any(|it| of(it.data).iter().any(|&count| count > 0))
     };
     if failed(|it| &it.refused_with_room) {
         keys.push(Key {
-            sample: Sample::Area(sheet.theme.cause(Cause::Shortcut).into()),
+            sample: Sample::Area(palette.cause(Cause::Shortcut).into()),
             label: "above: refused with room".to_owned(),
         });
     }
     if failed(|it| &it.refused_without) {
         keys.push(Key {
-            sample: Sample::Area(sheet.theme.faint.into()),
-            label: "refused without".to_owned(),
+            sample: Sample::Area(palette.faint.into()),
+            label: "refused without room".to_owned(),
         });
     }
     keys
 }
 
-/// The window's addresses in bytes, with room above for two lines of failures.
+/// The window's addresses in bytes.
 fn addresses(map: &MapRecord) -> Axis {
     let granule = real(map.window.granule);
     let rows = map.held.values().next().map_or(0, Vec::len);
@@ -122,10 +106,9 @@ fn addresses(map: &MapRecord) -> Axis {
     Axis::addresses(low, high, 5)
 }
 
-fn map(sheet: &mut Sheet, panel: &Panel, record: &MapRecord) {
+fn map(page: &mut Page, panel: &Panel, record: &MapRecord) {
     let grid = Grid::of(record);
-    let spans = Spans::of(&record.moments, record.every);
-    let stretches = Stretches::new(panel, &spans);
+    let runs = Runs::new(panel, record);
     let down = (CELL_MIN / (panel.area.height() / small(grid.rows.max(1)))).ceil();
     let down = (1..=grid.rows.max(1))
         .find(|&rows| small(rows) >= down)
@@ -135,10 +118,10 @@ fn map(sheet: &mut Sheet, panel: &Panel, record: &MapRecord) {
         let rows = first..(first + down).min(grid.rows);
         let height = panel.area.height() / small(grid.rows);
         let mut run: Option<(Rgb, Rect)> = None;
-        let mut before = sheet.theme.background;
-        for (columns, sides) in stretches.samples().iter().zip(stretches.edges.windows(2)) {
-            // Where nothing was looked at, all is as before.
-            let seen = grid.colour(&sheet.theme, rows.clone(), columns.clone());
+        let mut before = page.palette.background;
+        for (columns, sides) in runs.samples().iter().zip(runs.edges.windows(2)) {
+            // Cells that were skipped keep their last state.
+            let seen = grid.colour(&page.palette, rows.clone(), columns.clone());
             let rgb = seen.unwrap_or(before);
             before = rgb;
             let cell = Rect {
@@ -161,17 +144,17 @@ fn map(sheet: &mut Sheet, panel: &Panel, record: &MapRecord) {
             by_colour.entry(rgb).or_default().push(rect);
         }
     }
-    by_colour.remove(&sheet.theme.background);
+    by_colour.remove(&page.palette.background);
     for (rgb, rects) in by_colour {
-        sheet.scene.rects(rects, rgb.into());
+        page.scene.rects(rects, rgb.into());
     }
-    failures(sheet, panel, &spans, record);
+    failures(page, panel, record);
 }
 
 /// The cells of a record as numbers.
 struct Grid {
     rows: usize,
-    /// For each holder its rows, each with a share a column; none where it was not looked at.
+    /// For each holder its rows of shares, one per sample; `None` where cells were skipped.
     held: Vec<(Holder, Vec<Vec<Option<f64>>>)>,
 }
 
@@ -193,10 +176,10 @@ impl Grid {
         }
     }
 
-    /// What some cells look like on average; none where they were not looked at.
+    /// What some cells options like on average; none where they were not looked at.
     fn colour(
         &self,
-        theme: &Theme,
+        palette: &Palette,
         rows: std::ops::Range<usize>,
         columns: std::ops::Range<usize>,
     ) -> Option<Rgb> {
@@ -206,12 +189,12 @@ impl Grid {
             let (count, sum) = cells
                 .flatten()
                 .fold((0.0, 0.0), |(count, sum), share| (count + 1.0, sum + share));
-            // In as many steps as there are: the same colours come again.
+            // In as many steps as the record has: few colours, few paths.
             (count > 0.0).then(|| (sum / count * 15.0).round() / 15.0)
         };
         let held = self.held.iter();
         let shares: Vec<(Rgb, f64)> = held
-            .filter_map(|(holder, held)| Some((theme.holder(*holder), share(held)?)))
+            .filter_map(|(holder, held)| Some((palette.holder(*holder), share(held)?)))
             .collect();
         if shares.is_empty() {
             return None;
@@ -220,28 +203,25 @@ impl Grid {
         let shares = shares
             .iter()
             .map(|&(rgb, share)| (rgb, share / all.max(1.0)));
-        Some(theme.mixture(&shares))
+        Some(palette.mixture(&shares))
     }
 }
 
-fn failures(sheet: &mut Sheet, panel: &Panel, spans: &Spans, record: &MapRecord) {
+fn failures(page: &mut Page, panel: &Panel, record: &MapRecord) {
+    let spans = record.spans();
     let kinds = [
         (
             &record.refused_with_room,
-            sheet.theme.cause(Cause::Shortcut),
+            page.palette.cause(Cause::Shortcut),
         ),
-        (&record.refused_without, sheet.theme.faint),
+        (&record.refused_without, page.palette.faint),
     ];
     for (line, (counts, rgb)) in (0_u32..).zip(kinds) {
         let top = panel.area.top - 1.0 - STRIP * f64::from(2 - line);
-        let marked = spans
-            .samples
-            .iter()
-            .zip(counts)
-            .filter(|(_, count)| **count > 0);
+        let marked = spans.iter().zip(counts).filter(|(_, count)| **count > 0);
         let rects = marked.map(|(&(begin, end), _)| Rect {
             left: panel.x(begin),
-            // A failure is seen however short the moment.
+            // A failure can be seen however short its sample is.
             right: panel.x(end).max(panel.x(begin) + 3.0),
             top,
             bottom: top + STRIP - 1.0,
@@ -255,7 +235,7 @@ fn failures(sheet: &mut Sheet, panel: &Panel, spans: &Spans, record: &MapRecord)
                 _ => merged.push(rect),
             }
         }
-        sheet.scene.rects(merged, rgb.into());
+        page.scene.rects(merged, rgb.into());
     }
 }
 
@@ -265,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_looked_at_is_drawn_as_before_and_not_as_free() {
+    fn skipped_cells_keep_their_last_state() {
         let record = serde_json::json!({
             "window": { "domain": 0, "granule": 4096, "start_pfn": 0, "limit_pfn": 1 },
             "every": { "events": 100 },
@@ -279,13 +259,13 @@ mod tests {
             "refused_without": [0, 0, 0]
         });
         let record: MapRecord = serde_json::from_value(record).expect("a record");
-        let entry = Entry {
+        let one = Series {
             allocator: "new".to_owned(),
             place: 0,
-            what: &record,
+            data: &record,
         };
-        let scene = draw(&[], &[entry], &Look::default());
-        let live = Theme::of(Look::default().tone).holder(Holder::Live);
+        let scene = draw(&[], &[one], &ChartOptions::default());
+        let live = Palette::of(ChartOptions::default().theme).holder(Holder::Live);
         let drawn = scene.marks.iter().filter_map(|mark| match mark {
             Mark::Rects { rects, paint } if *paint == live.into() => Some(rects),
             _ => None,

@@ -1,4 +1,7 @@
 //! Axes: from values to places, with ticks at round values that carry their unit.
+//!
+//! Not the drawing library's coordinates: those use the platform's logarithms and powers, whose last
+//! bits differ, and know neither powers of two nor units.
 
 use super::font;
 use super::number::{self, plain};
@@ -6,13 +9,15 @@ use super::number::{self, plain};
 /// The size of tick labels.
 pub(super) const TICK: f64 = 15.0;
 
-/// Values along a side of a panel.
+/// The values along a side of a panel.
 #[derive(Clone, Debug)]
 pub(super) struct Axis {
     low: f64,
     high: f64,
     logarithmic: bool,
-    /// Values that are marked, ascending.
+    /// What it shows; its labels are left out where it has no name.
+    pub(super) name: String,
+    /// Marked values, ascending.
     pub(super) ticks: Vec<Tick>,
 }
 
@@ -20,59 +25,55 @@ pub(super) struct Axis {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tick {
     pub(super) value: f64,
-    /// What it is called.
     pub(super) label: String,
 }
 
 impl Axis {
-    /// Values from `low` to `high`, equally far apart. There is some distance between the two
-    /// whatever is given.
+    /// A linear axis from `low` to `high`, or to a little more if `high` is not above `low`.
     pub(super) fn linear(low: f64, high: f64, ticks: Vec<Tick>) -> Axis {
         Axis {
             low,
-            high: if high > low { high } else { low + 1.0 },
+            high: if high > low {
+                high
+            } else {
+                (low + 1.0).max(low.next_up())
+            },
             logarithmic: false,
+            name: String::new(),
             ticks,
         }
     }
 
-    /// Values from `low`, above 0, to `high`, as far apart as their logarithms.
+    /// A logarithmic axis from `low`, above 0, to `high`.
     pub(super) fn logarithmic(low: f64, high: f64, ticks: Vec<Tick>) -> Axis {
         Axis {
             low,
             high: if high > low { high } else { low * 2.0 },
             logarithmic: true,
+            name: String::new(),
             ticks,
         }
     }
 
-    /// From 0 to a number or a little more, with about `count` ticks at multiples of a round
-    /// step.
+    /// From 0 to a number or a little more, with ticks at multiples of a round step.
     fn from_zero(max: f64, step: f64, label: impl Fn(f64) -> String) -> Axis {
-        let last = (max / step - 1e-9).ceil().max(1.0);
-        let ticks = (0..)
-            .map(f64::from)
-            .take_while(|&index| index <= last)
-            .map(|index| Tick {
-                value: index * step,
-                label: label(index * step),
-            });
-        Axis::linear(0.0, last * step, ticks.collect())
+        let high = (max / step - 1e-9).ceil().max(1.0) * step;
+        Axis::linear(0.0, high, multiples(0.0, high, step, label))
     }
 
-    /// From 0 to so many, in about `ticks` steps.
+    /// Counts from 0 to `max`, in about `ticks` steps.
     pub(super) fn counts(max: f64, ticks: u32) -> Axis {
         let step = decimal_step(max, ticks).max(1.0);
         Axis::from_zero(max, step, number::count)
     }
 
-    /// From 0 to so many bytes, in about `ticks` steps that are powers of two.
+    /// Bytes from 0 to `max`, in about `ticks` steps that are powers of two.
     pub(super) fn bytes(max: f64, ticks: u32) -> Axis {
-        let step = (max / f64::from(ticks)).max(1.0).log2().ceil().exp2();
+        let step = binary_step(max, ticks);
         Axis::from_zero(max, step, number::bytes)
     }
 
-    /// From 0 to a share of 1, in about `ticks` steps, in per cent.
+    /// Shares from 0 to `max`, in per cent, in about `ticks` steps.
     pub(super) fn shares(max: f64, ticks: u32) -> Axis {
         let step = decimal_step(max * 100.0, ticks) / 100.0;
         Axis::from_zero(max, step, number::percent)
@@ -80,10 +81,8 @@ impl Axis {
 
     /// Nanoseconds, in about `ticks` steps.
     pub(super) fn time(low: f64, high: f64, ticks: u32) -> Axis {
-        const UNITS: [(f64, &str); 3] = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
         let step = decimal_step(high - low, ticks).max(1.0);
-        let fitting = UNITS.iter().find(|(unit, _)| high >= *unit);
-        let &(unit, name) = fitting.unwrap_or(&(1.0, "ns"));
+        let (unit, name) = number::time_unit(high);
         let label = |value: f64| format!("{} {name}", plain(value / unit, 6));
         Axis::linear(low, high, multiples(low, high, step, label))
     }
@@ -94,21 +93,22 @@ impl Axis {
         Axis::linear(low, high, multiples(low, high, step, number::count))
     }
 
-    /// Counts from 1 up, by their logarithms, with a tick at each power of ten, or fewer.
+    /// A logarithmic axis with ticks at powers of ten: each, or every second or third.
     pub(super) fn decades(low: f64, high: f64, ticks: u32, label: fn(f64) -> String) -> Axis {
-        let first = low.log10().floor();
-        let last = high.log10().ceil().max(first + 1.0);
+        let first = libm::log10(low).floor();
+        let last = libm::log10(high).ceil().max(first + 1.0);
         let apart = ((last - first) / f64::from(ticks)).ceil().max(1.0);
-        let powers = (0..).map(|index| first + f64::from(index) * apart);
-        let ticks = powers.take_while(|&power| power <= last).map(|power| Tick {
-            value: 10f64.powf(power),
-            label: label(10f64.powf(power)),
-        });
-        Axis::logarithmic(10f64.powf(first), 10f64.powf(last), ticks.collect())
+        let power = |power: f64| libm::pow(10.0, power);
+        let mut marked = multiples(0.0, last - first, apart, |_| String::new());
+        for tick in &mut marked {
+            tick.value = power(first + tick.value);
+            tick.label = label(tick.value);
+        }
+        Axis::logarithmic(power(first), power(last), marked)
     }
 
-    /// Bytes by their logarithms, from `low` to `high`, with ticks at powers of two. With
-    /// `none`, the lowest place stands for nothing at all.
+    /// A logarithmic axis of bytes, with ticks at powers of two. With `none`, its lowest place
+    /// stands for 0 bytes.
     pub(super) fn byte_orders(low: u64, high: u64, none: bool, ticks: u32) -> Axis {
         let low = low.max(1).ilog2();
         let high = high
@@ -120,29 +120,31 @@ impl Axis {
         // From the top down, so that the whole window has a tick.
         let orders = (low..=high).filter(|order| (high - order).is_multiple_of(apart));
         let marked = orders.map(|order| Tick {
-            value: f64::from(order).exp2(),
-            label: number::bytes(f64::from(order).exp2()),
+            value: power_of_two(order),
+            label: number::bytes(power_of_two(order)),
         });
         let mut marked: Vec<Tick> = marked.collect();
-        let mut bottom = f64::from(low).exp2();
+        let mut bottom = power_of_two(low);
         if none {
-            bottom /= f64::from(apart + 1).exp2();
+            bottom /= power_of_two(apart + 1);
             let label = "none".to_owned();
             let value = bottom;
             marked.insert(0, Tick { value, label });
         }
-        Axis::logarithmic(bottom, f64::from(high).exp2(), marked)
+        Axis::logarithmic(bottom, power_of_two(high), marked)
     }
 
     /// Addresses in bytes, in about `ticks` steps that are powers of two.
     pub(super) fn addresses(low: f64, high: f64, ticks: u32) -> Axis {
-        let step = ((high - low) / f64::from(ticks))
-            .max(1.0)
-            .log2()
-            .ceil()
-            .exp2();
+        let step = binary_step(high - low, ticks);
         let label = |value: f64| format!("{:#x}", integer(value));
         Axis::linear(low, high, multiples(low, high, step, label))
+    }
+
+    #[must_use]
+    pub(super) fn named(mut self, name: &str) -> Axis {
+        name.clone_into(&mut self.name);
+        self
     }
 
     /// The same axis, whose ticks have no labels.
@@ -152,17 +154,17 @@ impl Axis {
         self
     }
 
-    /// Where a value is, from 0 to 1; values beyond the ends are at the ends.
+    /// The place of a value from 0 to 1; values beyond the ends are at the ends.
     pub(super) fn place(&self, value: f64) -> f64 {
         let place = if self.logarithmic {
-            (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
+            libm::log(value.max(self.low) / self.low) / libm::log(self.high / self.low)
         } else {
             (value - self.low) / (self.high - self.low)
         };
         place.clamp(0.0, 1.0)
     }
 
-    /// How wide the widest label is, in pixels.
+    /// The width of the widest label, in pixels.
     pub(super) fn label_width(&self) -> f64 {
         let widths = self.ticks.iter().map(|tick| font::width(&tick.label, TICK));
         widths.fold(0.0, f64::max)
@@ -174,8 +176,8 @@ impl Axis {
     clippy::cast_sign_loss,
     reason = "addresses are whole and not negative"
 )]
-fn integer(value: f64) -> u64 {
-    value as u64
+fn integer(value: f64) -> u128 {
+    value as u128
 }
 
 /// A round number, 1, 2 or 5 times a power of ten, of which about `count` make `span`.
@@ -184,23 +186,42 @@ fn decimal_step(span: f64, count: u32) -> f64 {
     if rough.is_nan() || rough <= 0.0 {
         return 1.0;
     }
-    let power = 10f64.powf(rough.log10().floor());
+    let power = libm::pow(10.0, libm::log10(rough).floor());
     let fitting = [1.0, 2.0, 5.0]
         .into_iter()
         .find(|step| step * power >= rough * 0.8);
     fitting.unwrap_or(10.0) * power
 }
 
+/// A power of two, of which about `count` make `span`.
+fn binary_step(span: f64, count: u32) -> f64 {
+    let rough = (span / f64::from(count)).max(1.0);
+    // `rough` is a fraction from 0.5 to 1 of a power of two.
+    let (fraction, order) = libm::frexp(rough);
+    let exact = fraction <= 0.5;
+    libm::ldexp(1.0, if exact { order - 1 } else { order })
+}
+
+pub(super) fn power_of_two(order: u32) -> f64 {
+    libm::ldexp(1.0, order.try_into().unwrap_or(i32::MAX))
+}
+
+/// Ticks at the multiples of a step from `low` to `high`. There is an end to them also where the
+/// step is too small to tell one multiple from the next.
 fn multiples(low: f64, high: f64, step: f64, label: impl Fn(f64) -> String) -> Vec<Tick> {
+    const MOST: f64 = 64.0;
     let first = (low / step - 1e-9).ceil();
-    let values = (0..).map(|index| (first + f64::from(index)) * step);
-    let within = values.take_while(|&value| value <= high + step * 1e-9);
-    within
-        .map(|value| Tick {
-            value,
-            label: label(value),
-        })
-        .collect()
+    let last = (high / step + 1e-9).floor();
+    let mut ticks = Vec::new();
+    let mut index = 0.0;
+    while index <= (last - first).min(MOST) {
+        let value = (first + index) * step;
+        let label = label(value);
+        ticks.push(Tick { value, label });
+        index += 1.0;
+    }
+    ticks.dedup_by(|next, tick| next.value <= tick.value);
+    ticks
 }
 
 #[cfg(test)]
@@ -264,9 +285,17 @@ mod tests {
             Axis::logarithmic(5.0, 5.0, vec![]),
             Axis::byte_orders(4096, 4096, true, 4),
             Axis::time(7.0, 7.0, 3),
+            Axis::addresses(1e23, 1e23, 5),
+            Axis::addresses(2e19, 2e19 + 4096.0, 5),
+            Axis::events(1e19, 1e19 + 4096.0, 5),
+            Axis::shares(1e300, 4),
+            Axis::shares(1e-320, 4),
+            Axis::bytes(1e300, 4),
+            Axis::decades(1e-300, 1.0, 9, number::count),
         ] {
-            assert!(axis.high > axis.low);
-            assert!(axis.place(6.0).is_finite());
+            assert!(axis.high > axis.low, "{axis:?}");
+            assert!(axis.place(6.0).is_finite(), "{axis:?}");
+            assert!(axis.ticks.len() <= 65, "{axis:?}");
         }
     }
 }

@@ -4,33 +4,32 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::subject::{Subject, Subjected, Walked};
-use super::{Entry, Look, Scene};
+use super::{ChartOptions, Scene, Series};
 use super::{
-    address_map, belief, failure_rate, fragmentation, releases, search_cost, workload,
+    address_map, failure_rate, fragmentation, max32_gap, releases, search_cost, workload,
 };
 use iova::measure::record::SampledRecord;
 
-/// A chart.
+/// A chart; each has a module of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each has a module that says what it is")]
 pub enum Chart {
     FailureRate,
     Fragmentation,
-    Belief,
+    Max32Gap,
     AddressMap,
     SearchCost,
     Releases,
     Workload,
 }
 
-/// What a chart needs and a subject does not have.
+/// Data that a chart needs and a subject lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lacking {
-    /// Samples of the window as time goes by.
+    /// Samples of the address space over time.
     Samples,
-    /// How many requests took how many steps.
+    /// The steps of each request.
     StepCounts,
-    /// Two releases that answer differently.
+    /// Two releases with different answers.
     Releases,
 }
 
@@ -38,14 +37,14 @@ impl fmt::Display for Lacking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Lacking::Samples => {
-                f.write_str("samples, which `run --sample` or `replay --sample` records")
+                f.write_str("samples, recorded by `run --sample` or `replay --sample`")
             }
-            Lacking::StepCounts => f.write_str(
-                "the steps of each request, which `run`, or `replay --sample`, records",
-            ),
+            Lacking::StepCounts => {
+                f.write_str("the steps of each request, recorded by `run` or `replay --sample`")
+            }
             Lacking::Releases => write!(
                 f,
-                "two releases that differ; `run` or `replay` all that do with --allocator {}",
+                "two releases with different answers; `run` or `replay` all of them with --allocator {}",
                 releases::one_of_each().join(",")
             ),
         }
@@ -56,19 +55,25 @@ impl Chart {
     pub const ALL: [Chart; 7] = [
         Chart::FailureRate,
         Chart::Fragmentation,
-        Chart::Belief,
+        Chart::Max32Gap,
         Chart::AddressMap,
         Chart::SearchCost,
         Chart::Releases,
         Chart::Workload,
     ];
 
+    /// The chart of a name; `belief` is an old name of `max32`.
+    pub fn named(name: &str) -> Option<Chart> {
+        let name = if name == "belief" { "max32" } else { name };
+        Chart::ALL.into_iter().find(|chart| chart.name() == name)
+    }
+
     /// Its name on the command line and in file names.
     pub fn name(self) -> &'static str {
         match self {
             Chart::FailureRate => "failure-rate",
             Chart::Fragmentation => "fragmentation",
-            Chart::Belief => "belief",
+            Chart::Max32Gap => "max32",
             Chart::AddressMap => "address-map",
             Chart::SearchCost => "search-cost",
             Chart::Releases => "releases",
@@ -81,7 +86,7 @@ impl Chart {
         match self {
             Chart::FailureRate => failure_rate::TITLE,
             Chart::Fragmentation => fragmentation::TITLE,
-            Chart::Belief => belief::TITLE,
+            Chart::Max32Gap => max32_gap::TITLE,
             Chart::AddressMap => address_map::TITLE,
             Chart::SearchCost => search_cost::TITLE,
             Chart::Releases => releases::TITLE,
@@ -89,7 +94,7 @@ impl Chart {
         }
     }
 
-    /// Draws a subject; `places` has each allocator's place among all, by name.
+    /// Draws a subject. `places` has each allocator's place among all, by name.
     ///
     /// # Errors
     ///
@@ -98,79 +103,79 @@ impl Chart {
         self,
         subject: &Subject,
         places: &BTreeMap<String, usize>,
-        look: &Look,
+        options: &ChartOptions,
     ) -> Result<Scene, Lacking> {
         let about = &[subject.about.clone()][..];
         let about_window = &subject.about_samples(true);
         match self {
             Chart::FailureRate => {
-                let entries = entries(subject, places, |it| Some(it.failures.clone()));
-                Ok(failure_rate::draw(about, &entries, look))
+                let series = series_of(subject, places, |it| Some(it.failures.clone()));
+                Ok(failure_rate::draw(about, &series, options))
             }
             Chart::Fragmentation => {
-                let entries = sampled(subject, places, |it| &it.timeline)?;
-                Ok(fragmentation::draw(about_window, &entries, look))
+                let series = sampled(subject, places, |it| &it.timeline)?;
+                Ok(fragmentation::draw(about_window, &series, options))
             }
-            Chart::Belief => {
-                let entries = sampled(subject, places, |it| &it.timeline)?;
-                Ok(belief::draw(about_window, &entries, look))
+            Chart::Max32Gap => {
+                let series = sampled(subject, places, |it| &it.timeline)?;
+                Ok(max32_gap::draw(about_window, &series, options))
             }
             Chart::AddressMap => {
-                let entries = sampled(subject, places, |it| &it.map)?;
-                Ok(address_map::draw(about_window, &entries, look))
+                let series = sampled(subject, places, |it| &it.map)?;
+                Ok(address_map::draw(about_window, &series, options))
             }
             Chart::SearchCost => {
-                let entries = entries(subject, places, steps);
-                if entries.is_empty() {
+                let series = series_of(subject, places, steps);
+                if series.is_empty() {
                     return Err(Lacking::StepCounts);
                 }
                 Ok(search_cost::draw(
                     &subject.about_samples(false),
-                    &entries,
-                    look,
+                    &series,
+                    options,
                 ))
             }
             Chart::Releases => {
-                let eras = releases::eras(&subject.allocators);
-                if eras.len() < 2 {
+                let groups = releases::groups(&subject.allocators);
+                if groups.len() < 2 {
                     return Err(Lacking::Releases);
                 }
-                Ok(releases::draw(about, &eras, look))
+                Ok(releases::draw(about, &groups, options))
             }
             Chart::Workload => {
                 let traffic = subject.traffic.as_ref().ok_or(Lacking::Samples)?;
-                Ok(workload::draw(&subject.about_the_seed(), traffic, look))
+                Ok(workload::draw(&subject.about_the_seed(), traffic, options))
             }
         }
     }
 }
 
-/// An entry for each allocator that has something.
-fn entries<'a, T>(
+/// A series for each allocator that has the data.
+fn series_of<'a, T>(
     subject: &'a Subject,
     places: &BTreeMap<String, usize>,
     of: impl Fn(&'a Subjected) -> Option<T>,
-) -> Vec<Entry<T>> {
-    let entry = |it: &'a Subjected| {
-        Some(Entry {
+) -> Vec<Series<T>> {
+    let one = |it: &'a Subjected| {
+        Some(Series {
             place: places.get(&it.allocator).copied().unwrap_or(0),
             allocator: it.allocator.clone(),
-            what: of(it)?,
+            data: of(it)?,
         })
     };
-    subject.allocators.iter().filter_map(entry).collect()
+    subject.allocators.iter().filter_map(one).collect()
 }
 
 fn sampled<'a, T>(
     subject: &'a Subject,
     places: &BTreeMap<String, usize>,
     of: impl Fn(&'a SampledRecord) -> &'a T,
-) -> Result<Vec<Entry<&'a T>>, Lacking> {
-    let entries = entries(subject, places, |it| it.sampled.as_ref().map(&of));
-    if entries.is_empty() {
+) -> Result<Vec<Series<&'a T>>, Lacking> {
+    let series = series_of(subject, places, |it| it.sampled.as_ref().map(&of));
+    if series.is_empty() {
         Err(Lacking::Samples)
     } else {
-        Ok(entries)
+        Ok(series)
     }
 }
 
@@ -194,7 +199,7 @@ fn steps(of: &Subjected) -> Option<search_cost::Steps<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::{sheet, svg};
+    use crate::plot::{page, svg};
     use crate::study::{self, GeneratedEvents, Observe, RequestStream, StudyResult};
     use crate::trace::event::{Event, Header, Op};
     use iova::kernel::Allocator;
@@ -263,35 +268,35 @@ mod tests {
 
     #[test]
     fn no_text_overlaps_or_is_cut_off() {
-        let of_size = |width, height| Look {
+        let of_size = |width, height| ChartOptions {
             size: Some((width, height)),
-            ..Look::default()
+            ..ChartOptions::default()
         };
         let by_events = Sampling::default();
         let by_time = Sampling {
             every: Every::Nanos(NonZeroU64::MIN),
             ..by_events
         };
-        for (allocators, count, sampling, look) in [
-            (&TWELVE[..], 600, by_events, &Look::default()),
-            (&TWELVE[..], 600, by_time, &Look::default()),
+        for (allocators, count, sampling, options) in [
+            (&TWELVE[..], 600, by_events, &ChartOptions::default()),
+            (&TWELVE[..], 600, by_time, &ChartOptions::default()),
             (&TWELVE[..], 600, by_time, &of_size(400, 400)),
             (&TWELVE[..], 600, by_time, &of_size(400, 1600)),
             (&TWELVE[..], 600, by_time, &of_size(4096, 2048)),
-            (&TWELVE[3..5], 600, by_time, &Look::default()),
-            (&TWELVE[4..5], 10, by_events, &Look::default()),
-            (&TWELVE[..2], 0, by_events, &Look::default()),
+            (&TWELVE[3..5], 600, by_time, &ChartOptions::default()),
+            (&TWELVE[4..5], 10, by_events, &ChartOptions::default()),
+            (&TWELVE[..2], 0, by_events, &ChartOptions::default()),
         ] {
             let subject = subject(allocators, count, sampling);
             for chart in Chart::ALL {
-                let Ok(scene) = chart.draw(&subject, &BTreeMap::new(), look) else {
+                let Ok(scene) = chart.draw(&subject, &BTreeMap::new(), options) else {
                     assert!(
                         chart == Chart::Releases && allocators.len() < 3,
                         "{chart:?}"
                     );
                     continue;
                 };
-                let faults = sheet::faults(&scene);
+                let faults = page::faults(&scene);
                 assert!(
                     faults.is_empty(),
                     "{chart:?} of {}: {faults:?}",
@@ -308,11 +313,11 @@ mod tests {
         subject.traffic = None;
         subject.allocators[0].sampled = None;
         let lacking = |chart: Chart| {
-            let drawn = chart.draw(&subject, &BTreeMap::new(), &Look::default());
+            let drawn = chart.draw(&subject, &BTreeMap::new(), &ChartOptions::default());
             drawn.expect_err("it lacks something").to_string()
         };
         for chart in [
-            Chart::Belief,
+            Chart::Max32Gap,
             Chart::Fragmentation,
             Chart::AddressMap,
             Chart::Workload,

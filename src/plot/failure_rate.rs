@@ -1,15 +1,15 @@
-//! How often allocations fail, and whether there was room: a bar an allocator, split by cause,
-//! with the interval of the rate.
+//! How often allocations fail, and whether there was room: a bar per allocator, split by cause, with
+//! the interval of the rate.
 
 use std::collections::BTreeMap;
 
-use super::Entry;
+use super::Series;
 use super::axis::{Axis, TICK};
 use super::font;
 use super::number::{percent, real};
+use super::page::{ChartOptions, Key, LABEL, Page, SAMPLE, Sample, small};
 use super::panel::{Frame, Panel};
 use super::scene::{Anchor, Rect, Scene};
-use super::sheet::{Key, LABEL, Look, SAMPLE, Sample, Sheet, small};
 use iova::measure::Cause;
 
 /// The question that the chart answers.
@@ -20,20 +20,21 @@ pub const TITLE: &str = "How often does an allocation fail, and was there room?"
 pub struct Failures {
     /// Requests for addresses.
     pub requests: u64,
-    /// Those that were refused, by cause.
+    /// Refused requests by cause.
     pub causes: BTreeMap<Cause, u64>,
-    /// The interval of the rate, where it is known.
+    /// The 95 % interval of the failure rate, if known.
     pub interval: Option<(f64, f64)>,
-    /// Whether the interval knows how runs differ; the requests of one run count as independent.
+    /// Whether the interval accounts for the spread of several runs. That of one run takes its
+    /// requests as independent.
     pub several_runs: bool,
 }
 
 impl Failures {
-    /// The share of the requests that was refused for causes of a kind; none without requests.
+    /// The share of the requests that were refused for some causes; `None` without requests.
     pub(super) fn share(&self, counts: impl Fn(Cause) -> bool) -> Option<f64> {
         let refused = self.causes.iter().filter(|(cause, _)| counts(**cause));
-        let refused: u64 = refused.map(|(_, count)| count).sum();
-        (self.requests > 0).then(|| real(refused) / real(self.requests))
+        let refused: f64 = refused.map(|(_, &count)| real(count)).sum();
+        (self.requests > 0).then(|| refused / real(self.requests))
     }
 
     /// The largest share that is drawn.
@@ -43,93 +44,84 @@ impl Failures {
     }
 }
 
-/// The height of a row, where the height of the picture is not chosen.
+/// The height of a row, unless the options have a size.
 const ROW: f64 = 38.0;
 
-pub fn draw(about: &[String], entries: &[Entry<Failures>], look: &Look) -> Scene {
-    if entries.iter().all(|it| it.what.requests == 0) {
-        return Sheet::blank(look, TITLE, about, "there are no requests for addresses");
+pub fn draw(about: &[String], series: &[Series<Failures>], options: &ChartOptions) -> Scene {
+    if series.iter().all(|it| it.data.requests == 0) {
+        return Page::blank(options, TITLE, about, "no requests");
     }
-    let height = 240.0 + ROW * small(entries.len());
-    let mut sheet = Sheet::new(look, height, TITLE, about);
-    sheet.legend(&causes_seen(&sheet, &entries.iter().map(|it| &it.what)));
-    table(&mut sheet, entries);
-    sheet.scene
+    let height = 240.0 + ROW * small(series.len());
+    let mut page = Page::new(options, height, TITLE, about);
+    page.legend(&causes_seen(&page, &series.iter().map(|it| &it.data)));
+    table(&mut page, series);
+    page.scene
 }
 
-/// A heading, and the causes that count for it.
+/// A heading, and the causes that count towards it.
 type Figure = (&'static str, fn(Cause) -> bool);
 
 /// The figures beside the bars.
 const FIGURES: [Figure; 2] = [("refused", |_| true), ("with room", Cause::is_spurious)];
 
-/// Draws a row an allocator: its name, its bar, its figures.
-fn table(sheet: &mut Sheet, entries: &[Entry<Failures>]) {
+/// Draws a row per allocator: its name, its bar, its figures.
+fn table(page: &mut Page, series: &[Series<Failures>]) {
     let column = font::width("0.000001 %", LABEL) + 18.0;
-    let names = entries.iter().map(|it| font::width(&it.allocator, LABEL));
-    let names = names.fold(0.0, f64::max).min(sheet.width() * 0.34) + SAMPLE + 8.0;
-    let highest = entries
+    let names = series.iter().map(|it| font::width(&it.allocator, LABEL));
+    let names = names.fold(0.0, f64::max).min(page.width() * 0.34) + SAMPLE + 8.0;
+    let highest = series
         .iter()
-        .map(|it| it.what.highest())
+        .map(|it| it.data.highest())
         .fold(0.0, f64::max);
-    let cell = sheet
+    let cell = page
         .body()
         .inset(0.0, TICK, column * small(FIGURES.len()), TICK);
-    let panel = sheet.panel(
+    let panel = page.panel(
         cell,
-        Frame {
-            title: String::new(),
-            note: String::new(),
-            of: None,
-            above: 0.0,
-            x: Axis::shares(highest, 6),
-            x_name: x_name(entries),
-            y: Axis::linear(0.0, 1.0, Vec::new()),
-            y_labels: names,
-        },
+        Frame::rows(Axis::shares(highest, 6).named(&x_name(series)), names),
     );
     let rights = FIGURES.iter().zip(1_u32..).map(|(figure, column_number)| {
         (figure, cell.right + column * f64::from(column_number))
     });
     for ((name, _), right) in rights.clone() {
         let at = (right, panel.area.top - 4.0);
-        sheet.write(at, *name, TICK, sheet.theme.faint, Anchor::End);
+        page.write(at, *name, TICK, page.palette.faint, Anchor::End);
     }
-    let row = panel.area.height() / small(entries.len());
-    for (index, entry) in entries.iter().enumerate() {
+    let row = panel.area.height() / small(series.len());
+    for (index, one) in series.iter().enumerate() {
         let middle = panel.area.top + row * (small(index) + 0.5);
-        name_row(sheet, &panel, entry, middle, row);
-        bars(sheet, &panel, &entry.what, middle, row);
+        name_row(page, &panel, one, middle, row);
+        bars(page, &panel, &one.data, middle, row);
         for ((_, counts), right) in rights.clone() {
-            let share = entry.what.share(counts);
+            let share = one.data.share(counts);
             let text = share.map_or("no requests".to_owned(), percent);
             let at = (right, middle + LABEL * font::CAPITAL_MIDDLE);
-            sheet.write(at, text, LABEL, sheet.theme.ink, Anchor::End);
+            page.write(at, text, LABEL, page.palette.ink, Anchor::End);
         }
     }
 }
 
-fn x_name(entries: &[Entry<Failures>]) -> String {
-    let refused = |it: &Entry<Failures>| it.what.causes.values().any(|&count| count > 0);
-    let what = if entries.iter().any(refused) {
+fn x_name(series: &[Series<Failures>]) -> String {
+    let refused = |it: &Series<Failures>| it.data.causes.values().any(|&count| count > 0);
+    let what = if series.iter().any(refused) {
         "requests refused"
     } else {
         "no request was refused"
     };
-    let several_runs = entries.iter().any(|it| it.what.several_runs);
-    let whiskers = if entries.iter().all(|it| it.what.interval.is_none()) {
+    let several_runs = series.iter().any(|it| it.data.several_runs);
+    let whiskers = if series.iter().all(|it| it.data.interval.is_none()) {
         ""
     } else if several_runs {
-        "; whiskers: 95 %"
+        "; whiskers: 95 % interval"
     } else {
-        "; whiskers: 95 %, as if independent"
+        "; whiskers: 95 % interval, as if independent"
     };
     format!("{what}{whiskers}")
 }
 
-/// A legend of the causes that there are.
+/// A legend of the causes that occur.
 pub(super) fn causes_seen<'a>(
-    sheet: &Sheet,
+    page: &Page,
     failures: &(impl Iterator<Item = &'a Failures> + Clone),
 ) -> Vec<Key> {
     let seen = Cause::ALL.into_iter().filter(|cause| {
@@ -138,11 +130,11 @@ pub(super) fn causes_seen<'a>(
             .any(|it| it.causes.get(cause).is_some_and(|&count| count > 0))
     });
     let key = |cause: Cause| Key {
-        sample: Sample::Area(sheet.theme.cause(cause).into()),
+        sample: Sample::Area(page.palette.cause(cause).into()),
         label: match cause {
             Cause::Shortcut => "shortcut: there was room",
             Cause::Missed => "missed: there was room",
-            Cause::Cached => "cached: caches hold it",
+            Cause::Cached => "cached: rcaches hold the room",
             Cause::Fragmented => "fragmented",
             Cause::Exhausted => "exhausted",
             Cause::NoMem => "nomem: injected",
@@ -152,14 +144,14 @@ pub(super) fn causes_seen<'a>(
     seen.map(key).collect()
 }
 
-/// Names a row, and shows what its allocator looks like in other charts.
-fn name_row<T>(sheet: &mut Sheet, panel: &Panel, entry: &Entry<T>, middle: f64, row: f64) {
-    let name = &entry.allocator;
-    let stroke = sheet.theme.allocator_line(entry.place);
+/// Names a row, with its allocator's line in other charts.
+fn name_row<T>(page: &mut Page, panel: &Panel, one: &Series<T>, middle: f64, row: f64) {
+    let name = &one.allocator;
+    let stroke = page.palette.allocator_line(one.place);
     let right = panel.area.left - 8.0 - SAMPLE;
-    sheet.line_of(stroke, (right, middle));
+    page.line_of(stroke, (right, middle));
     let right = right - 8.0;
-    let room = right - sheet.body().left;
+    let room = right - page.body().left;
     let lines = font::wrap(name, LABEL, room);
     let fitting = if row < LABEL * 2.4 { 1 } else { 2 };
     let lines = if lines.len() > fitting {
@@ -171,18 +163,12 @@ fn name_row<T>(sheet: &mut Sheet, panel: &Panel, entry: &Entry<T>, middle: f64, 
     for (index, line) in lines.iter().enumerate() {
         let y = middle - above + small(index) * LABEL * 1.2 + LABEL * font::CAPITAL_MIDDLE;
         let at = (right, y);
-        sheet.write(at, line, LABEL, sheet.theme.ink, Anchor::End);
+        page.write(at, line, LABEL, page.palette.ink, Anchor::End);
     }
 }
 
 /// Draws the bar of a row, split by cause, and the interval.
-pub(super) fn bars(
-    sheet: &mut Sheet,
-    panel: &Panel,
-    failures: &Failures,
-    middle: f64,
-    row: f64,
-) {
+pub(super) fn bars(page: &mut Page, panel: &Panel, failures: &Failures, middle: f64, row: f64) {
     let height = (row * 0.62).min(26.0);
     let mut from = 0.0;
     for cause in Cause::ALL {
@@ -195,23 +181,23 @@ pub(super) fn bars(
                 top: middle - height / 2.0,
                 bottom: middle + height / 2.0,
             };
-            sheet.scene.rect(bar, sheet.theme.cause(cause).into());
+            page.scene.rect(bar, page.palette.cause(cause).into());
             from += share;
         }
     }
     if let Some((low, high)) = failures.interval {
         let [low, high] = [low, high].map(|share| panel.x(share));
-        let theme = sheet.theme;
+        let palette = page.palette;
         // A light edge makes the whisker stand out from a dark bar.
         for stroke in [
-            theme.line(theme.background, 4.0),
-            theme.line(theme.ink, 1.75),
+            palette.line(palette.background, 4.0),
+            palette.line(palette.ink, 1.75),
         ] {
             let across = vec![(low, middle), (high, middle)];
-            sheet.scene.line(across, stroke);
+            page.scene.line(across, stroke);
             for end in [low, high] {
                 let upright = vec![(end, middle - 5.0), (end, middle + 5.0)];
-                sheet.scene.line(upright, stroke);
+                page.scene.line(upright, stroke);
             }
         }
     }

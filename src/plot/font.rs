@@ -1,39 +1,72 @@
-//! The font, which is part of the program: `DejaVu` Sans.
+//! The font, which is part of the program: `DejaVu` Sans, in `assets/` with its licence.
 //!
-//! A viewer of an SVG that does not have it takes Verdana, which is as wide, or another one,
-//! which is narrower: what fits here fits there.
+//! `ttf-parser` measures and places text for both formats, `fontdue` draws glyphs into PNGs. An
+//! SVG names the font: a viewer without it falls back to Verdana, which is as wide, or to a
+//! narrower one, so that text that fits here fits there.
 
 use std::sync::OnceLock;
 
-use plotters::style::{FontDesc, FontFamily, FontStyle, register_font};
+use fontdue::{Font, FontSettings, Metrics};
+use ttf_parser::{Face, GlyphId};
 
-/// What an SVG asks for.
+/// The font family of an SVG.
 pub(super) const FAMILY: &str = "DejaVu Sans,Verdana,sans-serif";
 
-/// The height of a line of the font, from the top of the highest to the bottom of the lowest
-/// character, in ems; the drawing library measures fonts by that.
-pub(super) const HEIGHT: f64 = 2384.0 / 2048.0;
-
-/// How far the baseline is above the middle of a capital or a digit, in ems.
+/// How far the baseline is below the middle of a capital or a digit, in ems.
 pub(super) const CAPITAL_MIDDLE: f64 = 0.365;
 
-/// The font at so many pixels an em.
-pub(super) fn at(size: f64) -> FontDesc<'static> {
-    static REGISTERED: OnceLock<()> = OnceLock::new();
-    REGISTERED.get_or_init(|| {
-        let registered = register_font(FAMILY, FontStyle::Normal, dejavu::sans::regular());
-        assert!(registered.is_ok(), "the font of the program can be read");
-    });
-    FontDesc::new(FontFamily::Name(FAMILY), size * HEIGHT, FontStyle::Normal)
+const BYTES: &[u8] = include_bytes!("../../assets/DejaVuSans.ttf");
+
+fn face() -> &'static Face<'static> {
+    static FACE: OnceLock<Face<'static>> = OnceLock::new();
+    FACE.get_or_init(|| Face::parse(BYTES, 0).expect("the program's own font is valid"))
 }
 
-/// How wide a text is, in pixels.
+/// The glyphs of a line of text, each with its distance from the start in pixels at an em of
+/// `size`, and the width of the whole.
+pub(super) fn layout(text: &str, size: f64) -> (Vec<(GlyphId, f64)>, f64) {
+    let face = face();
+    let pixels = |units: i32| f64::from(units) * size / f64::from(face.units_per_em());
+    let mut glyphs: Vec<(GlyphId, f64)> = Vec::new();
+    let mut end = 0;
+    for character in text.chars() {
+        let glyph = face.glyph_index(character).unwrap_or_default();
+        if let Some(&(before, _)) = glyphs.last() {
+            end += kerning(face, before, glyph);
+        }
+        glyphs.push((glyph, pixels(end)));
+        end += i32::from(face.glyph_hor_advance(glyph).unwrap_or(0));
+    }
+    (glyphs, pixels(end))
+}
+
+fn kerning(face: &Face<'_>, left: GlyphId, right: GlyphId) -> i32 {
+    let tables = face.tables().kern.into_iter();
+    let mut tables = tables.flat_map(|kern| kern.subtables);
+    let found = tables.find_map(|table| table.glyphs_kerning(left, right));
+    i32::from(found.unwrap_or(0))
+}
+
+/// The width of a line of text in pixels, at an em of `size`.
 pub(super) fn width(text: &str, size: f64) -> f64 {
-    // The library rounds down to pixels.
-    const FINER: f64 = 16.0;
-    let measured = at(size * FINER).layout_box(text);
-    let ((left, _), (right, _)) = measured.expect("the font of the program was registered");
-    f64::from(right - left) / FINER
+    layout(text, size).1
+}
+
+/// A glyph's coverage of pixels, row by row, at an em of `size` pixels.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "sizes are small numbers of pixels"
+)]
+pub(super) fn rasterize(glyph: GlyphId, size: f64) -> (Metrics, Vec<u8>) {
+    static FONT: OnceLock<Font> = OnceLock::new();
+    let font = FONT.get_or_init(|| {
+        let settings = FontSettings {
+            load_substitutions: false,
+            ..FontSettings::default()
+        };
+        Font::from_bytes(BYTES, settings).expect("the program's own font is valid")
+    });
+    font.rasterize_indexed(glyph.0, size as f32)
 }
 
 /// The text in lines that are no wider than `width`, broken at spaces and before `~` and `+`;

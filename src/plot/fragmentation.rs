@@ -1,26 +1,25 @@
-//! Whether free space is scattered, and where the pages are, as time goes by: a panel a figure,
-//! a line an allocator.
-//!
-//! Lines are what was seen last in each stretch, bands reach from the least to the most.
+//! Whether free space is scattered, and who holds the rest, over time: a panel per figure, a line
+//! per allocator.
 
-use super::Entry;
+use super::Series;
 use super::axis::Axis;
-use super::clock::{Clock, Spans};
 use super::number::real;
-use super::panel::Frame;
+use super::page::{ChartOptions, Key, Page, Sample};
+use super::panel::Panel;
 use super::scene::Scene;
-use super::sheet::{Key, Look, Sample, Sheet};
-use super::stretch::Stretches;
+use super::small_multiples::{self, Multiple, SmallMultiples};
+use super::theme::Palette;
+use super::time::Runs;
 use iova::measure::record::{Column, TimelineRecord};
 use iova::measure::timeline::Figure;
 
 /// The question that the chart answers.
 pub const TITLE: &str = "Is the free space in one piece, and who holds the rest?";
 
-/// How many allocators are drawn over each other at most.
+/// The most allocators: more lines could not be told apart.
 const OVERLAID: usize = 6;
 
-/// The panels: figure, what it is called, whether it is left out where it is always 0.
+/// The panels: a figure, its title, and whether the panel is left out if it is always 0.
 const PANELS: [(Figure, &str, bool); 6] = [
     (
         Figure::FragmentationPpm,
@@ -29,79 +28,68 @@ const PANELS: [(Figure, &str, bool); 6] = [
     ),
     (Figure::Used, "in use, reserved or restored", false),
     (Figure::LargestGap, "largest gap", false),
-    (Figure::Cached, "held back in caches", true),
+    (Figure::Cached, "held in the rcaches", true),
     (
         Figure::LargestBlock,
         "largest aligned block, a power of two",
         false,
     ),
-    (Figure::Queued, "held back in flush queues", true),
+    (Figure::Queued, "held in flush queues", true),
 ];
 
-pub fn draw(about: &[String], entries: &[Entry<&TimelineRecord>], look: &Look) -> Scene {
-    let mut about = about.to_vec();
-    if entries.len() > OVERLAID {
-        about.push(format!(
-            "the first {OVERLAID} of {} allocators: more could not be told apart; --allocator \
-             chooses",
-            entries.len()
-        ));
-    }
-    let entries = &entries[..entries.len().min(OVERLAID)];
-    if entries.iter().all(|it| it.what.moments.event.is_empty()) {
-        return Sheet::blank(look, TITLE, &about, "no event was sampled");
-    }
-    let mut sheet = Sheet::new(look, 860.0, TITLE, &about);
-    let keys: Vec<Key> = entries
-        .iter()
-        .map(|entry| Key {
-            sample: Sample::Line(sheet.theme.allocator_line(entry.place)),
-            label: entry.allocator.clone(),
-        })
-        .collect();
-    sheet.legend(&keys);
-    let clock = Clock::of(entries.iter().map(|it| (&it.what.moments, it.what.every)));
+pub fn draw(
+    about: &[String],
+    series: &[Series<&TimelineRecord>],
+    options: &ChartOptions,
+) -> Scene {
+    let (series, about) = small_multiples::first_of(OVERLAID, series, about);
+    let palette = Palette::of(options.theme);
+    let key = |one: &Series<&TimelineRecord>| Key {
+        sample: Sample::Line(palette.allocator_line(one.place)),
+        label: one.allocator.clone(),
+    };
+    let panel = |&(figure, title, _): &(Figure, &str, bool)| Multiple {
+        title: title.to_owned(),
+        note: String::new(),
+        of: None,
+        above: 0.0,
+        y: axis(series, figure),
+    };
     let shown: Vec<_> = PANELS
         .into_iter()
-        .filter(|&(figure, _, optional)| !optional || highest(entries, figure) > 0.0)
+        .filter(|&(figure, _, optional)| !optional || highest(series, figure) > 0.0)
         .collect();
-    let cells = sheet.grid(0.0, shown.len(), 2);
-    let axes: Vec<Axis> = shown
-        .iter()
-        .map(|(figure, ..)| axis(entries, *figure))
-        .collect();
-    let y_labels = axes.iter().map(Axis::label_width).fold(0.0, f64::max);
-    for ((&(figure, name, _), cell), y) in shown.iter().zip(cells).zip(axes) {
-        let panel = sheet.panel(
-            cell,
-            Frame {
-                title: name.to_owned(),
-                note: String::new(),
-                of: None,
-                above: 0.0,
-                x: clock.axis(5),
-                x_name: clock.name(),
-                y,
-                y_labels,
-            },
-        );
-        for entry in sheet.theme.solid_first(entries, |it| it.place) {
-            let Some(column) = entry.what.figures.get(&figure) else {
-                continue;
-            };
-            let stretches =
-                Stretches::new(&panel, &Spans::of(&entry.what.moments, entry.what.every));
-            let scale = scale(entry.what, figure);
-            let value = |value: Option<u64>| value.map(|value| real(value) * scale);
-            let band = sheet.theme.allocator(entry.place).with_alpha(0.2);
-            let paint = (band, sheet.theme.allocator_line(entry.place));
-            stretches.draw(&mut sheet.scene, &panel, column, value, paint);
+    let multiples = SmallMultiples {
+        title: TITLE,
+        about,
+        options,
+        height: 860.0,
+        keys: series.iter().map(key).collect(),
+        columns: 2,
+        ticks: 5,
+        panels: shown.iter().map(panel).collect(),
+        same_scale: false,
+    };
+    multiples.draw(series, |page, panel, index| {
+        for one in palette.solid_first(series, |it| it.place) {
+            line(page, panel, one, shown[index].0);
         }
-    }
-    sheet.scene
+    })
 }
 
-/// What one of a figure is on its axis: bytes of pages, parts of parts per million.
+fn line(page: &mut Page, panel: &Panel, one: &Series<&TimelineRecord>, figure: Figure) {
+    let Some(column) = one.data.figures.get(&figure) else {
+        return;
+    };
+    let scale = scale(one.data, figure);
+    let value = |value: Option<u64>| value.map(|value| real(value) * scale);
+    let band = page.palette.allocator(one.place).with_alpha(0.2);
+    let paint = (band, page.palette.allocator_line(one.place));
+    let runs = Runs::new(panel, one.data);
+    runs.draw(&mut page.scene, panel, column, value, paint);
+}
+
+/// Converts a figure to the unit of its axis: pages to bytes, parts per million to a share.
 fn scale(record: &TimelineRecord, figure: Figure) -> f64 {
     match figure {
         Figure::FragmentationPpm => 1e-6,
@@ -110,17 +98,17 @@ fn scale(record: &TimelineRecord, figure: Figure) -> f64 {
     }
 }
 
-fn highest(entries: &[Entry<&TimelineRecord>], figure: Figure) -> f64 {
-    let highest = entries.iter().map(|entry| {
-        let column = entry.what.figures.get(&figure);
+fn highest(series: &[Series<&TimelineRecord>], figure: Figure) -> f64 {
+    let highest = series.iter().map(|one| {
+        let column = one.data.figures.get(&figure);
         let highest = column.and_then(|column| Column::max(column).iter().flatten().max());
-        real(highest.copied().unwrap_or(0)) * scale(entry.what, figure)
+        real(highest.copied().unwrap_or(0)) * scale(one.data, figure)
     });
     highest.fold(0.0, f64::max)
 }
 
-fn axis(entries: &[Entry<&TimelineRecord>], figure: Figure) -> Axis {
-    let highest = highest(entries, figure);
+fn axis(series: &[Series<&TimelineRecord>], figure: Figure) -> Axis {
+    let highest = highest(series, figure);
     match figure {
         Figure::FragmentationPpm => Axis::shares(highest.max(0.01), 4),
         Figure::Gaps => Axis::counts(highest, 4),

@@ -1,53 +1,55 @@
-//! Charts: what the tables say, as pictures.
+//! Charts of results, replays and traces, as SVG or PNG.
 //!
-//! A chart takes plain data and gives a [`Scene`]; [`svg()`] and [`png()`] make bytes of it. Each
-//! answers one question, which is its title, and has a file of its own:
+//! A chart takes plain data and makes a [`Scene`]; [`svg()`] and [`png()`] turn it into bytes. Each
+//! answers one question, its title, and has a file of its own:
 //!
 //! * [`failure_rate`]: how often allocations fail, and why.
-//! * [`fragmentation`]: whether free space is scattered, and where the pages are.
-//! * [`belief`]: whether the allocator refuses what it could grant.
-//! * [`address_map`]: who has which part of the address space, and when.
+//! * [`fragmentation`]: whether free space is scattered, and who holds the rest.
+//! * [`max32_gap`]: whether `max32` refuses requests that would fit.
+//! * [`address_map`]: who holds which part of the address space over time.
 //! * [`search_cost`]: how far searches walk.
 //! * [`releases`]: which change of the kernel's history made a difference.
-//! * [`workload`]: what the callers ask for.
+//! * [`workload`]: the requests, whatever an allocator answers.
 //!
-//! [`chart`] lists them by name and finds what they need in a [`subject`]: a result, a replay's
-//! document, or a replay. All share the [`theme`]. The same data gives the same bytes, on any machine.
+//! [`chart`] lists them by name and finds their data in a [`subject`]: a result, a replay's document,
+//! or a replay. All share the [`theme`]. The same data gives the same bytes on any machine: logarithms
+//! and powers are those of `libm`, never the platform's.
 
 pub mod address_map;
 mod axis;
-pub mod belief;
 pub mod chart;
-mod clock;
 pub mod failure_rate;
 mod font;
 pub mod fragmentation;
+pub mod max32_gap;
 mod number;
+mod page;
 mod panel;
+mod png;
 pub mod releases;
-mod render;
 pub mod scene;
 pub mod search_cost;
-mod sheet;
-mod stretch;
+mod small_multiples;
 pub mod subject;
 mod svg;
 pub mod theme;
+mod time;
 pub mod workload;
 
 pub use chart::Chart;
-pub use render::{png, svg};
+pub use page::ChartOptions;
+pub use png::png;
 pub use scene::Scene;
-pub use sheet::Look;
 pub use subject::Subject;
-pub use theme::Tone;
+pub use svg::svg;
+pub use theme::Theme;
 
-/// What there is of an allocator.
+/// The data of an allocator.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry<T> {
+pub struct Series<T> {
     pub allocator: String,
-    /// Its place among all allocators of the pictures that go together, from 0: its colour and
-    /// its dashes.
+    /// Its place among the allocators of all charts that go together, from 0: it decides on colour
+    /// and dashes.
     pub place: usize,
-    pub what: T,
+    pub data: T,
 }

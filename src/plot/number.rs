@@ -1,4 +1,9 @@
-//! Numbers as axes and labels say them, with their units.
+//! Numbers on axes and labels, with their units: those of the reports, in as few digits as a picture
+//! needs.
+
+use crate::report::number::decimal;
+
+pub(super) use crate::report::number::grouped;
 
 /// A count as a floating-point number, which is exact up to 2^53: finer than any picture.
 #[expect(clippy::cast_precision_loss, reason = "no picture shows the 53rd bit")]
@@ -6,75 +11,63 @@ pub(super) fn real(count: u64) -> f64 {
     count as f64
 }
 
-/// A number with at most so many decimals, digits in groups of three: `1,234.5`.
+/// A number with at most that many decimals: `1,234.5`.
 pub(super) fn plain(value: f64, decimals: usize) -> String {
-    let text = format!("{:.decimals$}", value.abs());
-    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-    let mut grouped = String::new();
-    for (index, digit) in whole.char_indices() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
+    let text = decimal(value, decimals);
+    match text.split_once('.') {
+        Some(_) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        None => text,
     }
-    let fraction = fraction.trim_end_matches('0');
-    let point = if fraction.is_empty() { "" } else { "." };
-    let sign = if value < 0.0 { "−" } else { "" };
-    format!("{sign}{grouped}{point}{fraction}")
 }
 
-/// A number with three digits that count, or all of a whole number: `0.0123`, `12.3`, `1,234`.
+/// A number with three significant digits, or all of a whole number: `0.0123`, `12.3`, `1,234`.
 pub(super) fn short(value: f64) -> String {
-    let magnitude = value.abs();
-    let decimals = match magnitude {
-        _ if magnitude >= 100.0 || magnitude == 0.0 => 0,
-        _ if magnitude >= 10.0 => 1,
-        _ if magnitude >= 1.0 => 2,
-        _ if magnitude >= 0.1 => 3,
-        _ if magnitude >= 0.01 => 4,
-        _ => 6,
-    };
-    plain(value, decimals)
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = libm::log10(value.abs()).floor();
+    let decimals = (0_u8..6).find(|&decimals| f64::from(decimals) >= 2.0 - magnitude);
+    plain(value, decimals.unwrap_or(6).into())
 }
-
-/// Steps between units of bytes.
-const BYTE_UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// Bytes in the largest unit that leaves at least 1: `1.5 GiB`.
 pub(super) fn bytes(bytes: f64) -> String {
-    let mut value = bytes;
-    let mut units = BYTE_UNITS.iter();
-    let mut unit = units.next();
-    while value >= 1024.0
-        && let Some(next) = units.next()
-    {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut value, mut unit) = (bytes, 0);
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
         value /= 1024.0;
-        unit = Some(next);
+        unit += 1;
     }
-    format!("{} {}", short(value), unit.unwrap_or(&"B"))
+    format!("{} {}", short(value), UNITS[unit])
+}
+
+/// The nanoseconds and the name of the largest unit of time that leaves at least 1.
+pub(super) fn time_unit(nanos: f64) -> (f64, &'static str) {
+    const UNITS: [(f64, &str); 3] = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
+    let mut units = UNITS.into_iter();
+    units
+        .find(|(unit, _)| nanos >= *unit)
+        .unwrap_or((1.0, "ns"))
 }
 
 /// Nanoseconds in the largest unit that leaves at least 1: `12.3 ms`.
 pub(super) fn duration(nanos: f64) -> String {
-    const UNITS: [(f64, &str); 3] = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
-    let fitting = UNITS.iter().find(|(unit, _)| nanos >= *unit);
-    let &(unit, name) = fitting.unwrap_or(&(1.0, "ns"));
+    let (unit, name) = time_unit(nanos);
     format!("{} {name}", short(nanos / unit))
 }
 
-/// The same with two digits that count.
+/// Nanoseconds with two significant digits: `8.4 ms`.
 pub(super) fn rough_duration(nanos: f64) -> String {
     let digits = if nanos > 0.0 {
-        nanos.log10().floor()
+        libm::log10(nanos).floor()
     } else {
         0.0
     };
-    let unit = 10f64.powf(digits - 1.0);
+    let unit = libm::pow(10.0, digits - 1.0);
     duration((nanos / unit).round() * unit)
 }
 
-/// A share in per cent; what is more than nothing never reads as 0, what is less than all
-/// never as 100.
+/// A share in per cent. A share above 0 never reads as 0, one below 1 never as 100.
 pub(super) fn percent(share: f64) -> String {
     let text = short(share * 100.0);
     match text.as_str() {
@@ -84,7 +77,7 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-/// A count of thousands or millions in short: `20k`, `1.5M`.
+/// A count, of many thousands or millions in short: `9,999`, `20k`, `1.5M`.
 pub(super) fn count(value: f64) -> String {
     const UNITS: [(f64, &str); 3] = [(1e9, "G"), (1e6, "M"), (1e4, "k")];
     match UNITS.iter().find(|(unit, _)| value >= *unit) {
@@ -99,13 +92,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_keep_the_digits_that_count() {
-        let texts = [0.0, 0.000_5, 0.012_34, 1.5, 12.345, 123.4, 1_234_567.0].map(short);
+    fn numbers_keep_their_significant_digits() {
+        let texts = [
+            0.0,
+            0.000_5,
+            0.008_432,
+            0.012_34,
+            1.5,
+            12.345,
+            123.4,
+            1_234_567.0,
+        ];
+        let texts = texts.map(short);
         assert_eq!(
             texts,
-            ["0", "0.0005", "0.0123", "1.5", "12.3", "123", "1,234,567"]
+            [
+                "0",
+                "0.0005",
+                "0.00843",
+                "0.0123",
+                "1.5",
+                "12.3",
+                "123",
+                "1,234,567"
+            ]
         );
-        assert_eq!(plain(-1234.5, 2), "−1,234.5");
+        assert_eq!(
+            [1234.5, 1200.0].map(|it| plain(it, 2)),
+            ["1,234.5", "1,200"]
+        );
+        assert_eq!(plain(1200.0, 0), "1,200");
     }
 
     #[test]

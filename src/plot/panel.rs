@@ -2,51 +2,62 @@
 
 use super::axis::{Axis, TICK, Tick};
 use super::font;
-use super::scene::{Anchor, Point, Rect, Scene, Stroke};
-use super::sheet::{LABEL, Sheet};
-use super::theme::Paint;
+use super::page::{LABEL, Page};
+use super::scene::{Anchor, Paint, Point, Rect, Scene, Stroke};
 
-/// What surrounds the data of a panel.
+/// The surroundings of a panel's data.
 pub(super) struct Frame {
-    /// What it shows, above.
+    /// A title above; none if empty.
     pub(super) title: String,
-    /// What is to be said beneath the title.
+    /// A remark beneath the title.
     pub(super) note: String,
-    /// The line of the allocator that it is about, where it is about one.
+    /// The line of its allocator, if it is about one.
     pub(super) of: Option<Stroke>,
-    /// How much is left free between the title and the data.
+    /// Pixels that are left free between the title and the data.
     pub(super) above: f64,
     pub(super) x: Axis,
-    /// What the horizontal axis shows; empty where its labels are left out.
-    pub(super) x_name: String,
     pub(super) y: Axis,
-    /// How wide the labels of the vertical axis are at most.
+    /// Pixels for the labels of the vertical axis.
     pub(super) y_labels: f64,
+}
+
+impl Frame {
+    pub(super) fn new(title: &str, x: Axis, y: Axis) -> Frame {
+        Frame {
+            title: title.to_owned(),
+            note: String::new(),
+            of: None,
+            above: 0.0,
+            x,
+            y_labels: y.label_width(),
+            y,
+        }
+    }
+
+    /// Rows below each other over one axis, with `y_labels` pixels for their names.
+    pub(super) fn rows(x: Axis, y_labels: f64) -> Frame {
+        Frame {
+            y_labels,
+            ..Frame::new("", x, Axis::linear(0.0, 1.0, Vec::new()))
+        }
+    }
 }
 
 /// A panel whose axes are drawn.
 pub(super) struct Panel {
-    /// Where the data goes.
+    /// The part for the data.
     pub(super) area: Rect,
     x: Axis,
     y: Axis,
 }
 
-impl Sheet {
+impl Page {
     /// Draws the axes of a panel into a cell of the page.
     pub(super) fn panel(&mut self, cell: Rect, frame: Frame) -> Panel {
-        let titled = if frame.title.is_empty() {
-            0.0
-        } else {
-            LABEL * 1.3
-        };
-        let noted = if frame.note.is_empty() {
-            0.0
-        } else {
-            TICK * 1.3
-        };
-        let titled = titled + noted + TICK * 0.65 + frame.above;
-        let labelled = if frame.x_name.is_empty() {
+        let height = |text: &str, size: f64| if text.is_empty() { 0.0 } else { size * 1.3 };
+        let titled = height(&frame.title, LABEL) + height(&frame.note, TICK);
+        let titled = titled + TICK * 0.65 + frame.above;
+        let labelled = if frame.x.name.is_empty() {
             6.0
         } else {
             TICK * 3.0
@@ -58,23 +69,23 @@ impl Sheet {
         }
         let title = font::shorten(&frame.title, LABEL, cell.right - left);
         let at = (left, cell.top + LABEL);
-        self.write(at, title, LABEL, self.theme.ink, Anchor::Start);
+        self.write(at, title, LABEL, self.palette.ink, Anchor::Start);
         let note = font::shorten(&frame.note, TICK, cell.width());
         let below = (cell.left, cell.top + LABEL + TICK * 1.25);
-        self.write(below, note, TICK, self.theme.faint, Anchor::Start);
+        self.write(below, note, TICK, self.palette.faint, Anchor::Start);
         let panel = Panel {
             area,
             x: frame.x,
             y: frame.y,
         };
         self.y_axis(&panel);
-        self.x_axis(&panel, cell, &frame.x_name);
+        self.x_axis(&panel, cell);
         panel
     }
 
     fn y_axis(&mut self, panel: &Panel) {
         let area = panel.area;
-        let grid = self.theme.line(self.theme.grid, 1.0);
+        let grid = self.palette.line(self.palette.grid, 1.0);
         let mut free_below = f64::INFINITY;
         for Tick { value, label } in &panel.y.ticks {
             let y = panel.y(*value);
@@ -87,15 +98,15 @@ impl Sheet {
                 (area.left - 8.0, y + TICK * font::CAPITAL_MIDDLE),
                 label.clone(),
                 TICK,
-                self.theme.faint,
+                self.palette.faint,
                 Anchor::End,
             );
         }
     }
 
-    fn x_axis(&mut self, panel: &Panel, cell: Rect, name: &str) {
+    fn x_axis(&mut self, panel: &Panel, cell: Rect) {
         let area = panel.area;
-        let axis = self.theme.line(self.theme.faint, 1.0);
+        let axis = self.palette.line(self.palette.faint, 1.0);
         let bottom = vec![(area.left, area.bottom), (area.right, area.bottom)];
         self.scene.line(bottom, axis);
         for tick in &panel.x.ticks {
@@ -103,22 +114,22 @@ impl Sheet {
             self.scene
                 .line(vec![(x, area.bottom), (x, area.bottom + 4.0)], axis);
         }
-        if name.is_empty() {
+        if panel.x.name.is_empty() {
             return;
         }
         for (middle, label) in labels_that_fit(panel, cell) {
             let at = (middle, area.bottom + TICK * 1.4);
-            self.write(at, label, TICK, self.theme.faint, Anchor::Middle);
+            self.write(at, label, TICK, self.palette.faint, Anchor::Middle);
         }
         let middle = f64::midpoint(area.left, area.right);
-        let name = font::shorten(name, TICK, area.width());
+        let name = font::shorten(&panel.x.name, TICK, area.width());
         let at = (middle, area.bottom + TICK * 2.65);
-        self.write(at, name, TICK, self.theme.faint, Anchor::Middle);
+        self.write(at, name, TICK, self.palette.faint, Anchor::Middle);
     }
 }
 
-/// The labels of every tick of the horizontal axis, or of every second, or third, so that they
-/// keep apart; the last tick has one. At the ends they stay within the cell.
+/// The labels of the horizontal axis, each with its middle: of every tick, or of every second or
+/// third if they would overlap. The last tick has one. At the ends they stay within the cell.
 fn labels_that_fit(panel: &Panel, cell: Rect) -> Vec<(f64, &str)> {
     let place = |tick: &'_ Tick| {
         let half = font::width(&tick.label, TICK) / 2.0;
@@ -142,17 +153,18 @@ fn labels_that_fit(panel: &Panel, cell: Rect) -> Vec<(f64, &str)> {
 }
 
 impl Panel {
-    /// Where a value is on the horizontal axis.
+    /// The x coordinate of a value.
     pub(super) fn x(&self, value: f64) -> f64 {
         self.area.left + self.x.place(value) * self.area.width()
     }
 
-    /// Where a value is on the vertical axis.
+    /// The y coordinate of a value.
     pub(super) fn y(&self, value: f64) -> f64 {
         self.area.bottom - self.y.place(value) * self.area.height()
     }
 
-    /// Draws a value for each stretch between edges in pixels, nothing where it is unknown.
+    /// Draws a line of steps, a value between any two edges in pixels, with a gap where a value is
+    /// unknown.
     pub(super) fn steps(
         &self,
         scene: &mut Scene,
@@ -169,7 +181,7 @@ impl Panel {
             let y = self.y(*value);
             let [from, to] = [pair[0], pair[1]];
             match points.as_slice() {
-                // What goes on as before only gets longer.
+                // A value that stays only makes the line longer.
                 [.., (_, before), (_, last)] if same(*before, y) && same(*last, y) => {
                     points.pop();
                 }
@@ -180,8 +192,8 @@ impl Panel {
         scene.line(points, stroke);
     }
 
-    /// Fills what lies between two values in each stretch between edges in pixels; nothing
-    /// where one is unknown or the first is not below the second.
+    /// Fills between two values from each edge in pixels to the next; nothing where they are
+    /// unknown or the first is not below the second.
     pub(super) fn between(
         &self,
         scene: &mut Scene,

@@ -1,21 +1,16 @@
-//! What a picture shows: a list of marks, the ones behind first. Plain data, so that a test can
-//! look for text that overlaps or is cut off.
+//! A picture before it is drawn: a list of marks, the ones behind first. Plain data, so that a test
+//! can options for text that overlaps or is cut off.
 
-use super::theme::{Paint, Rgb};
-
-/// A picture before it is drawn. All measures are in pixels from the upper left corner, before it
-/// is made smaller.
+/// A picture before it is drawn. All lengths are pixels from the upper left corner, at full size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     pub width: u32,
     pub height: u32,
-    /// Width and height in pixels when it is shown: as large, or smaller.
+    /// Width and height in pixels when it is shown: full size, or smaller.
     pub shown: (u32, u32),
-    /// What it is behind everything.
     pub background: Rgb,
-    /// What it shows, in words: for readers who cannot see it.
+    /// A title for readers who cannot see the picture.
     pub title: String,
-    /// What is drawn, in order.
     pub marks: Vec<Mark>,
 }
 
@@ -24,7 +19,6 @@ pub type Point = (f64, f64);
 
 /// An area between `left` and `right`, `top` and `bottom`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the sides of a rectangle say what they are")]
 pub struct Rect {
     pub left: f64,
     pub top: f64,
@@ -32,14 +26,40 @@ pub struct Rect {
     pub bottom: f64,
 }
 
-/// Something that is drawn.
+/// Red, green and blue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rgb(pub u8, pub u8, pub u8);
+
+/// A colour, and its opacity from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Paint {
+    pub rgb: Rgb,
+    pub alpha: f64,
+}
+
+impl From<Rgb> for Paint {
+    fn from(rgb: Rgb) -> Paint {
+        rgb.with_alpha(1.0)
+    }
+}
+
+impl Rgb {
+    /// The colour with an opacity from 0 to 1.
+    pub fn with_alpha(self, alpha: f64) -> Paint {
+        Paint { rgb: self, alpha }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the fields say what they are")]
 pub enum Mark {
     /// Areas of one colour that do not overlap.
     Rects { rects: Vec<Rect>, paint: Paint },
-    /// A line through points.
-    Line { points: Vec<Point>, stroke: Stroke },
+    /// Lines through points, drawn alike.
+    Lines {
+        lines: Vec<Vec<Point>>,
+        stroke: Stroke,
+    },
+    /// A filled circle.
     Disc {
         center: Point,
         radius: f64,
@@ -54,28 +74,26 @@ pub enum Mark {
 pub struct Stroke {
     pub paint: Paint,
     pub width: f64,
-    /// Lengths of what is drawn and what is left out, in turns; nothing for a line without gaps.
+    /// Lengths of dashes and gaps, in turns; empty for a solid line.
     pub dash: &'static [f64],
-    /// Where in the first dash a line begins.
+    /// How far into its dashes a line begins.
     pub phase: f64,
 }
 
 /// A line of text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
-    /// Where it is anchored on its baseline.
+    /// The anchor, on the baseline.
     pub at: Point,
     pub text: String,
-    /// The size of its font (an em).
+    /// The em of its font.
     pub size: f64,
-    pub paint: Paint,
-    /// Which part of it is at its anchor.
+    pub rgb: Rgb,
     pub anchor: Anchor,
 }
 
-/// Which part of a text is at its anchor.
+/// The part of a text that is at its anchor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants say what they are")]
 pub enum Anchor {
     Start,
     Middle,
@@ -108,7 +126,7 @@ impl Rect {
         lefts.map(|left| Rect::new(left, self.top, width, self.height()))
     }
 
-    /// The area within it that leaves so much at each side.
+    /// The area within it, with margins of that width.
     #[must_use]
     pub fn inset(self, left: f64, top: f64, right: f64, bottom: f64) -> Rect {
         Rect {
@@ -143,14 +161,24 @@ impl Scene {
         }
     }
 
-    /// Adds a line; less than two points are none.
+    /// Adds a line, unless it has less than two points. One that is drawn as the mark before goes
+    /// with it.
     pub fn line(&mut self, points: Vec<Point>, stroke: Stroke) {
-        if points.len() > 1 {
-            self.marks.push(Mark::Line { points, stroke });
+        if points.len() < 2 {
+            return;
+        }
+        match self.marks.last_mut() {
+            Some(Mark::Lines {
+                lines,
+                stroke: same,
+            }) if *same == stroke => lines.push(points),
+            _ => self.marks.push(Mark::Lines {
+                lines: vec![points],
+                stroke,
+            }),
         }
     }
 
-    /// Adds a filled circle.
     pub fn disc(&mut self, center: Point, radius: f64, paint: Paint) {
         self.marks.push(Mark::Disc {
             center,
@@ -159,7 +187,7 @@ impl Scene {
         });
     }
 
-    /// Adds a line of text; an empty one is none.
+    /// Adds a line of text, unless it is empty.
     pub fn text(&mut self, text: Text) {
         if !text.text.is_empty() {
             self.marks.push(Mark::Text(text));

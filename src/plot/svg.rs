@@ -1,271 +1,136 @@
-//! An SVG of few bytes, as a backend of the drawing library.
+//! A scene as an SVG.
 //!
-//! The library's own writes an element for every rectangle and every dash, and whole pixels
-//! only; a map of addresses has tens of thousands of rectangles. Here neighbours in the drawing
-//! order that look alike are one path of relative moves, so that a rectangle takes some ten
-//! bytes, and a pixel is [`FINER`] units of the view box.
-
-use std::convert::Infallible;
-use std::fmt::Write as _;
-
-use plotters_backend::{
-    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend,
-    DrawingErrorKind, text_anchor::HPos,
-};
+//! A mark is an element. A map of addresses has tens of thousands of rectangles: they are one path
+//! of relative moves on a grid of [`FINER`] units a pixel, some ten bytes each. (The drawing
+//! library's own SVG backend writes an element for every rectangle and every dash, and whole
+//! pixels only.)
 
 use super::font;
+use super::scene::{Anchor, Mark, Paint, Point, Rect, Rgb, Scene, Stroke, Text};
 
 /// Units of the view box a pixel.
-pub(super) const FINER: u32 = 4;
+const FINER: f64 = 4.0;
 
-/// An SVG in the making.
-pub(super) struct Svg<'a> {
-    out: &'a mut String,
-    size: (u32, u32),
-    look: Option<Look>,
-    /// The data of a path that looks like that, and where its last point is.
-    path: String,
-    at: BackendCoord,
+/// Draws a scene as an SVG. The same scene gives the same bytes.
+pub fn svg(scene: &Scene) -> String {
+    let [width, height] = [scene.width, scene.height].map(|it| units(it.into()));
+    let head = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"{}\" role=\"img\">\n\
+         <title>{}</title>\n\
+         <rect width=\"{width}\" height=\"{height}\" {}/>\n",
+        scene.shown.0,
+        scene.shown.1,
+        font::FAMILY,
+        escaped(&scene.title),
+        paint("fill", scene.background.into()),
+    );
+    let marks: String = scene.marks.iter().map(element).collect();
+    format!("{head}{marks}</svg>\n")
 }
 
-/// What shapes of one path have in common.
-#[derive(Clone, Copy, PartialEq)]
-struct Look {
-    rgb: (u8, u8, u8),
-    alpha: f64,
-    /// The width of lines; none for what is filled.
-    stroke: Option<u32>,
+fn element(mark: &Mark) -> String {
+    match mark {
+        Mark::Rects { rects, paint: of } => {
+            let paths: Vec<String> = rects.iter().map(rect).collect();
+            format!(
+                "<path {} d=\"{}\"/>\n",
+                paint("fill", *of),
+                paths.join("\n")
+            )
+        }
+        Mark::Lines { lines, stroke } => {
+            let paths: Vec<String> = lines.iter().map(|points| line(points)).collect();
+            format!(
+                "<path fill=\"none\" {} d=\"{}\"/>\n",
+                stroked(stroke),
+                paths.join("\n")
+            )
+        }
+        Mark::Disc {
+            center: (x, y),
+            radius,
+            paint: of,
+        } => {
+            let [x, y, radius] = [*x, *y, *radius].map(units);
+            let of = paint("fill", *of);
+            format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\" {of}/>\n")
+        }
+        Mark::Text(text) => text_element(text),
+    }
 }
 
-type Drawn = Result<(), DrawingErrorKind<Infallible>>;
+fn text_element(text: &Text) -> String {
+    let anchor = match text.anchor {
+        Anchor::Start => "",
+        Anchor::Middle => " text-anchor=\"middle\"",
+        Anchor::End => " text-anchor=\"end\"",
+    };
+    let [x, y, size] = [text.at.0, text.at.1, text.size].map(units);
+    let (fill, text) = (paint("fill", text.rgb.into()), escaped(&text.text));
+    format!("<text x=\"{x}\" y=\"{y}\"{anchor} font-size=\"{size}\" {fill}>{text}</text>\n")
+}
 
-impl<'a> Svg<'a> {
-    /// An empty picture, `size` view-box units large, which is shown in so many pixels.
-    pub(super) fn new(
-        out: &'a mut String,
-        size: (u32, u32),
-        shown: (u32, u32),
-        title: &str,
-    ) -> Svg<'a> {
-        let (width, height) = size;
-        put(
-            out,
-            format_args!(
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" \
-                 viewBox=\"0 0 {width} {height}\" font-family=\"{}\" role=\"img\">\n\
-                 <title>{}</title>\n",
-                shown.0,
-                shown.1,
-                font::FAMILY,
-                escaped(title)
-            ),
-        );
-        Svg {
-            out,
-            size,
-            look: None,
-            path: String::new(),
-            at: (0, 0),
-        }
-    }
+fn rect(rect: &Rect) -> String {
+    let [left, top, right, bottom] = [rect.left, rect.top, rect.right, rect.bottom].map(units);
+    let width = right - left;
+    format!("M{left} {top}h{width}v{}h{}z", bottom - top, -width)
+}
 
-    /// Makes shapes of that look go into the path.
-    fn take(&mut self, look: Look) {
-        if self.look != Some(look) {
-            self.flush();
-            self.look = Some(look);
-        }
-    }
-
-    fn flush(&mut self) {
-        let Some(look) = self.look.take() else {
-            return;
+fn line(points: &[Point]) -> String {
+    let mut path = String::new();
+    let mut at = None;
+    for &(x, y) in points {
+        let to = (units(x), units(y));
+        let step = match at.map(|(x, y)| (to.0 - x, to.1 - y)) {
+            None => format!("M{} {}", to.0, to.1),
+            Some((0, 0)) => continue,
+            Some((dx, 0)) => format!("h{dx}"),
+            Some((0, dy)) => format!("v{dy}"),
+            Some((dx, dy @ ..0)) => format!("l{dx}{dy}"),
+            Some((dx, dy)) => format!("l{dx} {dy}"),
         };
-        let path = std::mem::take(&mut self.path);
-        let colour = colour(look.rgb);
-        let (paint, opacity) = match look.stroke {
-            None => (format!("fill=\"{colour}\""), "fill-opacity"),
-            Some(width) => (
-                format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\""),
-                "stroke-opacity",
-            ),
-        };
-        let opacity = if look.alpha < 1.0 {
-            format!(" {opacity}=\"{:.2}\"", look.alpha)
-        } else {
-            String::new()
-        };
-        put(
-            self.out,
-            format_args!("<path {paint}{opacity} d=\"{path}\"/>\n"),
-        );
+        path.push_str(&step);
+        at = Some(to);
     }
+    path
+}
 
-    fn move_to(&mut self, to: BackendCoord) {
-        // A line of the file has not to be longer than an editor likes.
-        let separator = if self.path.is_empty() { "" } else { "\n" };
-        put(
-            &mut self.path,
-            format_args!("{separator}M{} {}", to.0, to.1),
-        );
-        self.at = to;
+fn stroked(stroke: &Stroke) -> String {
+    let (colour, width) = (paint("stroke", stroke.paint), units(stroke.width).max(1));
+    let solid = format!("{colour} stroke-width=\"{width}\"");
+    if stroke.dash.is_empty() {
+        return solid;
     }
-
-    fn line_to(&mut self, to: BackendCoord) {
-        let (dx, dy) = (to.0 - self.at.0, to.1 - self.at.1);
-        match (dx, dy) {
-            (0, 0) => {}
-            (_, 0) => put(&mut self.path, format_args!("h{dx}")),
-            (0, _) => put(&mut self.path, format_args!("v{dy}")),
-            (_, ..0) => put(&mut self.path, format_args!("l{dx}{dy}")),
-            _ => put(&mut self.path, format_args!("l{dx} {dy}")),
-        }
-        self.at = to;
+    let lengths: Vec<String> = stroke
+        .dash
+        .iter()
+        .map(|it| units(*it).to_string())
+        .collect();
+    let dashed = format!("{solid} stroke-dasharray=\"{}\"", lengths.join(" "));
+    match units(stroke.phase) {
+        0 => dashed,
+        phase => format!("{dashed} stroke-dashoffset=\"{phase}\""),
     }
 }
 
-impl DrawingBackend for Svg<'_> {
-    type ErrorType = Infallible;
-
-    fn get_size(&self) -> (u32, u32) {
-        self.size
-    }
-
-    fn ensure_prepared(&mut self) -> Drawn {
-        Ok(())
-    }
-
-    fn present(&mut self) -> Drawn {
-        self.flush();
-        self.out.push_str("</svg>\n");
-        Ok(())
-    }
-
-    fn draw_pixel(&mut self, point: BackendCoord, color: BackendColor) -> Drawn {
-        self.draw_rect(point, (point.0 + 1, point.1 + 1), &color, true)
-    }
-
-    fn draw_line<S: BackendStyle>(
-        &mut self,
-        from: BackendCoord,
-        to: BackendCoord,
-        style: &S,
-    ) -> Drawn {
-        self.draw_path([from, to], style)
-    }
-
-    fn draw_rect<S: BackendStyle>(
-        &mut self,
-        upper_left: BackendCoord,
-        bottom_right: BackendCoord,
-        style: &S,
-        fill: bool,
-    ) -> Drawn {
-        self.take(look(style, fill));
-        let (width, height) = (bottom_right.0 - upper_left.0, bottom_right.1 - upper_left.1);
-        self.move_to(upper_left);
-        put(
-            &mut self.path,
-            format_args!("h{width}v{height}h{}z", -width),
-        );
-        Ok(())
-    }
-
-    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
-        &mut self,
-        path: I,
-        style: &S,
-    ) -> Drawn {
-        self.take(look(style, false));
-        let mut points = path.into_iter();
-        if let Some(first) = points.next() {
-            self.move_to(first);
-            points.for_each(|point| self.line_to(point));
-        }
-        Ok(())
-    }
-
-    fn draw_circle<S: BackendStyle>(
-        &mut self,
-        center: BackendCoord,
-        radius: u32,
-        style: &S,
-        fill: bool,
-    ) -> Drawn {
-        self.take(look(style, fill));
-        let across = i64::from(radius) * 2;
-        self.move_to((center.0.saturating_sub_unsigned(radius), center.1));
-        let half = format!("a{radius} {radius} 0 1 1 ");
-        put(
-            &mut self.path,
-            format_args!("{half}{across} 0{half}{} 0z", -across),
-        );
-        Ok(())
-    }
-
-    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
-        &mut self,
-        vert: I,
-        style: &S,
-    ) -> Drawn {
-        // Shapes that overlap must not cancel each other out.
-        self.flush();
-        self.take(look(style, true));
-        let mut points = vert.into_iter();
-        if let Some(first) = points.next() {
-            self.move_to(first);
-            points.for_each(|point| self.line_to(point));
-            self.path.push('z');
-        }
-        self.flush();
-        Ok(())
-    }
-
-    fn draw_text<S: BackendTextStyle>(
-        &mut self,
-        text: &str,
-        style: &S,
-        pos: BackendCoord,
-    ) -> Drawn {
-        self.flush();
-        let anchor = match style.anchor().h_pos {
-            HPos::Left => "",
-            HPos::Center => " text-anchor=\"middle\"",
-            HPos::Right => " text-anchor=\"end\"",
-        };
-        let size = style.size() / font::HEIGHT;
-        put(
-            self.out,
-            format_args!(
-                "<text x=\"{}\" y=\"{}\"{anchor} font-size=\"{size:.0}\" fill=\"{}\">{}</text>\n",
-                pos.0,
-                pos.1,
-                colour(style.color().rgb),
-                escaped(text)
-            ),
-        );
-        Ok(())
-    }
+/// The attributes that fill or stroke with a colour.
+fn paint(name: &str, Paint { rgb, alpha }: Paint) -> String {
+    let Rgb(red, green, blue) = rgb;
+    let opacity = if alpha < 1.0 {
+        format!(" {name}-opacity=\"{alpha:.2}\"")
+    } else {
+        String::new()
+    };
+    format!("{name}=\"#{red:02x}{green:02x}{blue:02x}\"{opacity}")
 }
 
-fn look<S: BackendStyle>(style: &S, fill: bool) -> Look {
-    let color = style.color();
-    Look {
-        rgb: color.rgb,
-        alpha: color.alpha,
-        stroke: (!fill).then(|| style.stroke_width()),
-    }
+#[expect(clippy::cast_possible_truncation, reason = "the value is rounded")]
+fn units(pixels: f64) -> i32 {
+    (pixels * FINER).round() as i32
 }
 
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    let written = out.write_fmt(text);
-    written.expect("a string takes all text");
-}
-
-fn colour((red, green, blue): (u8, u8, u8)) -> String {
-    format!("#{red:02x}{green:02x}{blue:02x}")
-}
-
+/// Text as XML, in which control characters and the two non-characters are not allowed.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -273,9 +138,58 @@ fn escaped(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
+            '\u{fffe}' | '\u{ffff}' => escaped.push(' '),
             _ if character.is_control() => escaped.push(' '),
             _ => escaped.push(character),
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::theme::{Palette, Theme};
+    use super::*;
+
+    #[test]
+    fn a_mark_is_an_element_and_alike_shapes_are_one_path_of_relative_moves() {
+        let palette = Palette::of(Theme::Light);
+        let mut scene = Scene::new(40, 20, palette.background);
+        scene.title = "a < b\u{ffff}".to_owned();
+        let rects = [0.0, 10.0].map(|left| Rect::new(left, 2.25, 5.0, 5.0));
+        scene.rects(rects.to_vec(), Rgb(255, 0, 0).with_alpha(0.25));
+        let points = vec![(0.0, 15.0), (20.0, 15.0), (20.0, 18.0), (30.0, 10.0)];
+        scene.line(points, palette.line(palette.ink, 2.0));
+        let dashed = Stroke {
+            dash: &[2.5, 4.5],
+            phase: 3.5,
+            ..palette.line(palette.ink, 2.0)
+        };
+        scene.line(vec![(0.0, 1.0), (9.0, 1.0)], dashed);
+        scene.line(vec![(0.0, 3.0), (9.0, 3.0)], dashed);
+        scene.text(Text {
+            at: (20.0, 12.0),
+            text: "x & y".to_owned(),
+            size: 8.0,
+            rgb: palette.ink,
+            anchor: Anchor::Middle,
+        });
+        scene.disc((35.0, 5.0), 2.0, palette.ink.into());
+        let expected = "\
+<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"40\" height=\"20\" viewBox=\"0 0 160 80\" \
+font-family=\"DejaVu Sans,Verdana,sans-serif\" role=\"img\">
+<title>a &lt; b </title>
+<rect width=\"160\" height=\"80\" fill=\"#ffffff\"/>
+<path fill=\"#ff0000\" fill-opacity=\"0.25\" d=\"M0 9h20v20h-20z
+M40 9h20v20h-20z\"/>
+<path fill=\"none\" stroke=\"#1a1a1a\" stroke-width=\"8\" d=\"M0 60h80v12l40-32\"/>
+<path fill=\"none\" stroke=\"#1a1a1a\" stroke-width=\"8\" stroke-dasharray=\"10 18\" \
+stroke-dashoffset=\"14\" d=\"M0 4h36
+M0 12h36\"/>
+<text x=\"80\" y=\"48\" text-anchor=\"middle\" font-size=\"32\" fill=\"#1a1a1a\">x &amp; y</text>
+<circle cx=\"140\" cy=\"20\" r=\"8\" fill=\"#1a1a1a\"/>
+</svg>
+";
+        assert_eq!(svg(&scene), expected);
+    }
 }

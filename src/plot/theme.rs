@@ -2,46 +2,21 @@
 //!
 //! An allocator has the colour and the dashes of its place among all allocators of the results.
 //! The colours are those of Okabe and Ito, which readers with any of the usual colour
-//! deficiencies can tell apart; yellow is left out, since it is too pale on white, and black,
-//! which is for the truth: in its place there is a violet. Causes of failures
-//! have colours of their own, red only where there was room.
+//! deficiencies can tell apart, without yellow, which is too pale on white, and with violet instead
+//! of black, which is for the largest request that would fit. Causes of failures have colours of
+//! their own, red only where there was room.
 
-use super::scene::Stroke;
+use super::scene::{Rgb, Stroke};
 use iova::measure::Cause;
 use iova::measure::address_map::Holder;
 
-/// Red, green and blue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rgb(pub u8, pub u8, pub u8);
-
-/// A colour, and how much of it there is: 1 hides what is behind.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Paint {
-    pub rgb: Rgb,
-    /// From 0 to 1.
-    pub alpha: f64,
-}
-
-impl From<Rgb> for Paint {
-    fn from(rgb: Rgb) -> Paint {
-        Paint { rgb, alpha: 1.0 }
-    }
-}
-
-impl Rgb {
-    /// So much of this colour over what is behind.
-    pub fn with_alpha(self, alpha: f64) -> Paint {
-        Paint { rgb: self, alpha }
-    }
-}
-
 /// The colours of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Theme {
+pub struct Palette {
     pub background: Rgb,
-    /// Titles, labels, the truth.
+    /// Titles, labels, and the largest request that would fit.
     pub ink: Rgb,
-    /// Text that may be passed over, and axes.
+    /// Secondary text, and axes.
     pub faint: Rgb,
     pub grid: Rgb,
     allocators: [Rgb; 7],
@@ -49,7 +24,7 @@ pub struct Theme {
     holders: [Rgb; Holder::ALL.len()],
 }
 
-const LIGHT: Theme = Theme {
+const LIGHT: Palette = Palette {
     background: Rgb(255, 255, 255),
     ink: Rgb(26, 26, 26),
     faint: Rgb(92, 92, 92),
@@ -79,7 +54,7 @@ const LIGHT: Theme = Theme {
     ],
 };
 
-const DARK: Theme = Theme {
+const DARK: Palette = Palette {
     background: Rgb(22, 24, 28),
     ink: Rgb(236, 236, 236),
     faint: Rgb(172, 172, 172),
@@ -111,7 +86,7 @@ const DARK: Theme = Theme {
 
 /// Light or dark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tone {
+pub enum Theme {
     /// Dark on white.
     #[default]
     Light,
@@ -130,12 +105,12 @@ const DASHES: [&[f64]; 5] = [
 /// How thick a line of data is.
 const LINE: f64 = 2.5;
 
-impl Theme {
-    /// The colours of a tone.
-    pub fn of(tone: Tone) -> Theme {
-        match tone {
-            Tone::Light => LIGHT,
-            Tone::Dark => DARK,
+impl Palette {
+    /// The colours of a theme.
+    pub fn of(theme: Theme) -> Palette {
+        match theme {
+            Theme::Light => LIGHT,
+            Theme::Dark => DARK,
         }
     }
 
@@ -158,8 +133,8 @@ impl Theme {
         }
     }
 
-    /// Things that are drawn as lines over each other, in the order in which that is done: lines
-    /// without gaps first, which show through the gaps of the others.
+    /// Things in the order in which their lines are drawn over each other: solid ones first, so that
+    /// they show through the gaps of the others.
     pub(super) fn solid_first<'a, T>(
         &self,
         things: &'a [T],
@@ -170,7 +145,7 @@ impl Theme {
         things
     }
 
-    /// A line without gaps.
+    /// A solid line.
     pub fn line(&self, rgb: Rgb, width: f64) -> Stroke {
         Stroke {
             paint: rgb.into(),
@@ -228,16 +203,16 @@ mod tests {
 
     #[test]
     fn lines_without_gaps_are_drawn_first_and_the_others_in_their_order() {
-        let drawn = Theme::of(Tone::Light).solid_first(&[1, 0, 7, 5], |&place| place);
+        let drawn = Palette::of(Theme::Light).solid_first(&[1, 0, 7, 5], |&place| place);
         assert_eq!(drawn, [&0, &5, &1, &7]);
     }
 
     #[test]
     fn no_two_of_thirty_five_allocators_look_alike() {
-        for tone in [Tone::Light, Tone::Dark] {
-            let theme = Theme::of(tone);
+        for theme in [Theme::Light, Theme::Dark] {
+            let palette = Palette::of(theme);
             let styles: BTreeSet<String> = (0..35)
-                .map(|place| format!("{:?}", theme.allocator_line(place)))
+                .map(|place| format!("{:?}", palette.allocator_line(place)))
                 .collect();
             assert_eq!(styles.len(), 35);
         }
@@ -263,21 +238,24 @@ mod tests {
 
     #[test]
     fn text_and_lines_stand_out_from_the_background() {
-        for tone in [Tone::Light, Tone::Dark] {
-            let theme = Theme::of(tone);
-            assert!(contrast(theme.ink, theme.background) > 10.0);
-            assert!(contrast(theme.faint, theme.background) > 4.5);
-            for rgb in theme.allocators {
-                assert!(contrast(rgb, theme.background) > 2.0, "{rgb:?} in {tone:?}");
+        for theme in [Theme::Light, Theme::Dark] {
+            let palette = Palette::of(theme);
+            assert!(contrast(palette.ink, palette.background) > 10.0);
+            assert!(contrast(palette.faint, palette.background) > 4.5);
+            for rgb in palette.allocators {
+                assert!(
+                    contrast(rgb, palette.background) > 2.0,
+                    "{rgb:?} in {theme:?}"
+                );
             }
         }
     }
 
     #[test]
     fn a_mixture_of_nothing_is_the_background_and_of_all_its_colour() {
-        let theme = Theme::of(Tone::Light);
+        let palette = Palette::of(Theme::Light);
         let blue = Rgb(0, 0, 200);
-        assert_eq!(theme.mixture(&[(blue, 0.0)]), theme.background);
-        assert_eq!(theme.mixture(&[(blue, 1.0)]), blue);
+        assert_eq!(palette.mixture(&[(blue, 0.0)]), palette.background);
+        assert_eq!(palette.mixture(&[(blue, 1.0)]), blue);
     }
 }

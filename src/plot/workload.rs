@@ -1,40 +1,39 @@
-//! What the callers ask for, whatever an allocator answers: sizes, lifetimes, and the load.
+//! The requests, whatever an allocator answers: sizes, lifetimes, and the load.
 
-use super::axis::{Axis, Tick};
-use super::clock::{Clock, Spans};
-use super::number::{self, plain, real};
+use super::axis::{Axis, Tick, power_of_two};
+use super::number::{self, grouped, real};
+use super::page::{ChartOptions, Key, Page, Sample, small};
 use super::panel::{Frame, Panel};
 use super::scene::{Rect, Scene};
-use super::sheet::{Key, Look, Sample, Sheet, small};
-use super::stretch::Stretches;
+use super::time::{self, Runs};
 use iova::kernel::caches;
 use iova::measure::record::TrafficRecord;
 
 /// The question that the chart answers.
-pub const TITLE: &str = "What do the callers ask for?";
+pub const TITLE: &str = "What do the callers request?";
 
-pub fn draw(about: &[String], traffic: &TrafficRecord, look: &Look) -> Scene {
+pub fn draw(about: &[String], traffic: &TrafficRecord, options: &ChartOptions) -> Scene {
     if traffic.sizes.is_empty() {
-        return Sheet::blank(look, TITLE, about, "there are no requests for addresses");
+        return Page::blank(options, TITLE, about, "no requests");
     }
-    let mut sheet = Sheet::new(look, 820.0, TITLE, about);
-    let [requests, pages] = [sheet.theme.requests(), sheet.theme.bytes()];
+    let mut page = Page::new(options, 820.0, TITLE, about);
+    let [requests, pages] = [page.palette.requests(), page.palette.bytes()];
     let keys = [
         (Sample::Area(requests.into()), "share of the requests"),
-        (Sample::Area(pages.into()), "share of the bytes asked for"),
+        (Sample::Area(pages.into()), "share of the requested bytes"),
     ];
-    sheet.legend(&keys.map(|(sample, label)| Key {
+    page.legend(&keys.map(|(sample, label)| Key {
         sample,
         label: label.to_owned(),
     }));
-    let body = sheet.body();
+    let body = page.body();
     let upper = body.height() * 0.52;
     let above = Rect::new(body.left, body.top, body.width(), upper);
     let [left, right] = above.halves();
-    sizes(&mut sheet, left, traffic);
-    lifetimes(&mut sheet, right, traffic);
-    load(&mut sheet, body.inset(0.0, upper + 14.0, 0.0, 0.0), traffic);
-    sheet.scene
+    sizes(&mut page, left, traffic);
+    lifetimes(&mut page, right, traffic);
+    load(&mut page, body.inset(0.0, upper + 14.0, 0.0, 0.0), traffic);
+    page.scene
 }
 
 /// Bars side by side: classes in order, and for each of them some shares.
@@ -46,7 +45,7 @@ struct Bars<'a> {
 }
 
 impl Bars<'_> {
-    fn draw(self, sheet: &mut Sheet, cell: Rect) {
+    fn draw(self, page: &mut Page, cell: Rect) {
         let highest = self.shares.iter().flatten().copied().fold(0.0, f64::max);
         let y = Axis::shares(highest.max(1e-6), 4);
         let count = self.labels.len();
@@ -59,27 +58,15 @@ impl Bars<'_> {
                 label,
             });
         let x = Axis::linear(0.0, small(count), ticks.collect());
-        let y_labels = y.label_width();
-        let panel = sheet.panel(
-            cell,
-            Frame {
-                title: self.title,
-                note: String::new(),
-                of: None,
-                above: 0.0,
-                x,
-                x_name: self.x_name.to_owned(),
-                y,
-                y_labels,
-            },
-        );
+        let frame = Frame::new(&self.title, x.named(self.x_name), y);
+        let panel = page.panel(cell, frame);
         for (index, shares) in self.shares.iter().enumerate() {
-            bars(sheet, &panel, small(index), shares);
+            bars(page, &panel, small(index), shares);
         }
     }
 }
 
-fn bars(sheet: &mut Sheet, panel: &Panel, from: f64, shares: &[f64]) {
+fn bars(page: &mut Page, panel: &Panel, from: f64, shares: &[f64]) {
     const WIDEST: f64 = 60.0;
     let room = panel.x(from + 1.0) - panel.x(from);
     let width = (room * 0.8 / small(shares.len())).min(WIDEST);
@@ -89,22 +76,22 @@ fn bars(sheet: &mut Sheet, panel: &Panel, from: f64, shares: &[f64]) {
         let bar = Rect {
             left,
             right: left + width,
-            // What is there is seen.
+            // A share above 0 can be seen.
             top: panel
                 .y(share)
                 .min(panel.area.bottom - if share > 0.0 { 1.0 } else { 0.0 }),
             bottom: panel.area.bottom,
         };
-        sheet.scene.rect(
+        page.scene.rect(
             bar,
-            [sheet.theme.requests(), sheet.theme.bytes()][place % 2].into(),
+            [page.palette.requests(), page.palette.bytes()][place % 2].into(),
         );
     }
 }
 
-fn sizes(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
+fn sizes(page: &mut Page, cell: Rect, traffic: &TrafficRecord) {
     let granule = real(traffic.granule);
-    let order = |pages_max: Option<u64>| pages_max.map_or(64, u64::ilog2);
+    let order = |pages_max: Option<u64>| pages_max.map_or(64, |it| it.max(1).ilog2());
     let orders = traffic.sizes.iter().map(|class| order(class.pages_max));
     let (first, last) = (orders.clone().min().unwrap_or(0), orders.max().unwrap_or(0));
     let [requests, pages] = [
@@ -130,36 +117,36 @@ fn sizes(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
     });
     let largest_cached = granule * f64::from(1 << (caches::ORDERS - 1));
     let title = format!(
-        "sizes (up to {} go through the caches)",
+        "sizes (up to {} go through the rcaches)",
         number::bytes(largest_cached)
     );
     let bars = Bars {
         title,
-        x_name: "size of a request, up to",
+        x_name: "request size, up to",
         labels: (first..=last)
-            .map(|at| number::bytes(granule * f64::from(at).exp2()))
+            .map(|at| number::bytes(granule * power_of_two(at)))
             .collect(),
         shares: shares.collect(),
     };
-    bars.draw(sheet, cell);
+    bars.draw(page, cell);
 }
 
-fn lifetimes(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
+fn lifetimes(page: &mut Page, cell: Rect, traffic: &TrafficRecord) {
     let Some(classes) = traffic.lifetimes.as_deref() else {
-        let why = "no lifetimes: no time passes in this trace";
-        sheet.remark(cell, why);
+        let why = "no lifetimes: the trace has no timestamps";
+        page.remark(cell, why);
         return;
     };
-    let freed: u64 = classes.iter().map(|class| class.allocations).sum();
-    let all = real(freed + traffic.never_freed);
-    let order = |nanos_max: Option<u64>| nanos_max.map_or(64, u64::ilog2);
+    let freed: f64 = classes.iter().map(|class| real(class.allocations)).sum();
+    let all = freed + real(traffic.never_freed);
+    let order = |nanos_max: Option<u64>| nanos_max.map_or(64, |it| it.max(1).ilog2());
     let orders = classes.iter().map(|class| order(class.nanos_max));
     let range = orders.clone().min().zip(orders.max());
     let mut labels = Vec::new();
     let mut shares = Vec::new();
     for at in range.into_iter().flat_map(|(first, last)| first..=last) {
         let class = classes.iter().find(|class| order(class.nanos_max) == at);
-        labels.push(number::rough_duration(f64::from(at).exp2()));
+        labels.push(number::rough_duration(power_of_two(at)));
         shares.push(vec![
             class.map_or(0.0, |class| real(class.allocations) / all),
         ]);
@@ -172,10 +159,10 @@ fn lifetimes(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
         labels,
         shares,
     };
-    bars.draw(sheet, cell);
+    bars.draw(page, cell);
 }
 
-fn load(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
+fn load(page: &mut Page, cell: Rect, traffic: &TrafficRecord) {
     let granule = real(traffic.granule);
     let bytes = |pages: Option<u64>| pages.map(|pages| real(pages) * granule);
     let column = &traffic.live_pages;
@@ -193,27 +180,14 @@ fn load(sheet: &mut Sheet, cell: Rect, traffic: &TrafficRecord) {
         .max()
         .copied()
         .unwrap_or(0);
-    let clock = Clock::of([(&traffic.moments, traffic.every)]);
-    let y = Axis::bytes(highest, 4);
-    let y_labels = y.label_width();
-    let panel = sheet.panel(
-        cell,
-        Frame {
-            title: format!(
-                "live bytes if every request were granted (at most {} allocations at once)",
-                plain(real(most), 0)
-            ),
-            note: String::new(),
-            of: None,
-            above: 0.0,
-            x: clock.axis(8),
-            x_name: clock.name(),
-            y,
-            y_labels,
-        },
+    let title = format!(
+        "live bytes if every request succeeded (at most {} live allocations)",
+        grouped(most)
     );
-    let stretches = Stretches::new(&panel, &Spans::of(&traffic.moments, traffic.every));
-    let rgb = sheet.theme.bytes();
-    let paint = (rgb.with_alpha(0.25), sheet.theme.line(rgb, 2.5));
-    stretches.draw(&mut sheet.scene, &panel, column, bytes, paint);
+    let frame = Frame::new(&title, time::axis([traffic], 8), Axis::bytes(highest, 4));
+    let panel = page.panel(cell, frame);
+    let runs = Runs::new(&panel, traffic);
+    let rgb = page.palette.bytes();
+    let paint = (rgb.with_alpha(0.25), page.palette.line(rgb, 2.5));
+    runs.draw(&mut page.scene, &panel, column, bytes, paint);
 }

@@ -1,48 +1,45 @@
-//! A page with a title, a few words about what it shows, and a legend; what is left is for
-//! panels.
+//! A page with a title, lines about what it shows, and a legend. The rest is for panels.
 
 use super::axis::TICK;
 use super::font;
 #[cfg(test)]
 use super::scene::Mark;
-use super::scene::{Anchor, Point, Rect, Scene, Stroke, Text};
-use super::theme::{Paint, Rgb, Theme, Tone};
+use super::scene::{Anchor, Paint, Point, Rect, Rgb, Scene, Stroke, Text};
+use super::theme::{Palette, Theme};
 
-/// What can be chosen of any chart.
+/// The options of any chart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
-    /// Width and height in pixels; what suits the chart if it is not chosen.
+pub struct ChartOptions {
+    /// Width and height in pixels, if not the chart's own.
     pub size: Option<(u32, u32)>,
-    pub tone: Tone,
-    /// The title in place of the chart's own.
+    pub theme: Theme,
+    /// The title, if not the chart's own.
     pub title: Option<String>,
 }
 
-/// The width where none is chosen.
+/// The width of a page, unless the options have one.
 const WIDTH: u32 = 1200;
-/// What is left free at the sides.
+/// The margin at the sides.
 const MARGIN: f64 = 24.0;
 const TITLE: f64 = 25.0;
 /// The size of legends and of titles of panels.
 pub(super) const LABEL: f64 = 16.0;
 
-/// A page in the making.
-pub(super) struct Sheet {
-    /// What is on it.
+/// A page that is being drawn.
+pub(super) struct Page {
     pub(super) scene: Scene,
-    pub(super) theme: Theme,
-    /// Where the free part begins.
+    pub(super) palette: Palette,
+    /// The top of the free part.
     top: f64,
 }
 
 /// An entry of a legend.
 pub(super) struct Key {
-    /// What it looks like in the chart.
     pub(super) sample: Sample,
     pub(super) label: String,
 }
 
-/// What something looks like in a chart.
+/// The looks of something in a chart.
 #[derive(Clone, Copy)]
 pub(super) enum Sample {
     Line(Stroke),
@@ -56,48 +53,58 @@ pub(super) enum Sample {
 /// The width of a sample of a legend.
 pub(super) const SAMPLE: f64 = 34.0;
 
-impl Sheet {
-    /// A page with a title, which is `height` high unless that was chosen, and lines about it.
-    /// One that is chosen to be smaller has the same on it, all of it smaller.
-    pub(super) fn new(look: &Look, height: f64, title: &str, about: &[String]) -> Sheet {
+impl Page {
+    /// A page with a title and lines about it, `height` high unless the options have a size. A
+    /// smaller page shows the same, all of it smaller.
+    pub(super) fn new(
+        options: &ChartOptions,
+        height: f64,
+        title: &str,
+        about: &[String],
+    ) -> Page {
         let suits = (WIDTH, pixels(height));
-        let shown = look.size.unwrap_or(suits);
+        let shown = options.size.unwrap_or(suits);
         let needed = [(suits.0, shown.0), (suits.1, shown.1)]
             .map(|(suits, shown)| f64::from(suits) / f64::from(shown));
         let larger = needed.into_iter().fold(1.0, f64::max);
         let [width, height] = [shown.0, shown.1].map(|it| pixels(f64::from(it) * larger));
-        let theme = Theme::of(look.tone);
-        let mut scene = Scene::new(width, height, theme.background);
+        let palette = Palette::of(options.theme);
+        let mut scene = Scene::new(width, height, palette.background);
         scene.shown = shown;
-        let mut sheet = Sheet {
+        let mut page = Page {
             scene,
-            theme,
+            palette,
             top: MARGIN - 6.0,
         };
-        let title = look.title.as_deref().unwrap_or(title);
-        title.clone_into(&mut sheet.scene.title);
-        sheet.paragraph(title, TITLE, theme.ink);
+        let title = options.title.as_deref().unwrap_or(title);
+        title.clone_into(&mut page.scene.title);
+        page.paragraph(title, TITLE, palette.ink);
         for line in about {
-            sheet.paragraph(line, TICK, theme.faint);
+            page.paragraph(line, TICK, palette.faint);
         }
-        sheet.top += 8.0;
-        sheet
+        page.top += 8.0;
+        page
     }
 
-    /// A page that says why there is nothing to see.
-    pub(super) fn blank(look: &Look, title: &str, about: &[String], why: &str) -> Scene {
-        let mut sheet = Sheet::new(look, 260.0, title, about);
-        sheet.remark(sheet.body(), why);
-        sheet.scene
+    /// A page that explains why there is nothing to see.
+    pub(super) fn blank(
+        options: &ChartOptions,
+        title: &str,
+        about: &[String],
+        why: &str,
+    ) -> Scene {
+        let mut page = Page::new(options, 260.0, title, about);
+        page.remark(page.body(), why);
+        page.scene
     }
 
-    /// Writes into the middle of a cell why there is nothing to see.
+    /// Explains in the middle of a cell why there is nothing to see.
     pub(super) fn remark(&mut self, cell: Rect, why: &str) {
         let [x, y] = [(cell.left, cell.right), (cell.top, cell.bottom)]
             .map(|(low, high)| f64::midpoint(low, high));
         for (index, line) in font::wrap(why, LABEL, cell.width()).into_iter().enumerate() {
             let at = (x, y + small(index) * LABEL * 1.4);
-            self.write(at, line, LABEL, self.theme.faint, Anchor::Middle);
+            self.write(at, line, LABEL, self.palette.faint, Anchor::Middle);
         }
     }
 
@@ -127,17 +134,17 @@ impl Sheet {
             at,
             text: text.into(),
             size,
-            paint: rgb.into(),
+            rgb,
             anchor,
         });
     }
 
-    /// How wide the part between the margins is.
+    /// The width between the margins.
     pub(super) fn width(&self) -> f64 {
         f64::from(self.scene.width) - 2.0 * MARGIN
     }
 
-    /// Adds a legend, in as many lines as it takes; a long one in columns.
+    /// Adds a legend, a long one in columns.
     pub(super) fn legend(&mut self, keys: &[Key]) {
         const IN_A_LINE: usize = 6;
         let widths = keys.iter().map(|key| font::width(&key.label, LABEL));
@@ -163,7 +170,7 @@ impl Sheet {
                 MARGIN + x + SAMPLE + 8.0,
                 middle + LABEL * font::CAPITAL_MIDDLE,
             );
-            self.write(at, label, LABEL, self.theme.ink, Anchor::Start);
+            self.write(at, label, LABEL, self.palette.ink, Anchor::Start);
             x += (width + 26.0).max(column);
         }
         if !keys.is_empty() {
@@ -171,7 +178,7 @@ impl Sheet {
         }
     }
 
-    /// Draws what a line looks like, to the right from a point; how long that is.
+    /// Draws a sample of a line to the right of a point, and returns its length.
     pub(super) fn line_of(&mut self, stroke: Stroke, (x, y): Point) -> f64 {
         self.scene.line(vec![(x, y), (x + SAMPLE, y)], stroke);
         SAMPLE
@@ -198,7 +205,7 @@ impl Sheet {
         }
     }
 
-    /// The part that is free.
+    /// The free part.
     pub(super) fn body(&self) -> Rect {
         Rect {
             left: MARGIN,
@@ -208,8 +215,8 @@ impl Sheet {
         }
     }
 
-    /// Cuts the free part right of `left` pixels into `count` cells for panels, row by row, at
-    /// most `columns` wide.
+    /// Divides the free part right of `left` pixels into `count` cells, row by row in `columns`
+    /// columns.
     pub(super) fn grid(&self, left: f64, count: usize, columns: usize) -> Vec<Rect> {
         const GAP: f64 = 26.0;
         let body = self.body().inset(left, 0.0, 0.0, 0.0);
@@ -281,7 +288,7 @@ pub(super) fn texts(scene: &Scene) -> Vec<(Rect, &str)> {
     covered.collect()
 }
 
-/// What is wrong with a scene: text that is cut off or overlaps other text.
+/// The faults of a scene: text that is cut off or overlaps other text.
 #[cfg(test)]
 pub(super) fn faults(scene: &Scene) -> Vec<String> {
     let texts = texts(scene);
