@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args as ClapArgs, ValueEnum};
 use iova::kernel::{Allocator, FlushQueue};
 use iova::measure::Sampling;
-use iovasim::plot::{self, Chart, ChartOptions, Scene, Subject};
+use iovasim::plot::{self, Chart, ChartOptions, Dataset, Scene};
 use iovasim::study::{self, Observe, RequestStream, StudyResult, load};
 use iovasim::trace::compress;
 use iovasim::trace::read::Reader;
@@ -91,11 +91,11 @@ fn size(text: &str) -> Result<(u32, u32), String> {
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
-    let mut subjects = Vec::new();
+    let mut datasets = Vec::new();
     for path in &args.inputs {
-        subjects.extend(read(path, args, terminal)?);
+        datasets.extend(read(path, args, terminal)?);
     }
-    let places = places(&subjects);
+    let places = places(&datasets);
     let options = ChartOptions {
         size: args.size,
         theme: match args.theme {
@@ -106,9 +106,9 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     };
     let mut pictures: Vec<(String, Scene)> = Vec::new();
     let mut names = BTreeSet::new();
-    for subject in &subjects {
-        for (chart, scene) in draw(subject, &places, args, &options, terminal)? {
-            let name = format!("{}-{}", file_name(&subject.name), chart.name());
+    for dataset in &datasets {
+        for (chart, scene) in draw(dataset, &places, args, &options, terminal)? {
+            let name = format!("{}-{}", file_name(&dataset.name), chart.name());
             if !names.insert(name.clone()) {
                 let problem = "several inputs of one name: plot them into different folders";
                 return Err(Failure::bad(format!("{name}: {problem}")));
@@ -126,9 +126,9 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     Ok(Verdict::Done)
 }
 
-/// The charts of a subject: those that were asked for, or all for which it has the data.
+/// The charts of a dataset: those that were asked for, or all for which it has the data.
 fn draw(
-    subject: &Subject,
+    dataset: &Dataset,
     places: &BTreeMap<String, usize>,
     args: &Args,
     options: &ChartOptions,
@@ -138,10 +138,10 @@ fn draw(
     let all = args.charts.is_empty();
     let charts = if all { &Chart::ALL[..] } else { &args.charts };
     for &chart in charts {
-        match chart.draw(subject, places, options) {
+        match chart.draw(dataset, places, options) {
             Ok(scene) => drawn.push((chart, scene)),
             Err(lacking) => {
-                let message = format!("{}: no {}: needs {lacking}", subject.name, chart.name());
+                let message = format!("{}: no {}: needs {lacking}", dataset.name, chart.name());
                 if !all {
                     return Err(Failure::bad(message));
                 }
@@ -155,9 +155,9 @@ fn draw(
 }
 
 /// Each allocator's place among all, in the order in which they come.
-fn places(subjects: &[Subject]) -> BTreeMap<String, usize> {
+fn places(datasets: &[Dataset]) -> BTreeMap<String, usize> {
     let mut places = BTreeMap::new();
-    for allocator in subjects.iter().flat_map(|subject| &subject.allocators) {
+    for allocator in datasets.iter().flat_map(|dataset| &dataset.allocators) {
         let next = places.len();
         places.entry(allocator.allocator.clone()).or_insert(next);
     }
@@ -199,7 +199,7 @@ fn write(folder: &Path, name: &str, scene: &Scene, form: Form) -> Result<Output,
 const HEAD: u64 = 4096;
 
 /// Reads an input, whatever it is.
-fn read(path: &Path, args: &Args, terminal: Terminal) -> Result<Vec<Subject>, Failure> {
+fn read(path: &Path, args: &Args, terminal: Terminal) -> Result<Vec<Dataset>, Failure> {
     let file = files::input_name(path);
     let unreadable = |error| Failure::bad(format!("{file}: cannot read: {error}"));
     let input = files::open(path)?;
@@ -219,22 +219,22 @@ fn read(path: &Path, args: &Args, terminal: Terminal) -> Result<Vec<Subject>, Fa
     let text = results::text_of(&file, input)?;
     let document = load::document(&file, &text).map_err(Failure::bad)?;
     let results = document.results.into_iter();
-    let mut subjects: Vec<Subject> = results.map(Subject::of_result).collect();
+    let mut datasets: Vec<Dataset> = results.map(Dataset::of_result).collect();
     if let Some(named) = args.allocators.named()? {
-        for subject in &mut subjects {
+        for dataset in &mut datasets {
             let missing = named.iter().find(|allocator| {
                 let name = allocator.name();
-                subject.allocators.iter().all(|it| it.allocator != name)
+                dataset.allocators.iter().all(|it| it.allocator != name)
             });
             if let Some(missing) = missing {
-                let name = &subject.name;
+                let name = &dataset.name;
                 return Err(Failure::bad(format!("{file}: `{name}` has no {missing}")));
             }
             let is_named = |name: &str| named.iter().any(|it| it.name() == name);
-            subject.allocators.retain(|it| is_named(&it.allocator));
+            dataset.allocators.retain(|it| is_named(&it.allocator));
         }
     }
-    Ok(subjects)
+    Ok(datasets)
 }
 
 /// Whether an input begins as a trace does; what is no text is binary.
@@ -274,7 +274,7 @@ fn replay(
     mut progress: Progress,
     args: &Args,
     terminal: Terminal,
-) -> Result<Subject, Failure> {
+) -> Result<Dataset, Failure> {
     let reader = Reader::new(file, bytes).map_err(Failure::bad)?;
     let header = reader.header().clone();
     let allocators = match args.allocators.named()? {
@@ -288,5 +288,5 @@ fn replay(
     let stream = RequestStream::new(file, &header, reader).inspect(|_| progress.event());
     let replayed = study::run(stream, &allocators, observe, terminal.jobs());
     let result = StudyResult::of_replay(file, &header, &replayed.map_err(Failure::bad)?);
-    Ok(Subject::of_result(result))
+    Ok(Dataset::of_result(result))
 }

@@ -1,9 +1,9 @@
-//! The charts by name: what each needs of a subject, and how that is recorded.
+//! The charts by name: what each needs of a dataset, and how that is recorded.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::subject::{Subject, Subjected, Walked};
+use super::dataset::{AllocatorData, Dataset, Walked};
 use super::{ChartOptions, Scene, Series};
 use super::{
     address_map, failure_rate, fragmentation, max32_gap, releases, search_cost, workload,
@@ -22,7 +22,7 @@ pub enum Chart {
     Workload,
 }
 
-/// Data that a chart needs and a subject lacks.
+/// Data that a chart needs and a dataset lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lacking {
     /// Samples of the address space over time.
@@ -94,57 +94,57 @@ impl Chart {
         }
     }
 
-    /// Draws a subject. `places` has each allocator's place among all, by name.
+    /// Draws a dataset. `places` has each allocator's place among all, by name.
     ///
     /// # Errors
     ///
-    /// Where the subject lacks what the chart needs.
+    /// Where the dataset lacks what the chart needs.
     pub fn draw(
         self,
-        subject: &Subject,
+        dataset: &Dataset,
         places: &BTreeMap<String, usize>,
         options: &ChartOptions,
     ) -> Result<Scene, Lacking> {
-        let about = &[subject.about.clone()][..];
-        let about_window = &subject.about_samples(true);
+        let about = &[dataset.about.clone()][..];
+        let about_window = &dataset.about_samples(true);
         match self {
             Chart::FailureRate => {
-                let series = series_of(subject, places, |it| Some(it.failures.clone()));
+                let series = series_of(dataset, places, |it| Some(it.failures.clone()));
                 Ok(failure_rate::draw(about, &series, options))
             }
             Chart::Fragmentation => {
-                let series = sampled(subject, places, |it| &it.timeline)?;
+                let series = sampled(dataset, places, |it| &it.timeline)?;
                 Ok(fragmentation::draw(about_window, &series, options))
             }
             Chart::Max32Gap => {
-                let series = sampled(subject, places, |it| &it.timeline)?;
+                let series = sampled(dataset, places, |it| &it.timeline)?;
                 Ok(max32_gap::draw(about_window, &series, options))
             }
             Chart::AddressMap => {
-                let series = sampled(subject, places, |it| &it.map)?;
+                let series = sampled(dataset, places, |it| &it.map)?;
                 Ok(address_map::draw(about_window, &series, options))
             }
             Chart::SearchCost => {
-                let series = series_of(subject, places, steps);
+                let series = series_of(dataset, places, steps);
                 if series.is_empty() {
                     return Err(Lacking::StepCounts);
                 }
                 Ok(search_cost::draw(
-                    &subject.about_samples(false),
+                    &dataset.about_samples(false),
                     &series,
                     options,
                 ))
             }
             Chart::Releases => {
-                let groups = releases::groups(&subject.allocators);
+                let groups = releases::groups(&dataset.allocators);
                 if groups.len() < 2 {
                     return Err(Lacking::Releases);
                 }
                 Ok(releases::draw(about, &groups, options))
             }
             Chart::Workload => {
-                let traffic = subject.traffic.as_ref().ok_or(Lacking::Samples)?;
-                Ok(workload::draw(&subject.about_the_seed(), traffic, options))
+                let traffic = dataset.traffic.as_ref().ok_or(Lacking::Samples)?;
+                Ok(workload::draw(&dataset.about_the_seed(), traffic, options))
             }
         }
     }
@@ -152,26 +152,26 @@ impl Chart {
 
 /// A series for each allocator that has the data.
 fn series_of<'a, T>(
-    subject: &'a Subject,
+    dataset: &'a Dataset,
     places: &BTreeMap<String, usize>,
-    of: impl Fn(&'a Subjected) -> Option<T>,
+    of: impl Fn(&'a AllocatorData) -> Option<T>,
 ) -> Vec<Series<T>> {
-    let one = |it: &'a Subjected| {
+    let one = |it: &'a AllocatorData| {
         Some(Series {
             place: places.get(&it.allocator).copied().unwrap_or(0),
             allocator: it.allocator.clone(),
             data: of(it)?,
         })
     };
-    subject.allocators.iter().filter_map(one).collect()
+    dataset.allocators.iter().filter_map(one).collect()
 }
 
 fn sampled<'a, T>(
-    subject: &'a Subject,
+    dataset: &'a Dataset,
     places: &BTreeMap<String, usize>,
     of: impl Fn(&'a SampledRecord) -> &'a T,
 ) -> Result<Vec<Series<&'a T>>, Lacking> {
-    let series = series_of(subject, places, |it| it.sampled.as_ref().map(&of));
+    let series = series_of(dataset, places, |it| it.sampled.as_ref().map(&of));
     if series.is_empty() {
         Err(Lacking::Samples)
     } else {
@@ -179,7 +179,7 @@ fn sampled<'a, T>(
     }
 }
 
-fn steps(of: &Subjected) -> Option<search_cost::Steps<'_>> {
+fn steps(of: &AllocatorData) -> Option<search_cost::Steps<'_>> {
     let timeline = of.sampled.as_ref().map(|sampled| &sampled.timeline);
     let (counts, quantiles) = match of.walked.as_ref()? {
         Walked::Nowhere => (None, Vec::new()),
@@ -234,7 +234,7 @@ mod tests {
         events
     }
 
-    fn subject(allocators: &[&str], count: u64, sampling: Sampling) -> Subject {
+    fn dataset(allocators: &[&str], count: u64, sampling: Sampling) -> Dataset {
         let header = Header::default();
         let names = allocators.iter();
         let allocators: Vec<Allocator> = names
@@ -248,7 +248,7 @@ mod tests {
         };
         let replayed = study::run(stream, &allocators, observe, NonZeroUsize::MIN);
         let replayed = replayed.expect("a trace");
-        Subject::of_result(StudyResult::of_replay("a.trace", &header, &replayed))
+        Dataset::of_result(StudyResult::of_replay("a.trace", &header, &replayed))
     }
 
     const TWELVE: [&str; 12] = [
@@ -287,9 +287,9 @@ mod tests {
             (&TWELVE[4..5], 10, by_events, &ChartOptions::default()),
             (&TWELVE[..2], 0, by_events, &ChartOptions::default()),
         ] {
-            let subject = subject(allocators, count, sampling);
+            let dataset = dataset(allocators, count, sampling);
             for chart in Chart::ALL {
-                let Ok(scene) = chart.draw(&subject, &BTreeMap::new(), options) else {
+                let Ok(scene) = chart.draw(&dataset, &BTreeMap::new(), options) else {
                     assert!(
                         chart == Chart::Releases && allocators.len() < 3,
                         "{chart:?}"
@@ -309,11 +309,11 @@ mod tests {
 
     #[test]
     fn what_a_chart_lacks_comes_with_the_option_that_records_it() {
-        let mut subject = subject(&["new"], 10, Sampling::default());
-        subject.traffic = None;
-        subject.allocators[0].sampled = None;
+        let mut dataset = dataset(&["new"], 10, Sampling::default());
+        dataset.traffic = None;
+        dataset.allocators[0].sampled = None;
         let lacking = |chart: Chart| {
-            let drawn = chart.draw(&subject, &BTreeMap::new(), &ChartOptions::default());
+            let drawn = chart.draw(&dataset, &BTreeMap::new(), &ChartOptions::default());
             drawn.expect_err("it lacks something").to_string()
         };
         for chart in [

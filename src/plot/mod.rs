@@ -11,13 +11,14 @@
 //! * [`releases`]: which change of the kernel's history made a difference.
 //! * [`workload`]: the requests, whatever an allocator answers.
 //!
-//! [`chart`] lists them by name and finds their data in a [`subject`]: a result, a replay's document,
-//! or a replay. All share the [`theme`]. The same data gives the same bytes on any machine: logarithms
-//! and powers are those of `libm`, never the platform's.
+//! [`chart`] lists them by name and finds their data in a [`dataset`], which is made of a result. All
+//! share the [`theme`]. The same data gives the same bytes on any machine: logarithms and powers are
+//! those of `libm`, never the platform's.
 
 pub mod address_map;
 mod axis;
 pub mod chart;
+pub mod dataset;
 pub mod failure_rate;
 mod font;
 pub mod fragmentation;
@@ -30,17 +31,16 @@ pub mod releases;
 pub mod scene;
 pub mod search_cost;
 mod small_multiples;
-pub mod subject;
 mod svg;
 pub mod theme;
 mod time;
 pub mod workload;
 
 pub use chart::Chart;
+pub use dataset::Dataset;
 pub use page::ChartOptions;
 pub use png::png;
 pub use scene::Scene;
-pub use subject::Subject;
 pub use svg::svg;
 pub use theme::Theme;
 

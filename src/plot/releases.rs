@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::axis::{Axis, TICK};
+use super::dataset::{AllocatorData, Walked};
 use super::failure_rate::{Failures, bars, causes_seen};
 use super::font;
 use super::number::{self, grouped, real};
 use super::page::{ChartOptions, DOT, LABEL, Page, small};
 use super::panel::{Frame, Panel};
 use super::scene::{Anchor, Rect, Rgb, Scene};
-use super::subject::{Subjected, Walked};
 use iova::kernel::changes::{Row, TABLE};
 use iova::kernel::{Allocator, Release, Rules};
 
@@ -52,8 +52,8 @@ pub fn one_of_each() -> Vec<String> {
 
 /// The groups with an allocator among these, the oldest first. Allocators of one group answer alike:
 /// the first counts.
-pub fn groups(allocators: &[Subjected]) -> Vec<ReleaseGroup> {
-    let mut of_release: BTreeMap<Release, &Subjected> = BTreeMap::new();
+pub fn groups(allocators: &[AllocatorData]) -> Vec<ReleaseGroup> {
+    let mut of_release: BTreeMap<Release, &AllocatorData> = BTreeMap::new();
     for allocator in allocators {
         let parsed = allocator.allocator.parse::<Allocator>();
         if let Some(release) = parsed.ok().and_then(|it| first_with(it.rules())) {

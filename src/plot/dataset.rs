@@ -1,38 +1,36 @@
-//! What there is to draw of a scenario or a trace, from whichever document it comes.
+//! The data of the charts of a scenario or a trace, from a result of `run` or `replay`.
 
 use std::collections::BTreeMap;
 
 use super::failure_rate::Failures;
-use super::number;
+use super::number::{self, grouped};
 use crate::study::StudyResult;
 use crate::study::document::{self, Row};
 use iova::measure::record::{SampledRecord, TrafficRecord, Window};
 use iova::measure::{Cause, MetricId, Steps};
 
-/// A scenario, or a trace, and what came of it.
+/// The data of a scenario or a trace.
 #[derive(Clone, Debug)]
-pub struct Subject {
-    /// Its name, which goes into the names of files.
+pub struct Dataset {
+    /// Its name, part of the names of files.
     pub name: String,
-    /// What pictures say of it, in a line.
+    /// A line about it for each chart.
     pub about: String,
-    /// The seed that was sampled, where there were others.
+    /// The sampled seed, if there were others.
     pub sampled_seed: Option<u64>,
-    /// What there is of each allocator.
-    pub allocators: Vec<Subjected>,
-    /// What the callers asked for, where that was sampled.
+    pub allocators: Vec<AllocatorData>,
+    /// The requests, if sampled.
     pub traffic: Option<TrafficRecord>,
 }
 
-/// What there is of an allocator.
+/// The data of an allocator.
 #[derive(Clone, Debug)]
-pub struct Subjected {
+pub struct AllocatorData {
     pub allocator: String,
-    /// How often it failed.
     pub failures: Failures,
-    /// How far it walked; none where that was not recorded.
+    /// How far its searches walked, if recorded.
     pub walked: Option<Walked>,
-    /// Its run as time goes by, where that was sampled.
+    /// Its run over time, if sampled.
     pub sampled: Option<SampledRecord>,
 }
 
@@ -40,13 +38,13 @@ pub struct Subjected {
 #[derive(Clone, Debug)]
 pub enum Walked {
     Steps(Steps),
-    /// The design does not walk from range to range.
+    /// The design does not search range by range.
     Nowhere,
 }
 
-impl Subject {
+impl Dataset {
     /// A result of `run` or `replay`.
-    pub fn of_result(result: StudyResult) -> Subject {
+    pub fn of_result(result: StudyResult) -> Dataset {
         let about = about(&result);
         let several = result.traces.len() > 1;
         let mut sampled_seed = None;
@@ -65,14 +63,14 @@ impl Subject {
         }
         let allocators = result.rows.iter().map(|row| {
             let (walked, sampled) = of_allocator.remove(&row.allocator).unwrap_or_default();
-            Subjected {
+            AllocatorData {
                 failures: failures(row, several),
                 walked,
                 sampled,
                 allocator: row.allocator.clone(),
             }
         });
-        Subject {
+        Dataset {
             allocators: allocators.collect(),
             name: match &result.subject {
                 document::Subject::Scenario { name, .. } => name.clone(),
@@ -87,16 +85,13 @@ impl Subject {
         }
     }
 
-    /// What pictures say where all is of the seed that was sampled.
+    /// The lines about a chart of the sampled seed alone.
     pub(super) fn about_the_seed(&self) -> Vec<String> {
-        let seed = self
-            .sampled_seed
-            .map(|seed| format!("of seed {seed} alone"));
+        let seed = self.sampled_seed.map(|seed| format!("seed {seed} only"));
         [self.about.clone()].into_iter().chain(seed).collect()
     }
 
-    /// What pictures say where something is drawn as time goes by: what was sampled. With
-    /// `window`, addresses count.
+    /// The lines about a chart over time: the sampled seed, domain and, with `window`, addresses.
     pub(super) fn about_samples(&self, window: bool) -> Vec<String> {
         let mut sampled: Vec<String> = Vec::new();
         sampled.extend(self.sampled_seed.map(|seed| format!("seed {seed}")));
@@ -110,8 +105,9 @@ impl Subject {
             } = timeline.window;
             let elsewhere = timeline.requests_elsewhere;
             if elsewhere > 0 {
-                let here: u64 = timeline.requests.iter().sum();
-                let (here, all) = (counted(here), counted(here + elsewhere));
+                let requests = timeline.requests.iter();
+                let here = requests.fold(0_u64, |sum, &count| sum.saturating_add(count));
+                let (here, all) = (grouped(here), grouped(here.saturating_add(elsewhere)));
                 sampled.push(format!(
                     "domain {domain}, which has {here} of {all} requests"
                 ));
@@ -167,7 +163,7 @@ fn about(result: &StudyResult) -> String {
             let requests = requests
                 .map(|row| row.metrics.count(MetricId::Allocs))
                 .max();
-            let requests = counted(requests.unwrap_or(0));
+            let requests = grouped(requests.unwrap_or(0));
             let seeds = match result.traces.as_slice() {
                 [] => ", no seed".to_owned(),
                 [one] => one
@@ -175,10 +171,10 @@ fn about(result: &StudyResult) -> String {
                     .map_or(String::new(), |seed| format!(", seed {seed}")),
                 many => format!(", {} seeds", many.len()),
             };
-            format!("{name} · {requests} requests an allocator{seeds}")
+            format!("{name} · {requests} requests per allocator{seeds}")
         }
         document::Subject::Trace { name, .. } => {
-            let events = counted(result.traces.iter().map(|trace| trace.events).sum());
+            let events = grouped(result.traces.iter().map(|trace| trace.events).sum::<u64>());
             let file = result.file.as_deref().unwrap_or_default();
             let name = name
                 .as_ref()
@@ -186,10 +182,6 @@ fn about(result: &StudyResult) -> String {
             format!("{file} · {name}{events} events")
         }
     }
-}
-
-fn counted(count: u64) -> String {
-    number::plain(number::real(count), 0)
 }
 
 /// A file's name without its folder and the endings of traces.
