@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use iovasim::import::record_script::RecordScript;
 use iovasim::import::{Options, import};
-use iovasim::trace::record::Recording;
 use tempfile::TempDir;
 
 /// What the kernel would give to whoever reads the pipe.
@@ -81,7 +81,7 @@ impl Tracefs {
         fs::read_to_string(self.at(name)).unwrap_or_default()
     }
 
-    fn command(&self, recording: &Recording) -> Command {
+    fn command(&self, recording: &RecordScript) -> Command {
         self.write("record.sh", &recording.to_string());
         let mut command = Command::new("sh");
         let path = std::env::var("PATH").unwrap_or_default();
@@ -95,7 +95,7 @@ impl Tracefs {
         command
     }
 
-    fn run(&self, recording: &Recording) -> Output {
+    fn run(&self, recording: &RecordScript) -> Output {
         self.command(recording).output().expect("a shell")
     }
 
@@ -127,10 +127,10 @@ impl Tracefs {
     }
 }
 
-fn until_failure() -> Recording {
-    Recording {
+fn until_failure() -> RecordScript {
+    RecordScript {
         until_failure: true,
-        ..Recording::default()
+        ..RecordScript::default()
     }
 }
 
@@ -166,11 +166,11 @@ fn a_failure_ends_the_recording() {
 #[test]
 fn a_time_ends_the_recording() {
     let tracefs = Tracefs::new();
-    let recording = Recording {
+    let recording = RecordScript {
         seconds: Some(1),
         output: "it's here.txt".to_owned(),
         buffer_kib: 77,
-        ..Recording::default()
+        ..RecordScript::default()
     };
     let output = tracefs.run(&recording);
     assert!(output.status.success(), "{}", said(&output));
@@ -185,9 +185,9 @@ fn a_time_ends_the_recording() {
 /// The type of a group's domain: `DMA` has no flush queue, `DMA-FQ` has one.
 #[test]
 fn unmappings_are_recorded_where_there_is_no_flush_queue() {
-    let recording = Recording {
+    let recording = RecordScript {
         seconds: Some(1),
-        ..Recording::default()
+        ..RecordScript::default()
     };
     for (domain, enabled) in [("DMA\n", "1\n"), ("DMA-FQ\n", "0\n"), ("identity\n", "0\n")] {
         let tracefs = Tracefs::new();
@@ -206,7 +206,7 @@ fn unmappings_are_recorded_where_there_is_no_flush_queue() {
 fn an_interrupt_ends_the_recording_and_keeps_it() {
     let tracefs = Tracefs::new();
     let mut child = tracefs
-        .command(&Recording::default())
+        .command(&RecordScript::default())
         .stderr(Stdio::piped())
         .spawn()
         .expect("a shell");
@@ -236,7 +236,7 @@ fn an_interrupt_ends_the_recording_and_keeps_it() {
 fn a_kernel_that_refuses_leaves_nothing_behind() {
     let tracefs = Tracefs::new();
     fs::create_dir_all(tracefs.at("instances/iovasim")).expect("a folder");
-    let output = tracefs.run(&Recording::default());
+    let output = tracefs.run(&RecordScript::default());
     assert_eq!(output.status.code(), Some(1));
     assert!(
         said(&output).contains("does another recording run?"),
@@ -251,7 +251,7 @@ fn a_kernel_that_refuses_leaves_nothing_behind() {
     );
 
     let nowhere = tracefs
-        .command(&Recording::default())
+        .command(&RecordScript::default())
         .env("TRACEFS", "/nonexistent")
         .output()
         .expect("a shell");
@@ -259,7 +259,7 @@ fn a_kernel_that_refuses_leaves_nothing_behind() {
     assert!(said(&nowhere).contains("no tracefs"));
 
     tracefs.write("iova.trace.txt", "precious");
-    let output = tracefs.run(&Recording::default());
+    let output = tracefs.run(&RecordScript::default());
     assert!(said(&output).contains("iova.trace.txt is there already"));
     assert_eq!(tracefs.read("iova.trace.txt"), "precious");
 }
@@ -282,7 +282,7 @@ fn shells_understand_the_script() {
 
 #[test]
 fn settings_are_quoted() {
-    let recording = Recording {
+    let recording = RecordScript {
         output: "-o'$(reboot)'".to_owned(),
         seconds: Some(7),
         until_failure: true,

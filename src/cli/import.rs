@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use iova::kernel::FlushQueue;
 use iova::units::{Granule, Pages, Pfn, PfnRange};
-use iovasim::import::{self, Choice, Evidence, Form, Options};
+use iovasim::import::{self, DomainChoice, Form, Options, RecordSource};
 
 use super::common::{self, Terminal};
 use super::files;
@@ -39,11 +39,11 @@ pub(crate) struct Args {
     from: Option<Form>,
     /// The records to read: probes, dma, iommu or ranges [default: the most exact]
     #[arg(long, value_name = "KIND")]
-    records: Option<Evidence>,
+    records: Option<RecordSource>,
     /// One domain alone: a number in order of appearance, a pointer (0x...) or a device; `one`
     /// takes records that name none for one domain's
     #[arg(long, value_name = "DOMAIN")]
-    domain: Option<Choice>,
+    domain: Option<DomainChoice>,
     /// The highest pfn of every request, for events that say none
     #[arg(long, value_name = "PFN", value_parser = number)]
     limit: Option<u64>,
@@ -121,7 +121,7 @@ fn options(args: &Args) -> Options {
         .map(|name| name.to_string_lossy().into_owned());
     Options {
         form: args.from,
-        evidence: args.records,
+        record_source: args.records,
         domain: args.domain.clone(),
         limit: args.limit.map(Pfn),
         mask: args.mask,

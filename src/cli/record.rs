@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use iovasim::trace::record::Recording;
+use iovasim::import::record_script::RecordScript;
 
 use super::common::Terminal;
 use super::files;
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long)]
     until_failure: bool,
     /// The size of each CPU's buffer in KiB
-    #[arg(long, value_name = "N", default_value_t = Recording::default().buffer_kib,
+    #[arg(long, value_name = "N", default_value_t = RecordScript::default().buffer_kib,
           value_parser = clap::value_parser!(u64).range(1..))]
     buffer_kib: u64,
     /// Write the script to FILE instead of standard output
@@ -38,12 +38,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, _: Terminal) -> Result<Verdict, Failure> {
-    let recording = Recording {
+    let script = RecordScript {
         output: args.file.clone(),
         seconds: args.seconds,
         until_failure: args.until_failure,
         buffer_kib: args.buffer_kib,
     };
-    files::write_text(args.output.as_deref(), &recording.to_string())?;
+    files::write_text(args.output.as_deref(), &script.to_string())?;
     Ok(Verdict::Done)
 }

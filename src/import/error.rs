@@ -13,7 +13,7 @@ pub struct Error {
 
 /// Where something is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// The recording as a whole.
     Whole,
     /// A line, from 1.
@@ -24,7 +24,7 @@ pub(super) enum Place {
 
 /// What is wrong, without the place.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("a line of more than {max} bytes: not the text of a recording")]
@@ -69,11 +69,11 @@ pub(super) enum Problem {
 }
 
 impl Error {
-    pub(super) fn new(file: &str, line: Option<u64>, problem: impl Into<Problem>) -> Error {
+    pub(crate) fn new(file: &str, line: Option<u64>, problem: impl Into<Problem>) -> Error {
         Error::at(file, line.map_or(Place::Whole, Place::Line), problem)
     }
 
-    pub(super) fn at(file: &str, place: Place, problem: impl Into<Problem>) -> Error {
+    pub(crate) fn at(file: &str, place: Place, problem: impl Into<Problem>) -> Error {
         Error {
             file: file.to_owned(),
             place,
@@ -81,7 +81,7 @@ impl Error {
         }
     }
 
-    pub(super) fn dat(file: &str, error: tracedat::Error) -> Error {
+    pub(crate) fn dat(file: &str, error: tracedat::Error) -> Error {
         Error::at(file, Place::Dat(error.place), error.problem)
     }
 

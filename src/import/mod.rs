@@ -1,69 +1,56 @@
 //! Recordings of a running kernel into traces.
 //!
 //! ```text
-//! lines ─ line ┬► records ─┬─ pairing ─► calls ─ order ─► ledger ─┐
-//!          dat ┘           ├─ dma ───────────────────────────────┼─► events
-//!                          ├─ iommu ─────────────────────────────┤
-//!                       ranges ─ kernel_log ─────────────────────┘
+//!            read/            pair/               reconstruct/
+//!
+//! lines ─ text ┐
+//!              ├► records ─┬─ pairs ─ order ─► calls ─► EventBuilder ─┐
+//! bytes ─ dat ─┘           ├─ dma ────────────────────────────────────┼─► EventSink ─► events
+//!                          ├─ iommu ──────────────────────────────────┤
+//! lines ───────────────────┴─ kernel_log ─────────────────────────────┘
 //! ```
 //!
 //! A recording is read twice: a survey gathers what the header says and what decides how the
 //! records are to be read (how many CPUs, which kinds of records, which domains); then events are
 //! made as the lines go by. Where these need to know what comes later (what was live before, whose
 //! frees were missed), a reading in between gathers that. What is live is held in memory, the
-//! recording is not, unless it is a binary file (`dat`).
+//! recording is not, unless it is a binary file (`read/dat.rs`).
 //!
 //! What a recording does not say is an option, an error that asks for it, or a note in the
 //! [`Report`], which accounts for every line.
 
-mod before;
-mod call;
-mod clock;
-mod dat;
-mod dma;
-mod domains;
+pub mod record_script;
+
 mod error;
-mod functions;
-mod gather;
-mod iommu;
-mod kernel_log;
-mod ledger;
-mod line;
-mod lines;
+mod number;
 mod options;
-mod order;
-mod owners;
-mod pairing;
-mod record;
+mod pair;
+mod read;
+mod reconstruct;
 mod report;
-mod requests;
-mod source;
 mod survey;
-mod unmaps;
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 
-use clock::Clock;
-use domains::Domains;
 use error::Problem;
-use functions::Function;
-use gather::Gathered;
-use ledger::{Ledger, Sink};
-use line::Line;
-use pairing::Pairing;
-use record::Record;
-use source::{Recording, Source};
+use pair::Pairing;
+use pair::call::Function;
+use read::record::{Line, Record};
+use read::{Recording, Source};
+use reconstruct::before::LookAhead;
+use reconstruct::domains::Domains;
+use reconstruct::missed_frees::MissedFrees;
+use reconstruct::sink::{ApiLevel, Clock, EventSink};
+use reconstruct::{EventBuilder, dma, iommu, kernel_log};
 use survey::Survey;
-use unmaps::Missed;
-
-pub use domains::Choice;
-pub use error::Error;
-pub use options::{Evidence, Form, Options};
-pub use report::{DomainReport, Report};
 
 use crate::trace::compress::Decoder;
 use crate::trace::event::{Event, Header};
+
+pub use error::Error;
+pub use options::{DomainChoice, Form, Options, RecordSource};
+pub use report::{DomainReport, Report};
 
 /// A recording's text, unpacked where it is gzip or zstd: what [`import`]'s `open` gives.
 ///
@@ -100,10 +87,18 @@ pub struct Import<R> {
 /// What makes events of the records.
 #[derive(Debug)]
 enum Reader {
-    Probes { pairing: Pairing, ledger: Ledger },
+    Probes(Probes),
     Dma(dma::Importer),
     Iommu(iommu::Importer),
     Ranges(kernel_log::Importer),
+}
+
+/// The importer of probes: it pairs entries with returns and makes events of the calls.
+#[derive(Debug)]
+struct Probes {
+    pairing: Pairing,
+    missed: MissedFrees,
+    builder: EventBuilder,
 }
 
 /// Surveys a recording and begins to import it.
@@ -125,40 +120,45 @@ pub fn import<R: BufRead>(
     let ask = |problem| Error::new(file, None, Problem::Ask(problem));
     let mut report = Report {
         form: Some(survey.form),
-        evidence: Some(survey.evidence),
+        record_source: Some(survey.record_source),
         ..Report::default()
     };
     let mut header = survey.header(options, &mut report).map_err(ask)?;
-    let reader = match survey.evidence {
-        Evidence::Probes => {
+    let reader = match survey.record_source {
+        RecordSource::Probes => {
             let later = options.state_before || !survey.missed.is_empty();
-            let Gathered { before, owners } = if later {
-                Gathered::of(&mut recording.source()?, &survey, options, header.granule)?
+            let LookAhead { before, owners } = if later {
+                LookAhead::of(
+                    &mut recording.source()?,
+                    survey.form,
+                    &survey.probed,
+                    &survey.missed,
+                    options,
+                    header.granule,
+                )?
             } else {
-                Gathered::default()
+                LookAhead::default()
             };
             report.unmaps_unowned = (survey.missed.len() - owners.len()) as u64;
             let owners = owners.into_iter();
             let owners = owners.map(|(number, domain)| (number, Some(domain)));
-            let missed = Missed::new(header.granule, owners);
-            Reader::Probes {
-                pairing: Pairing::new(survey.probed.clone(), missed),
-                ledger: Ledger::new(
-                    Domains::new(options.domain.clone(), &options.reserved),
-                    before,
-                ),
-            }
+            let domains = Domains::new(options.domain.clone(), &options.reserved);
+            Reader::Probes(Probes {
+                pairing: Pairing::new(survey.probed.clone()),
+                missed: MissedFrees::new(header.granule, owners),
+                builder: EventBuilder::new(domains, before),
+            })
         }
-        Evidence::Dma => {
-            let level = requests::Level::of(options, &mut header).map_err(ask)?;
+        RecordSource::Dma => {
+            let level = ApiLevel::of(options, &mut header).map_err(ask)?;
             Reader::Dma(
                 dma::Importer::new(level, header.granule, options, &survey.dma, &mut report)
                     .map_err(ask)?,
             )
         }
-        Evidence::Iommu => {
-            let level = requests::Level::of(options, &mut header).map_err(ask)?;
-            if options.domain != Some(Choice::One) {
+        RecordSource::Iommu => {
+            let level = ApiLevel::of(options, &mut header).map_err(ask)?;
+            if options.domain != Some(DomainChoice::One) {
                 return Err(ask(
                     "`iommu` events do not say which domain they are of: `--domain one` takes \
                      them for one, which is right if one device was busy"
@@ -173,7 +173,9 @@ pub fn import<R: BufRead>(
                 &options.reserved,
             ))
         }
-        Evidence::Ranges => Reader::Ranges(kernel_log::Importer::new(header.granule, options)),
+        RecordSource::Ranges => {
+            Reader::Ranges(kernel_log::Importer::new(header.granule, options))
+        }
     };
     Ok(Import {
         header,
@@ -188,23 +190,33 @@ pub fn import<R: BufRead>(
     })
 }
 
-fn take_probe(
-    pairing: &mut Pairing,
-    ledger: &mut Ledger,
-    record: &Record<'_>,
-    sink: &mut Sink<'_>,
-) -> Result<(), Problem> {
-    match Function::of(record) {
-        Some((function, edge)) => {
-            ledger.domains.mention(record, function, edge)?;
-            pairing.take(record, function, edge, sink.report)?;
+impl Probes {
+    fn take(&mut self, record: &Record<'_>, sink: &mut EventSink<'_>) -> Result<(), Problem> {
+        match Function::of(record) {
+            Some((function, edge)) => {
+                self.builder.domains.mention(record, function, edge)?;
+                self.pairing.take(record, function, edge, sink.report)?;
+            }
+            None => {
+                if let Some(call) = self.missed.take(record)? {
+                    sink.report.frees_unmapped += 1;
+                    self.pairing.push(call);
+                }
+            }
         }
-        None => pairing.take_other(record, sink.report)?,
+        while let Some(call) = self.pairing.pop(record.at) {
+            self.builder.take(&call, sink);
+        }
+        Ok(())
     }
-    while let Some(call) = pairing.pop(record.at) {
-        ledger.take(&call, sink);
+
+    fn finish(&mut self, sink: &mut EventSink<'_>) {
+        while let Some(call) = self.pairing.pop_last() {
+            self.builder.take(&call, sink);
+        }
+        self.pairing.finish(sink.report);
+        self.builder.domains.finish(sink.report);
     }
-    Ok(())
 }
 
 impl<R: BufRead> Import<R> {
@@ -256,13 +268,13 @@ impl<R: BufRead> Import<R> {
         };
         report.record(record.event);
         self.clock.see(&record, report)?;
-        let sink = &mut Sink {
+        let sink = &mut EventSink {
             clock: &mut self.clock,
             events,
             report,
         };
         match &mut self.reader {
-            Reader::Probes { pairing, ledger } => take_probe(pairing, ledger, &record, sink),
+            Reader::Probes(probes) => probes.take(&record, sink),
             Reader::Dma(dma) => dma.take(&record, sink),
             Reader::Iommu(iommu) => iommu.take(&record, sink),
             Reader::Ranges(_) => Ok(()),
@@ -272,18 +284,11 @@ impl<R: BufRead> Import<R> {
     fn finish(&mut self) -> Result<(), Error> {
         let (events, report) = (&mut self.queue, &mut self.report);
         match &mut self.reader {
-            Reader::Probes { pairing, ledger } => {
-                let sink = &mut Sink {
-                    clock: &mut self.clock,
-                    events,
-                    report,
-                };
-                while let Some(call) = pairing.pop_last() {
-                    ledger.take(&call, sink);
-                }
-                pairing.finish(report);
-                ledger.domains.finish(report);
-            }
+            Reader::Probes(probes) => probes.finish(&mut EventSink {
+                clock: &mut self.clock,
+                events,
+                report,
+            }),
             Reader::Dma(dma) => dma.finish(report),
             Reader::Iommu(iommu) => iommu.finish(report),
             Reader::Ranges(log) => log

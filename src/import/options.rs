@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::domains::Choice;
 use super::error::Problem;
+use super::number;
 use iova::kernel::FlushQueue;
 use iova::units::{Granule, Pages, Pfn, PfnRange};
 
@@ -23,7 +23,7 @@ pub enum Form {
 
 /// Which records of a recording are read, the most exact first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evidence {
+pub enum RecordSource {
     /// Probes on the allocator's functions: every request, with limits, answers and domains.
     Probes,
     /// `dma:*` events: sizes as asked, failures and devices, no limits.
@@ -35,7 +35,7 @@ pub enum Evidence {
 }
 
 impl Form {
-    pub(super) fn expected(self) -> &'static str {
+    pub(crate) fn expected(self) -> &'static str {
         match self {
             Form::Ftrace | Form::TraceDat => {
                 "task-pid [cpu] flags seconds.micros: event: arguments"
@@ -46,7 +46,7 @@ impl Form {
     }
 
     /// A line that is none of this form's.
-    pub(super) fn not_a_record(self, text: String) -> Problem {
+    pub(crate) fn not_a_record(self, text: String) -> Problem {
         Problem::NotARecord {
             form: self.name(),
             expected: self.expected(),
@@ -54,7 +54,7 @@ impl Form {
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Form::Ftrace => "ftrace text",
             Form::TraceDat => "trace.dat",
@@ -86,35 +86,72 @@ impl FromStr for Form {
     }
 }
 
-impl Evidence {
+impl RecordSource {
     fn name(self) -> &'static str {
         match self {
-            Evidence::Probes => "probes on the allocator",
-            Evidence::Dma => "`dma` events",
-            Evidence::Iommu => "`iommu` events",
-            Evidence::Ranges => "lists of ranges",
+            RecordSource::Probes => "probes on the allocator",
+            RecordSource::Dma => "`dma` events",
+            RecordSource::Iommu => "`iommu` events",
+            RecordSource::Ranges => "lists of ranges",
         }
     }
 }
 
-impl fmt::Display for Evidence {
+impl fmt::Display for RecordSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Evidence {
+impl FromStr for RecordSource {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Evidence, String> {
+    fn from_str(text: &str) -> Result<RecordSource, String> {
         match text {
-            "probes" => Ok(Evidence::Probes),
-            "dma" => Ok(Evidence::Dma),
-            "iommu" => Ok(Evidence::Iommu),
-            "ranges" => Ok(Evidence::Ranges),
+            "probes" => Ok(RecordSource::Probes),
+            "dma" => Ok(RecordSource::Dma),
+            "iommu" => Ok(RecordSource::Iommu),
+            "ranges" => Ok(RecordSource::Ranges),
             _ => Err(format!(
                 "no kind of records `{text}`; there are `probes`, `dma`, `iommu`, `ranges`"
             )),
+        }
+    }
+}
+
+/// Which domains of a recording are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DomainChoice {
+    /// The one with this number, in the order of appearance from 0.
+    Ordinal(u64),
+    /// Those at this address, one after the other.
+    Pointer(u64),
+    /// The one of this device.
+    Device(String),
+    /// Records that name no domain are all of one.
+    One,
+}
+
+impl std::str::FromStr for DomainChoice {
+    type Err = String;
+
+    /// Reads `one`, a number, a pointer (`0x…`) or a device's name.
+    fn from_str(text: &str) -> Result<DomainChoice, String> {
+        if text == "one" {
+            return Ok(DomainChoice::One);
+        }
+        if let Some(digits) = text.strip_prefix("0x") {
+            let pointer = number::hexadecimal(digits);
+            return pointer
+                .map(DomainChoice::Pointer)
+                .ok_or_else(|| format!("`{text}` is not a pointer"));
+        }
+        if text.is_empty() {
+            return Err("a domain is `one`, a number, a pointer or a device's name".to_owned());
+        }
+        match text.parse() {
+            Ok(number) => Ok(DomainChoice::Ordinal(number)),
+            Err(_) => Ok(DomainChoice::Device(text.to_owned())),
         }
     }
 }
@@ -125,9 +162,9 @@ pub struct Options {
     /// The form; recognised if none.
     pub form: Option<Form>,
     /// The records to read; the most exact there are if none.
-    pub evidence: Option<Evidence>,
+    pub record_source: Option<RecordSource>,
     /// The domains to import; all if none.
-    pub domain: Option<Choice>,
+    pub domain: Option<DomainChoice>,
     /// The highest pfn of every request, for events that carry none: they become `alloc` and
     /// `free`.
     pub limit: Option<Pfn>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Evidence, Form};
+use super::options::{Form, RecordSource};
 
 /// Counts that account for every line; nothing is left out without being counted here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Report {
     /// The form that was read.
     pub form: Option<Form>,
     /// The kind of records that was used.
-    pub evidence: Option<Evidence>,
+    pub record_source: Option<RecordSource>,
     /// Lines read, comments included; of a trace.dat, what a text would have lines for.
     pub lines: u64,
     /// Records by name, the unused ones included.
@@ -84,7 +84,7 @@ pub struct DomainReport {
     pub number: Option<u64>,
     /// What the recording calls it: the pointer, the device or the group.
     pub name: String,
-    /// Whether its whole life is on record: it was made there, and not used unseen after that.
+    /// Whether its whole allocation is on record: it was made there, and not used unseen after that.
     pub from_start: bool,
     pub allocs: u64,
     pub failed: u64,
@@ -92,7 +92,7 @@ pub struct DomainReport {
 }
 
 impl Report {
-    pub(super) fn record(&mut self, name: &str) {
+    pub(crate) fn record(&mut self, name: &str) {
         if let Some(count) = self.records.get_mut(name) {
             *count += 1;
         } else {
@@ -101,7 +101,7 @@ impl Report {
     }
 
     /// Adds a note, once.
-    pub(super) fn note(&mut self, note: impl Into<String>) {
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
         let note = note.into();
         if !self.notes.contains(&note) {
             self.notes.push(note);
@@ -117,8 +117,8 @@ impl fmt::Display for Report {
             Some(form) => write!(f, "{} lines of {form}, {records} records", self.lines)?,
             None => write!(f, "{} lines, {records} records", self.lines)?,
         }
-        if let Some(evidence) = self.evidence {
-            write!(f, ", read by {evidence}")?;
+        if let Some(record_source) = self.record_source {
+            write!(f, ", read by {record_source}")?;
         }
         writeln!(
             f,

@@ -2,29 +2,29 @@
 
 use std::io::BufRead;
 
-use super::domains::{Choice, Domains};
 use super::error::{Error, Problem};
-use super::functions::{Function, Probed, dead_cpu};
-use super::line::{self, Line};
-use super::record::Record;
+use super::options::{DomainChoice, Form, Options, RecordSource};
+use super::pair::call::{Function, Probed, dead_cpu};
+use super::read::record::{Line, Record};
+use super::read::{Source, text};
+use super::reconstruct::domains::{Domain, Domains};
+use super::reconstruct::missed_frees::UnmapMatcher;
+use super::reconstruct::{dma, iommu, kernel_log};
 use super::report::Report;
-use super::source::Source;
-use super::unmaps::Unmaps;
-use super::{Evidence, Form, Options, dma, iommu};
 use crate::trace::event::Header;
 use iova::units::{Cpu, Granule, Pfn};
 
 /// What a recording has.
 #[derive(Debug)]
-pub(super) struct Survey {
+pub(crate) struct Survey {
     pub form: Form,
-    pub evidence: Evidence,
+    pub record_source: RecordSource,
     pub probed: Probed,
     pub dma: dma::Devices,
     /// The addresses of the unmaps whose free the probes missed, by their numbers.
     pub missed: Vec<(u64, u64)>,
     /// What else is on record.
-    others: Vec<Evidence>,
+    others: Vec<RecordSource>,
     domains: Domains,
     cpus_stated: Option<u64>,
     cpu_max: Cpu,
@@ -38,7 +38,7 @@ struct Seen {
     domains: Domains,
     dma: dma::Devices,
     iommu: bool,
-    unmaps: Unmaps,
+    unmaps: UnmapMatcher,
     cpus_stated: Option<u64>,
     cpu_max: Cpu,
     records: bool,
@@ -48,7 +48,7 @@ struct Seen {
 }
 
 impl Survey {
-    pub(super) fn of<R: BufRead>(
+    pub(crate) fn of<R: BufRead>(
         file: &str,
         source: &mut Source<R>,
         options: &Options,
@@ -58,7 +58,7 @@ impl Survey {
             domains: Domains::new(options.domain.clone(), &[]),
             dma: dma::Devices::default(),
             iommu: false,
-            unmaps: Unmaps::default(),
+            unmaps: UnmapMatcher::default(),
             cpus_stated: None,
             cpu_max: Cpu(0),
             records: false,
@@ -68,7 +68,7 @@ impl Survey {
         let mut form = options.form.or(source.form());
         while source.advance()? {
             if form.is_none() {
-                form = line::form_of(source.text());
+                form = form_of(source.text());
                 seen.refuse_odd(file, form)?;
             }
             match form {
@@ -82,16 +82,16 @@ impl Survey {
             let what = "ftrace, perf script or a list of ranges";
             return Err(Error::new(file, None, Problem::Empty(what)));
         };
-        let found = seen.evidence(form);
-        let Some(evidence) = options.evidence.or(found) else {
+        let found = seen.record_source(form);
+        let Some(record_source) = options.record_source.or(found) else {
             let what = "the allocator: no probes on it, no `dma` and no `iommu` events";
             return Err(Error::new(file, None, Problem::Empty(what)));
         };
         let ask = |problem| Error::new(file, None, Problem::Ask(problem));
-        if (evidence == Evidence::Ranges) != (form == Form::KernelLog) {
-            return Err(ask(format!("there are no {evidence} in {form}")));
+        if (record_source == RecordSource::Ranges) != (form == Form::KernelLog) {
+            return Err(ask(format!("there are no {record_source} in {form}")));
         }
-        if evidence == Evidence::Probes {
+        if record_source == RecordSource::Probes {
             if !seen.probed.any_request() {
                 let what = "probes on alloc_iova_fast or alloc_iova";
                 return Err(Error::new(file, None, Problem::Empty(what)));
@@ -100,13 +100,13 @@ impl Survey {
             seen.check_choice(options.domain.as_ref()).map_err(ask)?;
         }
         Ok(Survey {
-            others: seen.others(evidence),
+            others: seen.others(record_source),
             form,
-            evidence,
+            record_source,
             probed: seen.probed,
             dma: seen.dma,
-            missed: match evidence {
-                Evidence::Probes => seen.unmaps.finish(),
+            missed: match record_source {
+                RecordSource::Probes => seen.unmaps.finish(),
                 _ => Vec::new(),
             },
             domains: seen.domains,
@@ -117,13 +117,13 @@ impl Survey {
     }
 
     /// The trace's header, as far as recording and options give it.
-    pub(super) fn header(
+    pub(crate) fn header(
         &self,
         options: &Options,
         report: &mut Report,
     ) -> Result<Header, String> {
         for other in &self.others {
-            let read = if *other == Evidence::Iommu && !self.missed.is_empty() {
+            let read = if *other == RecordSource::Iommu && !self.missed.is_empty() {
                 "read for frees that the probes missed"
             } else {
                 "not read"
@@ -174,7 +174,7 @@ impl Survey {
 
     /// What the domains that are wanted were made with; they share one header.
     fn layout(&self, options: &Options, report: &mut Report) -> Result<(Granule, Pfn), String> {
-        let wanted = |domain: &&super::domains::Domain| domain.report.number.is_some();
+        let wanted = |domain: &&Domain| domain.report.number.is_some();
         let domains = || self.domains.all().iter().filter(wanted);
         let mut made = None;
         for domain in domains() {
@@ -336,19 +336,19 @@ impl Seen {
     }
 
     /// The most exact kind of records that there is.
-    fn evidence(&self, form: Form) -> Option<Evidence> {
+    fn record_source(&self, form: Form) -> Option<RecordSource> {
         if form == Form::KernelLog {
-            return Some(Evidence::Ranges);
+            return Some(RecordSource::Ranges);
         }
         self.on_record().next()
     }
 
     /// The kinds of records that there are, the most exact first.
-    fn on_record(&self) -> impl Iterator<Item = Evidence> {
+    fn on_record(&self) -> impl Iterator<Item = RecordSource> {
         let kinds = [
-            (self.probed.any_request(), Evidence::Probes),
-            (self.dma.any_request(), Evidence::Dma),
-            (self.iommu, Evidence::Iommu),
+            (self.probed.any_request(), RecordSource::Probes),
+            (self.dma.any_request(), RecordSource::Dma),
+            (self.iommu, RecordSource::Iommu),
         ];
         kinds
             .into_iter()
@@ -356,16 +356,16 @@ impl Seen {
             .map(|(_, kind)| kind)
     }
 
-    fn others(&self, read: Evidence) -> Vec<Evidence> {
+    fn others(&self, read: RecordSource) -> Vec<RecordSource> {
         self.on_record().filter(|kind| *kind != read).collect()
     }
 
     /// Whether the domain that is wanted is on record.
-    fn check_choice(&self, choice: Option<&Choice>) -> Result<(), String> {
+    fn check_choice(&self, choice: Option<&DomainChoice>) -> Result<(), String> {
         let all = self.domains.all();
         match choice {
             None => Ok(()),
-            Some(Choice::Device(_) | Choice::One) => Err(format!(
+            Some(DomainChoice::Device(_) | DomainChoice::One) => Err(format!(
                 "probes tell domains by their pointers: --domain takes a number below {} or a \
                  pointer",
                 all.len()
@@ -382,6 +382,12 @@ impl Seen {
             }
         }
     }
+}
+
+/// The form that a line shows.
+fn form_of(text: &str) -> Option<Form> {
+    let log = || kernel_log::range(text).map(|_| Form::KernelLog);
+    text::form_of(text).or_else(log)
 }
 
 fn excerpt(text: &str) -> String {

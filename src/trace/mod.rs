@@ -41,7 +41,6 @@ mod lines;
 mod names;
 pub mod outcome;
 pub mod read;
-pub mod record;
 pub mod stats;
 pub mod write;
 

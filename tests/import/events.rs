@@ -2,7 +2,7 @@
 
 use iova::kernel::FlushQueue;
 use iova::units::{Granule, Pfn, PfnRange};
-use iovasim::import::{Choice, Evidence, Options};
+use iovasim::import::{DomainChoice, Options, RecordSource};
 
 use super::{Imported, ftrace, read, refused, told};
 
@@ -194,13 +194,13 @@ fn devices_are_domains_or_their_groups_are() {
     let grouped = [groups, maps].concat();
     assert_eq!(domains(&with(&grouped, &mapped())), [0, 0, 1]);
 
-    let chosen = |choice: Choice| Options {
+    let chosen = |choice: DomainChoice| Options {
         domain: Some(choice),
         ..mapped()
     };
-    let one = with(&maps, &chosen(Choice::One));
+    let one = with(&maps, &chosen(DomainChoice::One));
     assert_eq!(domains(&one), [0, 0, 0, 0]);
-    let device = Choice::Device("0000:00:1f.2".to_owned());
+    let device = DomainChoice::Device("0000:00:1f.2".to_owned());
     let imported = with(&grouped, &chosen(device));
     assert_eq!(imported.events.len(), 2);
     assert_eq!(imported.report.other_domains, 1);
@@ -208,8 +208,10 @@ fn devices_are_domains_or_their_groups_are() {
         let imported = read(ftrace(&maps), &chosen(choice));
         imported.map(|_| ()).expect_err("refused")
     };
-    assert!(refused(Choice::Device("nvme".to_owned())).contains("there are 0000:00:04.0"));
-    assert!(refused(Choice::Pointer(1)).contains("--domain DEVICE"));
+    assert!(
+        refused(DomainChoice::Device("nvme".to_owned())).contains("there are 0000:00:04.0")
+    );
+    assert!(refused(DomainChoice::Pointer(1)).contains("--domain DEVICE"));
 }
 
 #[test]
@@ -224,7 +226,7 @@ fn devices_without_an_iommu_are_left_out() {
 
 fn iommu() -> Options {
     Options {
-        domain: Some(Choice::One),
+        domain: Some(DomainChoice::One),
         ..mapped()
     }
 }
@@ -335,15 +337,15 @@ fn the_most_exact_records_are_read_unless_others_are_wanted() {
         "7 0 map: IOMMU: iova=0x00000000ffffa000 - 0x00000000ffffc000 paddr=0x0 size=8192",
     ];
     let imported = with(&lines, &mapped());
-    assert_eq!(imported.report.evidence, Some(Evidence::Dma));
+    assert_eq!(imported.report.record_source, Some(RecordSource::Dma));
     let options = Options {
-        evidence: Some(Evidence::Iommu),
+        record_source: Some(RecordSource::Iommu),
         ..iommu()
     };
     let imported = with(&lines, &options);
     assert!(told(&imported)[0].contains("8192 bytes"));
     let options = Options {
-        evidence: Some(Evidence::Probes),
+        record_source: Some(RecordSource::Probes),
         ..iommu()
     };
     let error = read(ftrace(&lines), &options)

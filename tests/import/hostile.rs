@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use iova::kernel::FlushQueue;
 use iova::units::{Pfn, PfnRange};
-use iovasim::import::{Choice, Evidence, Form, Options};
+use iovasim::import::{DomainChoice, Form, Options, RecordSource};
 use proptest::prelude::*;
 
 use super::read;
@@ -25,16 +25,16 @@ pub(crate) fn lenient() -> Options {
 
 /// Reads in every way; the answers do not matter.
 fn try_all(text: &[u8]) {
-    let evidences = [
+    let sources = [
         None,
-        Some(Evidence::Probes),
-        Some(Evidence::Dma),
-        Some(Evidence::Iommu),
+        Some(RecordSource::Probes),
+        Some(RecordSource::Dma),
+        Some(RecordSource::Iommu),
     ];
-    for evidence in evidences {
-        for domain in [None, Some(Choice::One)] {
+    for record_source in sources {
+        for domain in [None, Some(DomainChoice::One)] {
             let options = Options {
-                evidence,
+                record_source,
                 domain,
                 ..lenient()
             };

@@ -1,7 +1,7 @@
 //! Kernel logs in which a domain's ranges are listed.
 
 use iova::units::{Granule, Pages, Pfn};
-use iovasim::import::{Evidence, Form, Options};
+use iovasim::import::{Form, Options, RecordSource};
 
 use super::{plain, read, refused, told};
 
@@ -24,7 +24,7 @@ fn a_list_is_a_restore() {
     );
     assert_eq!(imported.events[0].at.0, 0);
     assert_eq!(imported.report.form, Some(Form::KernelLog));
-    assert_eq!(imported.report.evidence, Some(Evidence::Ranges));
+    assert_eq!(imported.report.record_source, Some(RecordSource::Ranges));
     assert_eq!((imported.report.lines, imported.report.restores), (6, 1));
 }
 

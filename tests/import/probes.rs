@@ -1,7 +1,7 @@
 //! Probes: calls from entries and returns, ids, domains, CPUs.
 
 use iova::units::{Granule, Pfn, PfnRange};
-use iovasim::import::{Choice, Options};
+use iovasim::import::{DomainChoice, Options};
 
 use super::{ftrace, plain, read, refused, told};
 
@@ -551,10 +551,10 @@ fn a_domain_that_is_not_on_record_is_an_error() {
             Err(error) => error,
         }
     };
-    assert!(refused(Choice::Ordinal(2)).contains("0xa 0xb"));
-    assert!(refused(Choice::Pointer(12)).contains("no such domain"));
-    assert!(refused(Choice::One).contains("by their pointers"));
-    assert!(refused(Choice::Device("nvme".to_owned())).contains("by their pointers"));
+    assert!(refused(DomainChoice::Ordinal(2)).contains("0xa 0xb"));
+    assert!(refused(DomainChoice::Pointer(12)).contains("no such domain"));
+    assert!(refused(DomainChoice::One).contains("by their pointers"));
+    assert!(refused(DomainChoice::Device("nvme".to_owned())).contains("by their pointers"));
 }
 
 #[test]

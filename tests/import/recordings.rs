@@ -10,7 +10,7 @@ use iova::kernel::{Allocator, DomainConfig, FlushQueue};
 use iova::op::Got;
 use iova::replay::Replay;
 use iova::units::{Pfn, PfnRange};
-use iovasim::import::{Choice, Options, Report, import, text};
+use iovasim::import::{DomainChoice, Options, Report, import, text};
 use iovasim::trace::Place;
 use iovasim::trace::check::Checker;
 use iovasim::trace::event::Op;
@@ -50,7 +50,7 @@ fn strict() -> Options {
     Options {
         mask: Some(0xffff_ffff),
         flush_queue: Some(FlushQueue::None),
-        domain: Some(Choice::One),
+        domain: Some(DomainChoice::One),
         ..Options::default()
     }
 }

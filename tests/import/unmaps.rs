@@ -1,6 +1,6 @@
 //! Frees that the probes missed, put where `iommu:unmap` events show them.
 
-use iovasim::import::{Choice, Options};
+use iovasim::import::{DomainChoice, Options};
 
 use super::{Imported, ftrace, plain, read, told};
 
@@ -282,7 +282,7 @@ fn a_chosen_domain_has_its_missed_frees_alone() {
     lines.alloc("7 0", "0xb", 0x30, 1);
     lines.unmap("7 0", 0x30, 1);
     let options = Options {
-        domain: Some(Choice::Ordinal(2)),
+        domain: Some(DomainChoice::Ordinal(2)),
         ..Options::default()
     };
     let imported = read(lines.text(), &options).expect("a recording");

@@ -1,6 +1,6 @@
 //! Files that no tracer wrote: nothing panics, and what is accepted is a valid trace.
 
-use iovasim::import::{Choice, Evidence, Options};
+use iovasim::import::{DomainChoice, Options, RecordSource};
 use proptest::prelude::*;
 
 use super::encode::Version;
@@ -11,10 +11,10 @@ use crate::{assert_valid, read};
 
 /// Reads in several ways; the answers do not matter.
 fn try_all(bytes: &[u8]) {
-    for evidence in [None, Some(Evidence::Dma), Some(Evidence::Iommu)] {
+    for record_source in [None, Some(RecordSource::Dma), Some(RecordSource::Iommu)] {
         let options = Options {
-            evidence,
-            domain: evidence.map(|_| Choice::One),
+            record_source,
+            domain: record_source.map(|_| DomainChoice::One),
             ..lenient()
         };
         if let Ok(imported) = read(bytes, &options) {

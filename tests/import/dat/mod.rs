@@ -12,7 +12,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use iova::units::Pfn;
-use iovasim::import::{Choice, Form, Options, Report, import, text as unpack};
+use iovasim::import::{DomainChoice, Form, Options, Report, import, text as unpack};
 
 use super::recordings::{EXCERPTS, excerpt, unpacked};
 use super::{Imported, plain, read, refused};
@@ -193,7 +193,7 @@ fn maps(at: &[(u16, u64)]) -> Dat {
 fn options(allow_lost: bool) -> Options {
     Options {
         limit: Some(Pfn(0xf_ffff)),
-        domain: Some(Choice::One),
+        domain: Some(DomainChoice::One),
         allow_lost,
         ..Options::default()
     }

@@ -8,32 +8,30 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::BufRead;
 
-use super::Form;
-use super::error::{Error, Problem};
-use super::ledger::Sink;
-use super::line::Line;
-use super::record::{Context, Record};
-use super::report::{DomainReport, Report};
-use super::requests::Level;
-use super::source::Source;
+use super::sink::{ApiLevel, EventSink};
+use crate::import::error::{Error, Problem};
+use crate::import::options::Form;
+use crate::import::read::Source;
+use crate::import::read::record::{Context, Line, Record};
+use crate::import::report::{DomainReport, Report};
 use crate::trace::event::Op;
 use iova::op::Got;
 use iova::units::{Granule, Pfn, PfnRange};
 
 /// Whether a record is one of these events.
-pub(super) fn is_event(record: &Record<'_>) -> bool {
+pub(crate) fn is_event(record: &Record<'_>) -> bool {
     matches!(record.event, "map" | "unmap") && record.arguments.starts_with("IOMMU:")
 }
 
 /// What an `unmap` unmapped; none of other records.
-pub(super) fn unmapped(record: &Record<'_>) -> Result<Option<Part>, Problem> {
+pub(crate) fn unmapped(record: &Record<'_>) -> Result<Option<Part>, Problem> {
     let is_unmap = record.event == "unmap" && is_event(record);
     is_unmap.then(|| Part::of(record)).transpose()
 }
 
 /// A part of the address space, in bytes; not empty, and it does not wrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(crate) struct Part {
     pub start: u64,
     pub end: u64,
 }
@@ -55,7 +53,7 @@ impl Part {
 
 /// The sizes of allocations that took several `map`s, by the number of the first, ascending.
 #[derive(Debug, Default)]
-pub(super) struct Joins {
+pub(crate) struct Joins {
     bytes: Vec<(u64, u64)>,
 }
 
@@ -110,7 +108,7 @@ impl Pieces {
 
 impl Joins {
     /// Reads a whole recording.
-    pub(super) fn of<R: BufRead>(source: &mut Source<R>, form: Form) -> Result<Joins, Error> {
+    pub(crate) fn of<R: BufRead>(source: &mut Source<R>, form: Form) -> Result<Joins, Error> {
         let mut joins = Joins::default();
         let mut pieces = Pieces::default();
         let mut last: BTreeMap<Context, (u64, u64)> = BTreeMap::new();
@@ -189,24 +187,24 @@ impl Joins {
 
 /// Makes events of `iommu` records.
 #[derive(Debug)]
-pub(super) struct Importer {
+pub(crate) struct Importer {
     /// What is out of use from the first event on.
     reserved: Vec<PfnRange>,
-    level: Level,
+    level: ApiLevel,
     granule: Granule,
     joins: Joins,
     number: u64,
     /// Where the parts of an allocation that a task is mapping end.
     mapping: BTreeMap<Context, Part>,
     /// Ids by place, oldest first: addresses of different domains may be the same.
-    lives: BTreeMap<(u64, u64), VecDeque<u64>>,
+    allocations: BTreeMap<(u64, u64), VecDeque<u64>>,
     live: u64,
     domain: DomainReport,
 }
 
 impl Importer {
-    pub(super) fn new(
-        level: Level,
+    pub(crate) fn new(
+        level: ApiLevel,
         granule: Granule,
         joins: Joins,
         reserved: &[PfnRange],
@@ -218,7 +216,7 @@ impl Importer {
             joins,
             number: 0,
             mapping: BTreeMap::new(),
-            lives: BTreeMap::new(),
+            allocations: BTreeMap::new(),
             live: 0,
             domain: DomainReport {
                 number: Some(0),
@@ -228,10 +226,10 @@ impl Importer {
         }
     }
 
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         record: &Record<'_>,
-        sink: &mut Sink<'_>,
+        sink: &mut EventSink<'_>,
     ) -> Result<(), Problem> {
         sink.clock.set(record.at);
         if !is_event(record) {
@@ -245,7 +243,7 @@ impl Importer {
             return self.map(record, part, sink);
         }
         let key = (part.start, part.end - part.start);
-        let Some(ids) = self.lives.get_mut(&key) else {
+        let Some(ids) = self.allocations.get_mut(&key) else {
             sink.report.frees_unknown += 1;
             return Ok(());
         };
@@ -255,7 +253,7 @@ impl Importer {
             sink.push(record.cpu, 0, self.level.free(id));
         }
         if ids.is_empty() {
-            self.lives.remove(&key);
+            self.allocations.remove(&key);
         }
         Ok(())
     }
@@ -264,7 +262,7 @@ impl Importer {
         &mut self,
         record: &Record<'_>,
         part: Part,
-        sink: &mut Sink<'_>,
+        sink: &mut EventSink<'_>,
     ) -> Result<(), Problem> {
         if part.start & (self.granule.bytes() - 1) != 0 {
             let start = format!("{:#x}", part.start);
@@ -294,7 +292,7 @@ impl Importer {
         let id = self.domain.allocs;
         self.domain.allocs += 1;
         sink.report.allocs += 1;
-        let ids = self.lives.entry((part.start, bytes)).or_default();
+        let ids = self.allocations.entry((part.start, bytes)).or_default();
         sink.report.mapped_twice += u64::from(!ids.is_empty());
         ids.push_back(id);
         self.live += 1;
@@ -304,7 +302,7 @@ impl Importer {
         Ok(())
     }
 
-    pub(super) fn finish(&self, report: &mut Report) {
+    pub(crate) fn finish(&self, report: &mut Report) {
         report.live = self.live;
         report.domains = vec![self.domain.clone()];
     }

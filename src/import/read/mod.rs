@@ -1,19 +1,25 @@
-//! A recording from its start, text or binary, as lines: what the text has, or what a text of the
-//! binary file would have.
+//! The first stage: a recording from its start, as lines. A text has them; a binary file gives the
+//! lines that a text of it would have.
+
+pub(crate) mod record;
+pub(crate) mod text;
+
+mod dat;
 
 use std::io::{self, BufRead, Chain, Cursor, Read};
 
-use super::Form;
-use super::dat::DatLines;
-use super::error::{Error, Problem};
-use super::line::{self, Line};
-use super::lines::Lines;
+use dat::DatLines;
+use record::Line;
+use text::Lines;
+
+use crate::import::error::{Error, Problem};
+use crate::import::options::Form;
 
 /// The largest binary file that is read, in bytes; it is held in memory.
 const DAT_MAX: u64 = 1 << 32;
 
 /// A recording that is read several times.
-pub(super) struct Recording<'a, F> {
+pub(crate) struct Recording<'a, F> {
     file: &'a str,
     open: F,
     form: Option<Form>,
@@ -23,14 +29,14 @@ pub(super) struct Recording<'a, F> {
 
 /// A recording that is being read.
 #[derive(Debug)]
-pub(super) enum Source<R> {
+pub(crate) enum Source<R> {
     Text(Lines<Chain<Cursor<Vec<u8>>, R>>),
     Dat { file: String, lines: DatLines },
 }
 
 impl<'a, R: BufRead, F: FnMut() -> io::Result<R>> Recording<'a, F> {
     /// A recording of a form, or of the form that it shows.
-    pub(super) fn new(file: &'a str, open: F, form: Option<Form>) -> Recording<'a, F> {
+    pub(crate) fn new(file: &'a str, open: F, form: Option<Form>) -> Recording<'a, F> {
         Recording {
             file,
             open,
@@ -40,7 +46,7 @@ impl<'a, R: BufRead, F: FnMut() -> io::Result<R>> Recording<'a, F> {
     }
 
     /// The recording from its start.
-    pub(super) fn source(&mut self) -> Result<Source<R>, Error> {
+    pub(crate) fn source(&mut self) -> Result<Source<R>, Error> {
         if let Some(dat) = &self.dat {
             return self.dat_lines(dat.clone());
         }
@@ -86,7 +92,7 @@ impl<'a, R: BufRead, F: FnMut() -> io::Result<R>> Recording<'a, F> {
 
 impl<R: BufRead> Source<R> {
     /// The form, where it is known before any line.
-    pub(super) fn form(&self) -> Option<Form> {
+    pub(crate) fn form(&self) -> Option<Form> {
         match self {
             Source::Text(_) => None,
             Source::Dat { .. } => Some(Form::TraceDat),
@@ -94,7 +100,7 @@ impl<R: BufRead> Source<R> {
     }
 
     /// Goes to the next line; false at the end.
-    pub(super) fn advance(&mut self) -> Result<bool, Error> {
+    pub(crate) fn advance(&mut self) -> Result<bool, Error> {
         match self {
             Source::Text(lines) => lines.advance(),
             Source::Dat { file, lines } => {
@@ -104,15 +110,15 @@ impl<R: BufRead> Source<R> {
     }
 
     /// What the line says; a text's depends on its form.
-    pub(super) fn line(&self, form: Form) -> Line<'_> {
+    pub(crate) fn line(&self, form: Form) -> Line<'_> {
         match self {
-            Source::Text(lines) => line::parse(lines.text(), form),
+            Source::Text(lines) => text::parse(lines.text(), form),
             Source::Dat { lines, .. } => lines.line(),
         }
     }
 
     /// The line as it is in a text; nothing for a binary file.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Source::Text(lines) => lines.text(),
             Source::Dat { .. } => "",
@@ -120,7 +126,7 @@ impl<R: BufRead> Source<R> {
     }
 
     /// The number of a text's line.
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         match self {
             Source::Text(lines) => lines.number(),
             Source::Dat { .. } => 0,
@@ -128,7 +134,7 @@ impl<R: BufRead> Source<R> {
     }
 
     /// An error in the line that was read last.
-    pub(super) fn error(&self, problem: Problem) -> Error {
+    pub(crate) fn error(&self, problem: Problem) -> Error {
         match self {
             Source::Text(lines) => lines.error(problem),
             Source::Dat { file, lines } => Error::at(file, lines.place(), problem),

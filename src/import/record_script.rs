@@ -12,7 +12,7 @@ const BODY: &str = include_str!("record.sh");
 
 /// What to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recording {
+pub struct RecordScript {
     /// The file to write on that machine.
     pub output: String,
     /// When to stop; never by itself if none.
@@ -23,9 +23,9 @@ pub struct Recording {
     pub buffer_kib: u64,
 }
 
-impl Default for Recording {
-    fn default() -> Recording {
-        Recording {
+impl Default for RecordScript {
+    fn default() -> RecordScript {
+        RecordScript {
             output: "iova.trace.txt".to_owned(),
             seconds: None,
             until_failure: false,
@@ -35,7 +35,7 @@ impl Default for Recording {
 }
 
 /// The script.
-impl fmt::Display for Recording {
+impl fmt::Display for RecordScript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let output = self.output.replace('\'', "'\\''");
         // A name that begins with a hyphen must not be taken for an option.

@@ -7,14 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::Options;
-use super::domains::{Choice, Domains, Life};
-use super::error::Problem;
-use super::ledger::Sink;
-use super::record::{Record, hexadecimal, number};
-use super::report::Report;
-use super::requests::Level;
-
+use super::domains::{Allocation, Domains};
+use super::sink::{ApiLevel, EventSink};
+use crate::import::error::Problem;
+use crate::import::number::{hexadecimal, number};
+use crate::import::options::{DomainChoice, Options};
+use crate::import::read::record::Record;
+use crate::import::report::Report;
 use iova::op::{Got, Path};
 use iova::units::{Granule, Pfn, PfnRange};
 
@@ -60,7 +59,7 @@ fn device<'a>(record: &Record<'a>) -> &'a str {
 
 /// The devices of a recording.
 #[derive(Debug, Default)]
-pub(super) struct Devices {
+pub(crate) struct Devices {
     groups: BTreeMap<String, u64>,
     by_name: BTreeMap<String, Addresses>,
 }
@@ -74,7 +73,7 @@ struct Addresses {
 
 impl Devices {
     /// Takes a record into account, whatever it is.
-    pub(super) fn note(&mut self, record: &Record<'_>) -> Result<(), Problem> {
+    pub(crate) fn note(&mut self, record: &Record<'_>) -> Result<(), Problem> {
         if record.event == "add_device_to_group" {
             if let (Some(group), Some(device)) =
                 (record.optional("groupID")?, record.text("device"))
@@ -108,7 +107,7 @@ impl Devices {
         Ok(())
     }
 
-    pub(super) fn any_request(&self) -> bool {
+    pub(crate) fn any_request(&self) -> bool {
         self.by_name.keys().any(|name| !self.is_direct(name))
     }
 
@@ -132,7 +131,7 @@ impl Devices {
 
 /// A device as the importer looks it up, once a record.
 #[derive(Clone, Debug)]
-struct Known {
+struct Device {
     name: Arc<str>,
     direct: bool,
     key: u64,
@@ -141,10 +140,10 @@ struct Known {
 
 /// Makes events of `dma` records.
 #[derive(Debug)]
-pub(super) struct Importer {
-    level: Level,
+pub(crate) struct Importer {
+    level: ApiLevel,
     granule: Granule,
-    devices: BTreeMap<String, Known>,
+    devices: BTreeMap<String, Device>,
     domains: Domains,
     next_id: u64,
     /// By device and first physical address, the scatter lists, oldest first.
@@ -200,8 +199,8 @@ enum Unmapped {
 }
 
 impl Importer {
-    pub(super) fn new(
-        level: Level,
+    pub(crate) fn new(
+        level: ApiLevel,
         granule: Granule,
         options: &Options,
         devices: &Devices,
@@ -216,10 +215,10 @@ impl Importer {
             if direct {
                 report.note(format!("{name} has no IOMMU and is left out"));
             }
-            let one = options.domain == Some(Choice::One);
+            let one = options.domain == Some(DomainChoice::One);
             known.insert(
                 name.clone(),
-                Known {
+                Device {
                     name: Arc::from(&**name),
                     direct,
                     key: if one { 0 } else { key },
@@ -233,15 +232,15 @@ impl Importer {
             );
         }
         let choice = match &options.domain {
-            Some(Choice::Device(wanted)) => {
+            Some(DomainChoice::Device(wanted)) => {
                 let names = || known.keys().map(String::as_str).collect::<Vec<_>>();
                 let found = known.get(wanted);
                 let found = found.ok_or_else(|| {
                     format!("no device {wanted}; there are {}", names().join(", "))
                 });
-                Some(Choice::Pointer(found?.key))
+                Some(DomainChoice::Pointer(found?.key))
             }
-            Some(Choice::Pointer(_)) => {
+            Some(DomainChoice::Pointer(_)) => {
                 return Err(
                     "`dma` events have no domain pointers: give --domain DEVICE".to_owned()
                 );
@@ -261,10 +260,10 @@ impl Importer {
         })
     }
 
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         record: &Record<'_>,
-        sink: &mut Sink<'_>,
+        sink: &mut EventSink<'_>,
     ) -> Result<(), Problem> {
         sink.clock.set(record.at);
         let Some(kind) = kind(record) else {
@@ -284,7 +283,7 @@ impl Importer {
             return Ok(());
         }
         let domain = self.domains.named(device.key, || device.domain.clone());
-        domain.begin(record.cpu, sink);
+        domain.reserve_initial(record.cpu, sink);
         let Some(dom) = domain.report.number else {
             sink.report.other_domains += 1;
             return Ok(());
@@ -298,9 +297,9 @@ impl Importer {
     fn map(
         &mut self,
         record: &Record<'_>,
-        device: &Known,
+        device: &Device,
         dom: u64,
-        sink: &mut Sink<'_>,
+        sink: &mut EventSink<'_>,
     ) -> Result<(), Problem> {
         if let Some(missing) = cut_off(record)? {
             if !self.allow_lost {
@@ -331,13 +330,13 @@ impl Importer {
             let pages = self.granule.pages(mapping.bytes);
             let hi = Pfn(pfn.0.saturating_add(pages.0 - 1));
             if let Some(range) = PfnRange::new(pfn, hi) {
-                let life = Life {
+                let allocation = Allocation {
                     id,
                     range,
                     pages,
                     path: Path::Fast { flush: true },
                 };
-                while let Some(over) = domain.lives.add(life) {
+                while let Some(over) = domain.allocations.insert(allocation) {
                     sink.report.frees_late += 1;
                     domain.report.frees += 1;
                     sink.push(record.cpu, dom, self.level.free(over.id));
@@ -366,9 +365,9 @@ impl Importer {
     fn unmap(
         &mut self,
         record: &Record<'_>,
-        device: &Known,
+        device: &Device,
         dom: u64,
-        sink: &mut Sink<'_>,
+        sink: &mut EventSink<'_>,
     ) -> Result<(), Problem> {
         let pfn = match record.text("dma_addr") {
             Some(_) => self.addressed(record, device)?,
@@ -379,17 +378,17 @@ impl Importer {
             return Ok(());
         };
         let domain = self.domains.named(device.key, || device.domain.clone());
-        let Some(life) = domain.lives.end(pfn) else {
+        let Some(allocation) = domain.allocations.remove(pfn) else {
             sink.report.frees_unknown += 1;
             return Ok(());
         };
-        self.in_lists.remove(&life.id);
+        self.in_lists.remove(&allocation.id);
         domain.report.frees += 1;
-        sink.push(record.cpu, dom, self.level.free(life.id));
+        sink.push(record.cpu, dom, self.level.free(allocation.id));
         Ok(())
     }
 
-    fn addressed(&mut self, record: &Record<'_>, device: &Known) -> Result<Unmapped, Problem> {
+    fn addressed(&mut self, record: &Record<'_>, device: &Device) -> Result<Unmapped, Problem> {
         let pfn = Pfn(hex(record, "dma_addr")? >> self.granule.shift());
         let Some(late) = self.late.get_mut(&(device.key, pfn)) else {
             return Ok(Unmapped::At(pfn));
@@ -402,7 +401,7 @@ impl Importer {
     }
 
     /// The oldest scatter list with a record's physical addresses.
-    fn listed(&mut self, record: &Record<'_>, device: &Known) -> Result<Unmapped, Problem> {
+    fn listed(&mut self, record: &Record<'_>, device: &Device) -> Result<Unmapped, Problem> {
         let (all, first) = List::addresses(record)?;
         let key = (device.name.clone(), first.to_owned());
         let Some(lists) = self.lists.get_mut(&key) else {
@@ -415,7 +414,7 @@ impl Importer {
         }
         let domain = self.domains.named(device.key, || device.domain.clone());
         Ok(match found {
-            Some(List { id, pfn, .. }) if domain.lives.id_at(pfn) == Some(id) => {
+            Some(List { id, pfn, .. }) if domain.allocations.id_at(pfn) == Some(id) => {
                 Unmapped::At(pfn)
             }
             Some(_) => Unmapped::Late,
@@ -464,7 +463,7 @@ impl Importer {
         })
     }
 
-    pub(super) fn finish(&self, report: &mut Report) {
+    pub(crate) fn finish(&self, report: &mut Report) {
         self.domains.finish(report);
     }
 }

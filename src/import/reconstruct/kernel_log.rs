@@ -13,16 +13,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Options;
-use super::error::Problem;
-use super::report::{DomainReport, Report};
+use crate::import::error::Problem;
+use crate::import::number::nanoseconds;
+use crate::import::options::Options;
+use crate::import::report::{DomainReport, Report};
 use crate::trace::event::{Event, Op};
 use iova::kernel::Snapshot;
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 /// One line of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Listed {
+pub(crate) struct Listed {
     index: u64,
     start: u64,
     size: u64,
@@ -39,7 +40,7 @@ enum Row {
 }
 
 /// The range that a line lists, if it is such a line.
-pub(super) fn range(text: &str) -> Option<Listed> {
+pub(crate) fn range(text: &str) -> Option<Listed> {
     match row(text)? {
         Row::Listed(listed) => Some(listed),
         Row::Contradicts { .. } => None,
@@ -116,12 +117,12 @@ fn start_and_size(start: &str, size: &str, end: &str) -> Option<(u64, u64)> {
 fn printed_at(text: &str) -> Option<u64> {
     let open = text.find('[')?;
     let stamp = text[open + 1..].split(']').next()?.trim();
-    super::line::nanoseconds(stamp)
+    nanoseconds(stamp)
 }
 
 /// Makes a `restore` of each list.
 #[derive(Debug)]
-pub(super) struct Importer {
+pub(crate) struct Importer {
     granule: Granule,
     max32: Pages,
     cached32: Option<Pfn>,
@@ -136,7 +137,7 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    pub(super) fn new(granule: Granule, options: &Options) -> Importer {
+    pub(crate) fn new(granule: Granule, options: &Options) -> Importer {
         Importer {
             granule,
             max32: options.max32.unwrap_or(Pages(granule.dma32().0)),
@@ -152,7 +153,7 @@ impl Importer {
         }
     }
 
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         text: &str,
         events: &mut VecDeque<Event>,
@@ -221,7 +222,7 @@ impl Importer {
         ))
     }
 
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         events: &mut VecDeque<Event>,
         report: &mut Report,

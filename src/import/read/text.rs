@@ -7,46 +7,96 @@
 //!
 //! The first is what tracefs and trace-cmd print, with or without the column of flags; the
 //! second is perf's. A task's name may hold anything, so a line is read from its `[cpu]` outwards.
+//!
+//! Lines are bounded in length, complete and counted.
 
-use super::Form;
-use super::record::Record;
+use std::io::BufRead;
+
+use super::record::{Line, Record};
+use crate::import::error::{Error, Problem};
+use crate::import::number::nanoseconds;
+use crate::import::options::Form;
 use iova::units::Cpu;
 
-/// What a line says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
-    Record(Record<'a>),
-    /// The tracer's marker of lost events, with their number where it knows.
-    Lost {
-        cpu: Option<u64>,
-        count: Option<u64>,
-    },
-    /// A header's number of CPUs.
-    Cpus(u64),
-    /// tracefs's header: events written and no longer there, and the number of CPUs.
-    Buffer {
-        overwritten: u64,
-        cpus: u64,
-    },
-    /// Which kernel it was.
-    Kernel(&'a str),
-    /// A remark of the script that recorded.
-    Note(&'a str),
-    /// Blank, a comment, or a line of a stack.
-    Nothing,
-    Other,
+/// The longest line that is taken for text; the longest scatter list that is printed takes 8 kB.
+const LINE_MAX: usize = 1 << 16;
+
+/// A reader of bounded lines, which counts them.
+#[derive(Debug)]
+pub(crate) struct Lines<R> {
+    reader: R,
+    file: String,
+    number: u64,
+    bytes: Vec<u8>,
+    text: String,
 }
 
-/// The form that a line gives away.
-pub(super) fn form_of(text: &str) -> Option<Form> {
-    if let Some((_, form)) = record(text) {
-        return Some(form);
+impl<R: BufRead> Lines<R> {
+    pub(crate) fn new(file: &str, reader: R) -> Lines<R> {
+        Lines {
+            reader,
+            file: file.to_owned(),
+            number: 0,
+            bytes: Vec::new(),
+            text: String::new(),
+        }
     }
-    super::kernel_log::range(text).map(|_| Form::KernelLog)
+
+    /// Reads the next line; false at the end.
+    pub(crate) fn advance(&mut self) -> Result<bool, Error> {
+        self.bytes.clear();
+        let limit = LINE_MAX as u64 + 1;
+        let read = std::io::Read::take(&mut self.reader, limit)
+            .read_until(b'\n', &mut self.bytes)
+            .map_err(|error| Error::new(&self.file, None, error))?;
+        if read == 0 {
+            return Ok(false);
+        }
+        self.number += 1;
+        if self.number == 1 {
+            self.refuse_binary()?;
+        }
+        if self.bytes.pop_if(|last| *last == b'\n').is_none() {
+            return Err(self.error(if read > LINE_MAX {
+                Problem::LongLine { max: LINE_MAX }
+            } else {
+                Problem::CutShort
+            }));
+        }
+        self.bytes.pop_if(|last| *last == b'\r');
+        self.text.clear();
+        self.text.push_str(&String::from_utf8_lossy(&self.bytes));
+        Ok(true)
+    }
+
+    fn refuse_binary(&self) -> Result<(), Error> {
+        if self.bytes.starts_with(b"PERFILE2") {
+            return Err(self.error(Problem::PerfData));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// An error in the line that was read last.
+    pub(crate) fn error(&self, problem: Problem) -> Error {
+        Error::new(&self.file, Some(self.number), problem)
+    }
+}
+
+/// The form of a line that is a record.
+pub(crate) fn form_of(text: &str) -> Option<Form> {
+    record(text).map(|(_, form)| form)
 }
 
 /// Reads a line of a trace; a record of the other form is [`Line::Other`].
-pub(super) fn parse(text: &str, form: Form) -> Line<'_> {
+pub(crate) fn parse(text: &str, form: Form) -> Line<'_> {
     match record(text) {
         Some((record, found)) if found == form => return Line::Record(record),
         Some(_) => return Line::Other,
@@ -133,19 +183,6 @@ fn word(text: &str) -> Option<(&str, &str)> {
     (end > 0).then(|| (&text[..end], text[end..].trim()))
 }
 
-/// Seconds with a fraction of up to nine digits.
-pub(super) fn nanoseconds(text: &str) -> Option<u64> {
-    let (seconds, fraction) = text.split_once('.')?;
-    let digits = u32::try_from(fraction.len()).ok()?;
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !plain(seconds) || !plain(fraction) || digits > 9 {
-        return None;
-    }
-    let fraction = fraction.parse::<u64>().ok()? * 10_u64.pow(9 - digits);
-    let seconds = seconds.parse::<u64>().ok()?;
-    seconds.checked_mul(1_000_000_000)?.checked_add(fraction)
-}
-
 /// A comment: tracefs's line of figures, perf's number of CPUs, or nothing of interest.
 fn header(comment: &str) -> Line<'_> {
     let comment = comment.trim();
@@ -193,6 +230,23 @@ fn lost(text: &str) -> Option<Line<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_bounded_and_whole() {
+        let error = |bytes: &[u8]| {
+            let mut lines = Lines::new("f", bytes);
+            loop {
+                match lines.advance() {
+                    Ok(true) => {}
+                    Ok(false) => panic!("no error"),
+                    Err(error) => return error.to_string(),
+                }
+            }
+        };
+        assert!(error(&vec![b'a'; LINE_MAX + 2]).starts_with("f:1: a line of more than"));
+        assert!(error(b"one\ntwo").starts_with("f:2: the last line has no end"));
+        assert!(error(b"PERFILE2....").contains("perf script"));
+    }
 
     fn record_of(text: &str) -> (Record<'_>, Form) {
         record(text).expect("a record")

@@ -11,20 +11,23 @@
 //! An allocation counts at its return, a free at its entry. So a range is never handed out
 //! before the line that freed it, whatever CPUs the two ran on.
 
+pub(crate) mod call;
+
+mod order;
+
 use std::collections::{BTreeMap, VecDeque};
 
-use super::call::{Answer, Call, From, What};
-use super::error::Problem;
-use super::functions::{Edge, Function, Probed, dead_cpu};
-use super::order::{Order, Ticket};
-use super::record::{Context, Record};
-use super::report::Report;
-use super::unmaps::Missed;
+use call::{Answer, Call, CallKind, Edge, Function, Probed, ServedFrom, dead_cpu};
+use order::{CallOrder, Ticket};
+
+use crate::import::error::Problem;
+use crate::import::read::record::{Context, Record};
+use crate::import::report::Report;
 use iova::units::{Cpu, Pages, Pfn, PfnRange};
 
 /// An entry whose return has not come yet.
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenCall {
     /// Its place among the others; none if it is no call of its own.
     ticket: Option<Ticket>,
     function: Function,
@@ -42,7 +45,7 @@ struct Open {
 
 /// A free that may be about to call another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Freed {
+struct RecentFree {
     context: Context,
     function: Function,
     domain: u64,
@@ -59,20 +62,18 @@ const FREED_MAX: usize = 512;
 
 /// Makes calls of the records of probes.
 #[derive(Debug)]
-pub(super) struct Pairing {
+pub(crate) struct Pairing {
     probed: Probed,
-    missed: Missed,
-    order: Order,
-    open: BTreeMap<Context, Vec<Open>>,
-    freed: BTreeMap<Cpu, VecDeque<Freed>>,
+    order: CallOrder,
+    open: BTreeMap<Context, Vec<OpenCall>>,
+    freed: BTreeMap<Cpu, VecDeque<RecentFree>>,
 }
 
 impl Pairing {
-    pub(super) fn new(probed: Probed, missed: Missed) -> Pairing {
+    pub(crate) fn new(probed: Probed) -> Pairing {
         Pairing {
             probed,
-            missed,
-            order: Order::new(),
+            order: CallOrder::new(),
             open: BTreeMap::new(),
             freed: BTreeMap::new(),
         }
@@ -80,7 +81,7 @@ impl Pairing {
 
     /// Takes a record of `function`. What it completes is there to [`pop`](Self::pop) when all that
     /// began before has returned.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         record: &Record<'_>,
         function: Function,
@@ -111,38 +112,30 @@ impl Pairing {
                     at: record.at,
                     cpu,
                     domain: 0,
-                    what: What::CpuDead { by: record.cpu },
+                    kind: CallKind::CpuDead { by: record.cpu },
                 });
                 Ok(())
             }
         }
     }
 
-    /// Takes a record of none of the functions: an unmap may show a free that was missed.
-    pub(super) fn take_other(
-        &mut self,
-        record: &Record<'_>,
-        report: &mut Report,
-    ) -> Result<(), Problem> {
-        if let Some(call) = self.missed.take(record)? {
-            report.frees_unmapped += 1;
-            self.order.push(call);
-        }
-        Ok(())
+    /// Adds a call that no probe saw.
+    pub(crate) fn push(&mut self, call: Call) {
+        self.order.push(call);
     }
 
     /// The next call in order, at a moment of the recording's clock.
-    pub(super) fn pop(&mut self, now: u64) -> Option<Call> {
+    pub(crate) fn pop(&mut self, now: u64) -> Option<Call> {
         self.order.pop(now)
     }
 
     /// The next call in order, at the end of the recording.
-    pub(super) fn pop_last(&mut self) -> Option<Call> {
+    pub(crate) fn pop_last(&mut self) -> Option<Call> {
         self.order.pop_last()
     }
 
     /// Counts entries without a return, at the end of the recording.
-    pub(super) fn finish(&self, report: &mut Report) {
+    pub(crate) fn finish(&self, report: &mut Report) {
         report.open_at_end += self
             .open
             .values()
@@ -165,7 +158,7 @@ impl Pairing {
             outer.searched = true;
             entered.nested = true;
         }
-        let same = |other: &Open| other.function == function;
+        let same = |other: &OpenCall| other.function == function;
         if open.iter().filter(|other| same(other)).count() >= DEPTH_MAX
             && let Some(oldest) = open.iter().position(same)
         {
@@ -198,17 +191,17 @@ impl Pairing {
             return Ok(());
         }
         let (pages, limit, flag) = (entered.pages, entered.limit, entered.flag);
-        let what = if function == Function::AllocFast {
-            What::AllocFast {
+        let kind = if function == Function::AllocFast {
+            CallKind::AllocFast {
                 pages,
                 limit,
                 flush: flag,
                 from: if entered.searched {
-                    From::Tree
+                    ServedFrom::Tree
                 } else if self.probed.seen(Function::Alloc).entries {
-                    From::Caches
+                    ServedFrom::Caches
                 } else {
-                    From::Unseen
+                    ServedFrom::Unknown
                 },
                 got: match record.number("pfn")? {
                     0 => Answer::Failed,
@@ -217,7 +210,7 @@ impl Pairing {
             }
         } else {
             let iova = record.number("iova")?;
-            What::Alloc {
+            CallKind::Alloc {
                 pages,
                 limit,
                 align: flag,
@@ -229,10 +222,10 @@ impl Pairing {
                 iova,
             }
         };
-        if let What::Alloc {
+        if let CallKind::Alloc {
             got: Answer::Pfn(pfn),
             ..
-        } = what
+        } = kind
         {
             self.forget_freed(entered.domain, pfn);
         }
@@ -240,7 +233,7 @@ impl Pairing {
             at: entered.at,
             cpu: entered.cpu,
             domain: entered.domain,
-            what,
+            kind,
         };
         match entered.ticket {
             Some(ticket) => self.order.close(ticket, call),
@@ -256,14 +249,14 @@ impl Pairing {
         record: &Record<'_>,
         function: Function,
         report: &mut Report,
-    ) -> Result<Option<Open>, Problem> {
+    ) -> Result<Option<OpenCall>, Problem> {
         if !self.probed.seen(function).entries {
             return arguments(record, function).map(Some);
         }
         let domain = record.optional("iovad")?;
         let context = Context::of(record);
         let open = self.open.entry(context).or_default();
-        let ends = |open: &Open| {
+        let ends = |open: &OpenCall| {
             open.function == function && domain.is_none_or(|domain| open.domain == domain)
         };
         let found = open.iter().rposition(ends);
@@ -311,13 +304,13 @@ impl Pairing {
             }
         }
         self.remember(record, function, domain, pfn);
-        let what = match (function, pfn) {
-            (Function::FreeFast, Some(pfn)) => What::FreeFast {
+        let kind = match (function, pfn) {
+            (Function::FreeFast, Some(pfn)) => CallKind::FreeFast {
                 pfn,
                 pages: pages(record)?,
             },
-            (Function::FreePfn, Some(pfn)) => What::FreePfn { pfn },
-            (_, pfn) => What::FreeIova {
+            (Function::FreePfn, Some(pfn)) => CallKind::FreePfn { pfn },
+            (_, pfn) => CallKind::FreeIova {
                 iova: record.number("iova")?,
                 pfn,
             },
@@ -326,7 +319,7 @@ impl Pairing {
             at: record.at,
             cpu: record.cpu,
             domain,
-            what,
+            kind,
         });
         Ok(())
     }
@@ -345,7 +338,7 @@ impl Pairing {
         if freed.len() == FREED_MAX {
             freed.pop_front();
         }
-        freed.push_back(Freed {
+        freed.push_back(RecentFree {
             context: Context::of(record),
             function,
             domain,
@@ -362,7 +355,7 @@ impl Pairing {
         domain: u64,
         pfn: Option<Pfn>,
     ) -> bool {
-        let wanted = |freed: &Freed| {
+        let wanted = |freed: &RecentFree| {
             freed.context == context
                 && freed.function == function
                 && freed.domain == domain
@@ -386,7 +379,7 @@ impl Pairing {
 }
 
 /// Whether an `alloc_iova` is the one that the innermost open `alloc_iova_fast` makes.
-fn is_inside(outer: &Open, entered: &Open) -> bool {
+fn is_inside(outer: &OpenCall, entered: &OpenCall) -> bool {
     outer.function == Function::AllocFast
         && outer.domain == entered.domain
         && outer.limit == entered.limit
@@ -394,12 +387,12 @@ fn is_inside(outer: &Open, entered: &Open) -> bool {
             || outer.pages.0.checked_next_power_of_two() == Some(entered.pages.0))
 }
 
-fn arguments(record: &Record<'_>, function: Function) -> Result<Open, Problem> {
+fn arguments(record: &Record<'_>, function: Function) -> Result<OpenCall, Problem> {
     let flag = match function {
         Function::AllocFast => "flush",
         _ => "align",
     };
-    Ok(Open {
+    Ok(OpenCall {
         ticket: None,
         function,
         at: record.at,
@@ -428,6 +421,6 @@ fn reserve(record: &Record<'_>) -> Result<Call, Problem> {
         at: record.at,
         cpu: record.cpu,
         domain: record.number("iovad")?,
-        what: What::Reserve { range },
+        kind: CallKind::Reserve { range },
     })
 }

@@ -1,11 +1,12 @@
-//! One event of a recording, and how its arguments are read.
+//! One line of a recording, one event, and how its arguments are read.
 
-use super::error::Problem;
+use crate::import::error::Problem;
+use crate::import::number::{address, number};
 use iova::units::Cpu;
 
 /// One event of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record<'a> {
+pub(crate) struct Record<'a> {
     /// The task that was running, 0 for every CPU's idle task.
     pub pid: u32,
     pub cpu: Cpu,
@@ -17,15 +18,40 @@ pub(super) struct Record<'a> {
     pub arguments: &'a str,
 }
 
+/// What a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line<'a> {
+    Record(Record<'a>),
+    /// The tracer's marker of lost events, with their number where it knows.
+    Lost {
+        cpu: Option<u64>,
+        count: Option<u64>,
+    },
+    /// A header's number of CPUs.
+    Cpus(u64),
+    /// tracefs's header: events written and no longer there, and the number of CPUs.
+    Buffer {
+        overwritten: u64,
+        cpus: u64,
+    },
+    /// Which kernel it was.
+    Kernel(&'a str),
+    /// A remark of the script that recorded.
+    Note(&'a str),
+    /// Blank, a comment, or a line of a stack.
+    Nothing,
+    Other,
+}
+
 /// Whose lines belong together: a task's, or those of a CPU's idle task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Context {
+pub(crate) enum Context {
     Task(u32),
     Idle(Cpu),
 }
 
 impl Context {
-    pub(super) fn of(record: &Record<'_>) -> Context {
+    pub(crate) fn of(record: &Record<'_>) -> Context {
         if record.pid == 0 {
             Context::Idle(record.cpu)
         } else {
@@ -36,7 +62,7 @@ impl Context {
 
 /// Where a probe hit: the parentheses that begin its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place<'a> {
+pub(crate) enum ProbePlace<'a> {
     Entry(&'a str),
     /// The function that returned and where to.
     Return {
@@ -50,19 +76,19 @@ impl<'a> Record<'a> {
     ///
     /// tracefs prints `(CALLER+0x… <- FUNCTION)`, perf and trace-cmd, which print addresses,
     /// `(FUNCTION <- CALLER)`.
-    pub(super) fn place(&self) -> Option<Place<'a>> {
+    pub(crate) fn place(&self) -> Option<ProbePlace<'a>> {
         let inside = self.arguments.strip_prefix('(')?;
         let (inside, _) = inside.split_once(')')?;
         let Some((left, right)) = inside.split_once(" <- ") else {
-            return Some(Place::Entry(inside));
+            return Some(ProbePlace::Entry(inside));
         };
         Some(if address(right).is_some() {
-            Place::Return {
+            ProbePlace::Return {
                 function: left,
                 to: right,
             }
         } else {
-            Place::Return {
+            ProbePlace::Return {
                 function: right,
                 to: left,
             }
@@ -70,14 +96,14 @@ impl<'a> Record<'a> {
     }
 
     /// The text of an argument `name=…`.
-    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
         self.arguments
             .split(' ')
             .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// The number of an argument `name=…`.
-    pub(super) fn number(&self, name: &'static str) -> Result<u64, Problem> {
+    pub(crate) fn number(&self, name: &'static str) -> Result<u64, Problem> {
         self.optional(name)?.ok_or_else(|| Problem::Missing {
             event: self.event.to_owned(),
             field: name,
@@ -85,7 +111,7 @@ impl<'a> Record<'a> {
     }
 
     /// The number of an argument `name=…` that may be absent.
-    pub(super) fn optional(&self, name: &'static str) -> Result<Option<u64>, Problem> {
+    pub(crate) fn optional(&self, name: &'static str) -> Result<Option<u64>, Problem> {
         let Some(found) = self.text(name) else {
             return Ok(None);
         };
@@ -96,7 +122,7 @@ impl<'a> Record<'a> {
     }
 
     /// An argument that is not what it should be.
-    pub(super) fn wrong(
+    pub(crate) fn wrong(
         &self,
         field: &'static str,
         found: &str,
@@ -109,28 +135,6 @@ impl<'a> Record<'a> {
             expected,
         }
     }
-}
-
-/// A number as probes print it: hexadecimal after `0x`, else decimal.
-pub(super) fn number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x") {
-        Some(digits) => hexadecimal(digits),
-        None if text.starts_with('+') => None,
-        None => text.parse().ok(),
-    }
-}
-
-/// A hexadecimal number without a prefix.
-pub(super) fn hexadecimal(digits: &str) -> Option<u64> {
-    let plain = !digits.starts_with('+');
-    plain.then(|| u64::from_str_radix(digits, 16).ok())?
-}
-
-/// A kernel address, which perf and trace-cmd print without `0x`.
-pub(super) fn address(text: &str) -> Option<u64> {
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    let long = digits.len() >= 8;
-    long.then(|| hexadecimal(digits))?
 }
 
 #[cfg(test)]
@@ -149,7 +153,7 @@ mod tests {
             }
             .place()
         };
-        let back = |function, to| Some(Place::Return { function, to });
+        let back = |function, to| Some(ProbePlace::Return { function, to });
         assert_eq!(
             place("(alloc_iova_fast+0xf0/0x2b0 <- alloc_iova) iova=0x0"),
             back("alloc_iova", "alloc_iova_fast+0xf0/0x2b0")
@@ -164,26 +168,8 @@ mod tests {
         );
         assert_eq!(
             place("(alloc_iova+0x4/0x280)"),
-            Some(Place::Entry("alloc_iova+0x4/0x280"))
+            Some(ProbePlace::Entry("alloc_iova+0x4/0x280"))
         );
         assert_eq!(place("iova=0x0"), None);
-    }
-
-    #[test]
-    fn numbers_have_their_base_in_front() {
-        assert_eq!(number("0xfffff"), Some(0xf_ffff));
-        assert_eq!(number("1048575"), Some(1_048_575));
-        assert_eq!(number("18446744073709551615"), Some(u64::MAX));
-        for text in [
-            "",
-            "0x",
-            "fffff",
-            "-1",
-            "+1",
-            "0x+1",
-            "18446744073709551616",
-        ] {
-            assert_eq!(number(text), None, "{text}");
-        }
     }
 }

@@ -29,7 +29,7 @@ const WAITING_MAX: usize = 1 << 13;
 
 /// A call's place among the entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
+pub(crate) struct Ticket(u64);
 
 #[derive(Debug)]
 struct Slot {
@@ -47,16 +47,16 @@ struct Done {
 
 /// Calls that wait for others that they overlapped.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(crate) struct CallOrder {
     slots: VecDeque<Slot>,
     /// When open calls began.
     open: BTreeMap<Ticket, u64>,
     last: Ticket,
 }
 
-impl Order {
-    pub(super) fn new() -> Order {
-        Order {
+impl CallOrder {
+    pub(crate) fn new() -> CallOrder {
+        CallOrder {
             slots: VecDeque::new(),
             open: BTreeMap::new(),
             last: Ticket(0),
@@ -68,7 +68,7 @@ impl Order {
         self.last
     }
 
-    pub(super) fn open(&mut self, since: u64) -> Ticket {
+    pub(crate) fn open(&mut self, since: u64) -> Ticket {
         let ticket = self.ticket();
         self.open.insert(ticket, since);
         self.slots.push_back(Slot { ticket, done: None });
@@ -76,7 +76,7 @@ impl Order {
     }
 
     /// A call that takes effect at once.
-    pub(super) fn push(&mut self, call: Call) {
+    pub(crate) fn push(&mut self, call: Call) {
         let ticket = self.ticket();
         let until = ticket;
         let done = Some(Done { call, until });
@@ -84,7 +84,7 @@ impl Order {
     }
 
     /// A call returns. One that nobody waits for any more counts from now.
-    pub(super) fn close(&mut self, ticket: Ticket, call: Call) {
+    pub(crate) fn close(&mut self, ticket: Ticket, call: Call) {
         self.open.remove(&ticket);
         let found = self.slots.iter().rposition(|slot| slot.ticket == ticket);
         let Some(mut slot) = found.and_then(|at| self.slots.remove(at)) else {
@@ -100,7 +100,7 @@ impl Order {
     }
 
     /// A call will not return.
-    pub(super) fn abandon(&mut self, ticket: Ticket) {
+    pub(crate) fn abandon(&mut self, ticket: Ticket) {
         if self.open.remove(&ticket).is_some()
             && let Some(at) = self.slots.iter().position(|slot| slot.ticket == ticket)
         {
@@ -109,7 +109,7 @@ impl Order {
     }
 
     /// The next call that is sure to be next, at a moment of the recording's clock.
-    pub(super) fn pop(&mut self, now: u64) -> Option<Call> {
+    pub(crate) fn pop(&mut self, now: u64) -> Option<Call> {
         while let Some((&ticket, &since)) = self.open.first_key_value() {
             let done = self.slots.front()?.done.as_ref();
             if done.is_some_and(|done| done.until < ticket) {
@@ -124,7 +124,7 @@ impl Order {
     }
 
     /// The next call at the end of the recording.
-    pub(super) fn pop_last(&mut self) -> Option<Call> {
+    pub(crate) fn pop_last(&mut self) -> Option<Call> {
         while let Some((&ticket, _)) = self.open.first_key_value() {
             self.abandon(ticket);
         }
@@ -133,7 +133,7 @@ impl Order {
 
     /// Where a call goes whose slot was at an index.
     fn place(&self, at: usize, call: &Call) -> usize {
-        let (Some(got), Some(searched)) = (call.got(), call.what.searched()) else {
+        let (Some(got), Some(searched)) = (call.got(), call.kind.searched()) else {
             return at;
         };
         let later = |from: usize| {
@@ -151,7 +151,7 @@ impl Order {
         }
         let mut own_frees = later(earliest).filter(|(_, other)| {
             let order = other.freed_order();
-            other.cpu == call.cpu && order.is_some() && order == call.what.order()
+            other.cpu == call.cpu && order.is_some() && order == call.kind.order()
         });
         own_frees
             .next()
@@ -168,7 +168,7 @@ impl Order {
         else {
             return;
         };
-        let (Some(got), Some(true)) = (call.got(), call.what.searched()) else {
+        let (Some(got), Some(true)) = (call.got(), call.kind.searched()) else {
             return;
         };
         let (ticket, domain) = (*ticket, call.domain);

@@ -12,9 +12,8 @@ use std::fmt::Write as _;
 
 use tracedat::{Field, FieldKind, File, Item, List, Place, Record as Event, Records, Value};
 
-use super::error;
-use super::line::Line;
-use super::record::Record;
+use super::record::{Line, Record};
+use crate::import::error;
 use iova::units::Cpu;
 
 /// The names under which the kernel prints fields of `dma` events that have other names.
@@ -32,7 +31,7 @@ const PROBE_FIELDS: [&str; 3] = ["__probe_ip", "__probe_func", "__probe_ret_ip"]
 
 /// A file's lines, one at a time.
 #[derive(Debug)]
-pub(super) struct DatLines {
+pub(crate) struct DatLines {
     file: File,
     records: Records,
     item: Current,
@@ -59,7 +58,7 @@ enum Current {
 }
 
 impl DatLines {
-    pub(super) fn new(file: File) -> Result<DatLines, tracedat::Error> {
+    pub(crate) fn new(file: File) -> Result<DatLines, tracedat::Error> {
         Ok(DatLines {
             records: file.records()?,
             file,
@@ -70,7 +69,7 @@ impl DatLines {
     }
 
     /// Goes to the next line; false at the end.
-    pub(super) fn advance(&mut self) -> Result<bool, tracedat::Error> {
+    pub(crate) fn advance(&mut self) -> Result<bool, tracedat::Error> {
         if let (Current::Start, Some(cpus)) = (self.item, self.file.cpus()) {
             self.item = Current::Cpus(cpus);
             return Ok(true);
@@ -101,7 +100,7 @@ impl DatLines {
     }
 
     /// The line that was read last.
-    pub(super) fn line(&self) -> Line<'_> {
+    pub(crate) fn line(&self) -> Line<'_> {
         match self.item {
             Current::Start => Line::Nothing,
             Current::Cpus(cpus) => Line::Cpus(cpus),
@@ -121,7 +120,7 @@ impl DatLines {
     }
 
     /// Where the line that was read last is in the file.
-    pub(super) fn place(&self) -> error::Place {
+    pub(crate) fn place(&self) -> error::Place {
         match self.item {
             Current::Record { place, .. } => error::Place::Dat(place),
             _ => error::Place::Whole,

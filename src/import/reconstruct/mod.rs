@@ -1,44 +1,38 @@
-//! Calls of the allocator into events: ids for what is live, numbers for domains, CPUs that go.
+//! The last stage: events. Here from calls of the allocator, which get ids for live allocations,
+//! numbers for domains, and CPUs that go offline; beside it from less exact records.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+pub(crate) mod before;
+pub(crate) mod dma;
+pub(crate) mod domains;
+pub(crate) mod iommu;
+pub(crate) mod kernel_log;
+pub(crate) mod missed_frees;
+pub(crate) mod sink;
 
-use super::before::Before;
-use super::call::{Answer, Call, From, What};
-use super::clock::Clock;
-use super::domains::{Domain, Domains, Life, Named};
-use super::report::Report;
-use crate::trace::event::{Event, Op};
+use std::collections::{BTreeMap, BTreeSet};
+
+use before::StateBefore;
+use domains::{Allocation, Domain, Domains, Named};
+use sink::EventSink;
+
+use crate::import::pair::call::{Answer, Call, CallKind, ServedFrom};
+use crate::trace::event::Op;
 use iova::op::{Got, Path};
 use iova::units::{Cpu, Pages, Pfn, PfnRange};
 
 /// Makes events of calls.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct EventBuilder {
     pub domains: Domains,
     next_id: u64,
     offline: BTreeSet<Cpu>,
-    /// By a domain's ordinal, what it begins with.
-    before: BTreeMap<u64, Before>,
+    /// The states that domains begin with, by ordinal.
+    before: BTreeMap<u64, StateBefore>,
 }
 
-/// Where events go.
-pub(super) struct Sink<'a> {
-    pub clock: &'a mut Clock,
-    pub events: &'a mut VecDeque<Event>,
-    pub report: &'a mut Report,
-}
-
-impl Sink<'_> {
-    pub(super) fn push(&mut self, cpu: Cpu, dom: u64, op: Op) {
-        self.report.events += 1;
-        let at = self.clock.event();
-        self.events.push_back(Event { at, cpu, dom, op });
-    }
-}
-
-impl Ledger {
-    pub(super) fn new(domains: Domains, before: BTreeMap<u64, Before>) -> Ledger {
-        Ledger {
+impl EventBuilder {
+    pub(crate) fn new(domains: Domains, before: BTreeMap<u64, StateBefore>) -> EventBuilder {
+        EventBuilder {
             domains,
             next_id: 0,
             offline: BTreeSet::new(),
@@ -47,9 +41,9 @@ impl Ledger {
     }
 
     /// Takes the next call.
-    pub(super) fn take(&mut self, call: &Call, sink: &mut Sink<'_>) {
+    pub(crate) fn take(&mut self, call: &Call, sink: &mut EventSink<'_>) {
         sink.clock.set(call.at);
-        if let What::CpuDead { by } = call.what {
+        if let CallKind::CpuDead { by } = call.kind {
             if self.offline.remove(&by) {
                 sink.push(by, 0, Op::CpuUp);
             }
@@ -68,7 +62,7 @@ impl Ledger {
         if self.offline.remove(&call.cpu) {
             sink.push(call.cpu, 0, Op::CpuUp);
         }
-        let mut asked = Asked {
+        let mut context = CallContext {
             cpu: call.cpu,
             dom,
             domain,
@@ -76,42 +70,42 @@ impl Ledger {
             sink,
         };
         if let Some(before) = self.before.remove(&ordinal) {
-            asked.begin(&before, &self.offline);
+            context.restore(&before, &self.offline);
         }
-        asked.domain.begin(asked.cpu, asked.sink);
-        asked.ask(&call.what);
+        context.domain.reserve_initial(context.cpu, context.sink);
+        context.take(&call.kind);
     }
 }
 
-/// One call and what it needs.
-struct Asked<'a, 's> {
+/// One call and its surroundings.
+struct CallContext<'a, 's> {
     cpu: Cpu,
     dom: u64,
     domain: &'a mut Domain,
     next_id: &'a mut u64,
-    sink: &'a mut Sink<'s>,
+    sink: &'a mut EventSink<'s>,
 }
 
-impl Asked<'_, '_> {
+impl CallContext<'_, '_> {
     fn push(&mut self, op: Op) {
         self.sink.push(self.cpu, self.dom, op);
     }
 
-    fn ask(&mut self, what: &What) {
-        match *what {
-            What::AllocFast {
+    fn take(&mut self, kind: &CallKind) {
+        match *kind {
+            CallKind::AllocFast {
                 pages,
                 limit,
                 flush,
                 got,
                 from,
             } => {
-                if from == From::Caches && got != Answer::Failed {
+                if from == ServedFrom::Caches && got != Answer::Failed {
                     self.check_start();
                 }
                 self.alloc(pages, limit, Path::Fast { flush }, got);
             }
-            What::Alloc {
+            CallKind::Alloc {
                 pages,
                 limit,
                 align,
@@ -124,13 +118,13 @@ impl Asked<'_, '_> {
                     Answer::Pfn(pfn) => Named::At(pfn),
                     Answer::Somewhere => Named::Unplaced(id),
                 };
-                self.domain.lives.name_record(iova, named);
+                self.domain.allocations.name_record(iova, named);
             }
-            What::FreeFast { pfn, pages } => self.free_fast(pfn, pages),
-            What::FreePfn { pfn } => self.free_pfn(pfn),
-            What::FreeIova { iova, pfn } => self.free_iova(iova, pfn),
-            What::Reserve { range } => self.push(Op::Reserve { range }),
-            What::Unmapped { .. } | What::CpuDead { .. } => {}
+            CallKind::FreeFast { pfn, pages } => self.free_fast(pfn, pages),
+            CallKind::FreePfn { pfn } => self.free_pfn(pfn),
+            CallKind::FreeIova { iova, pfn } => self.free_iova(iova, pfn),
+            CallKind::Reserve { range } => self.push(Op::Reserve { range }),
+            CallKind::Unmapped { .. } | CallKind::CpuDead { .. } => {}
         }
     }
 
@@ -145,7 +139,7 @@ impl Asked<'_, '_> {
                 Got::Failed
             }
             Answer::Pfn(pfn) => {
-                self.live(id, pfn, pages, path);
+                self.insert(id, pfn, pages, path);
                 Got::Pfn(pfn)
             }
             Answer::Somewhere => {
@@ -169,7 +163,7 @@ impl Asked<'_, '_> {
         id
     }
 
-    /// What the caches hand out was freed before, if not on record then earlier.
+    /// Notes that a domain was used unseen: its caches hand out a range before any recorded free.
     fn check_start(&mut self) {
         let domain = &mut self.domain.report;
         if domain.frees == 0 && domain.from_start {
@@ -182,19 +176,19 @@ impl Asked<'_, '_> {
         }
     }
 
-    /// Notes a life; whatever is in its place was freed unseen.
-    fn live(&mut self, id: u64, pfn: Pfn, pages: Pages, path: Path) {
+    /// Adds an allocation; any that it overlaps was freed unseen.
+    fn insert(&mut self, id: u64, pfn: Pfn, pages: Pages, path: Path) {
         let hi = Pfn(pfn.0.saturating_add(pages.0 - 1));
         let Some(range) = PfnRange::new(pfn, hi) else {
             return;
         };
-        let life = Life {
+        let allocation = Allocation {
             id,
             range,
             pages,
             path,
         };
-        while let Some(over) = self.domain.lives.add(life) {
+        while let Some(over) = self.domain.allocations.insert(allocation) {
             self.sink.report.frees_missed += 1;
             self.free(over.id);
         }
@@ -206,20 +200,24 @@ impl Asked<'_, '_> {
     }
 
     fn free_fast(&mut self, pfn: Pfn, pages: Pages) {
-        let Some(life) = self.domain.lives.end(pfn) else {
+        let Some(allocation) = self.domain.allocations.remove(pfn) else {
             self.sink.report.frees_unknown += 1;
             return;
         };
-        if life.pages.order() != pages.order() || matches!(life.path, Path::Direct { .. }) {
+        if allocation.pages.order() != pages.order()
+            || matches!(allocation.path, Path::Direct { .. })
+        {
             self.sink.report.frees_resized += 1;
         }
-        self.free(life.id);
+        self.free(allocation.id);
     }
 
-    /// `free_iova`: what a direct allocation got goes by its id; anything else by the pfn.
+    /// `free_iova`: by id if the range came from a direct allocation, else by pfn.
     fn free_pfn(&mut self, pfn: Pfn) {
-        match self.domain.lives.end_at(pfn) {
-            Some(life) if matches!(life.path, Path::Direct { .. }) => self.free(life.id),
+        match self.domain.allocations.remove_containing(pfn) {
+            Some(allocation) if matches!(allocation.path, Path::Direct { .. }) => {
+                self.free(allocation.id);
+            }
             _ => {
                 self.domain.report.frees += 1;
                 self.push(Op::FreePfn { pfn });
@@ -227,9 +225,9 @@ impl Asked<'_, '_> {
         }
     }
 
-    /// `__free_iova`, by the address of the range's record.
+    /// `__free_iova`: by the address of the range's `struct iova`.
     fn free_iova(&mut self, iova: u64, pfn: Option<Pfn>) {
-        let named = self.domain.lives.take_record(iova);
+        let named = self.domain.allocations.take_record(iova);
         match (pfn, named) {
             (Some(pfn), _) | (None, Some(Named::At(pfn))) => self.free_pfn(pfn),
             (None, Some(Named::Unplaced(id))) => self.free(id),
@@ -237,17 +235,17 @@ impl Asked<'_, '_> {
         }
     }
 
-    /// Makes the domain what it was before the recording: each range where it was, since the limit
-    /// leaves it no other place, from the top down, as the kernel hands out; then into the caches
-    /// what was there.
-    fn begin(&mut self, before: &Before, offline: &BTreeSet<Cpu>) {
+    /// Restores the state before the recording: allocates each range from the top down, as the kernel
+    /// does, with a limit that leaves it no other place; then frees into the caches those that were
+    /// there.
+    fn restore(&mut self, before: &StateBefore, offline: &BTreeSet<Cpu>) {
         for range in &before.ranges {
             let pages = Pages(range.hi().0 - range.lo().0 + 1);
-            // What the caches hold is rounded up to a power of two.
+            // The rcaches hold sizes rounded up to a power of two.
             let taken = 1_u64 << pages.order().min(63);
             let taken = if pages.0 < 32 { taken } else { pages.0 };
             let id = self.next_id();
-            self.live(id, range.lo(), pages, Path::Fast { flush: false });
+            self.insert(id, range.lo(), pages, Path::Fast { flush: false });
             self.sink.report.live_before += 1;
             self.push(Op::Alloc {
                 id,
@@ -263,9 +261,10 @@ impl Asked<'_, '_> {
             } else {
                 *cpu
             };
-            if let Some(life) = self.domain.lives.end(range.lo()) {
+            if let Some(allocation) = self.domain.allocations.remove(range.lo()) {
                 self.sink.report.cached_before += 1;
-                self.sink.push(cpu, self.dom, Op::Free { id: life.id });
+                self.sink
+                    .push(cpu, self.dom, Op::Free { id: allocation.id });
             }
         }
     }
