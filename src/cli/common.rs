@@ -91,13 +91,18 @@ impl Sampled {
     }
 }
 
-fn pfn(text: &str) -> Result<Pfn, String> {
-    let pfn = match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
+/// Parses a number, decimal or hexadecimal with 0x.
+pub(crate) fn number(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
     };
-    pfn.map(Pfn)
-        .ok_or_else(|| "expected a pfn such as 0xfffff".to_owned())
+    parsed.map_err(|_| "expected a number below 2^64, decimal or with 0x".to_owned())
+}
+
+/// Parses a pfn.
+pub(crate) fn pfn(text: &str) -> Result<Pfn, String> {
+    number(text).map(Pfn)
 }
 
 /// The parser of a flush queue's name.

@@ -9,7 +9,7 @@ use iova::kernel::FlushQueue;
 use iova::units::{Granule, Pages, Pfn, PfnRange};
 use iovasim::import::{self, DomainChoice, Form, Options, RecordSource};
 
-use super::common::{self, Terminal};
+use super::common::{self, Terminal, number, pfn};
 use super::files;
 use super::progress::Progress;
 use super::status::{Failure, Verdict};
@@ -45,8 +45,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<DomainChoice>,
     /// The highest pfn of every request, for events that say none
-    #[arg(long, value_name = "PFN", value_parser = number)]
-    limit: Option<u64>,
+    #[arg(long, value_name = "PFN", value_parser = pfn)]
+    limit: Option<Pfn>,
     /// The highest address of every device, for events that say none
     #[arg(long, value_name = "ADDRESS", value_parser = number, conflicts_with = "limit")]
     mask: Option<u64>,
@@ -60,8 +60,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES", value_parser = granule)]
     granule: Option<Granule>,
     /// The lowest pfn that may be handed out, where the recording does not say
-    #[arg(long, value_name = "PFN", value_parser = number)]
-    start_pfn: Option<u64>,
+    #[arg(long, value_name = "PFN", value_parser = pfn)]
+    start_pfn: Option<Pfn>,
     /// Pfns out of use in domains whose making is not on record (repeatable)
     #[arg(long, value_name = "LO-HI", value_parser = range)]
     reserved: Vec<PfnRange>,
@@ -79,11 +79,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PAGES", value_parser = number)]
     max32: Option<u64>,
     /// The pfn of the range at which 32-bit searches begin after a `restore`
-    #[arg(long, value_name = "PFN", value_parser = number)]
-    cached32: Option<u64>,
+    #[arg(long, value_name = "PFN", value_parser = pfn)]
+    cached32: Option<Pfn>,
     /// The pfn of the range at which other searches begin after a `restore`
-    #[arg(long, value_name = "PFN", value_parser = number)]
-    cached: Option<u64>,
+    #[arg(long, value_name = "PFN", value_parser = pfn)]
+    cached: Option<Pfn>,
     /// What the trace is, for its header
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
@@ -123,19 +123,19 @@ fn options(args: &Args) -> Options {
         form: args.from,
         record_source: args.records,
         domain: args.domain.clone(),
-        limit: args.limit.map(Pfn),
+        limit: args.limit,
         mask: args.mask,
         flush_queue: args.flush_queue,
         pci: args.pci,
         granule: args.granule,
-        start_pfn: args.start_pfn.map(Pfn),
+        start_pfn: args.start_pfn,
         reserved: args.reserved.clone(),
         cpus: args.cpus,
         allow_lost: args.allow_lost,
         state_before: args.state_before,
         max32: args.max32.map(Pages),
-        cached32: args.cached32.map(Pfn),
-        cached: args.cached.map(Pfn),
+        cached32: args.cached32,
+        cached: args.cached,
         name: args.name.clone(),
         source: args
             .source
@@ -174,15 +174,6 @@ impl Recording {
     }
 }
 
-/// A decimal number, or a hexadecimal one with 0x.
-fn number(text: &str) -> Result<u64, String> {
-    let parsed = match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16),
-        None => text.parse(),
-    };
-    parsed.map_err(|_| "expected a number below 2^64, decimal or with 0x".to_owned())
-}
-
 fn granule(text: &str) -> Result<Granule, String> {
     let granule = Granule::from_bytes(number(text)?);
     granule.ok_or_else(|| "expected a power of two up to 65536".to_owned())
@@ -191,5 +182,5 @@ fn granule(text: &str) -> Result<Granule, String> {
 fn range(text: &str) -> Result<PfnRange, String> {
     let expected = || "expected LO-HI, two pfns of which the first is not above".to_owned();
     let (lo, hi) = text.split_once('-').ok_or_else(expected)?;
-    PfnRange::new(Pfn(number(lo)?), Pfn(number(hi)?)).ok_or_else(expected)
+    PfnRange::new(pfn(lo)?, pfn(hi)?).ok_or_else(expected)
 }
