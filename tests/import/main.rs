@@ -1,13 +1,13 @@
 //! Recordings into traces: small cases as text, excerpts of real recordings, and hostile input.
 
+mod cases;
 mod dat;
 mod events;
 mod hostile;
 mod log;
+mod missed_frees;
 mod order;
-mod probes;
 mod recordings;
-mod unmaps;
 
 use iova::op::Got;
 use iova::units::{Cpu, Pfn, PfnRange};

@@ -1,5 +1,7 @@
 //! Calls that overlapped, in the order that their answers show.
 
+use iovasim::import::{Options, import};
+
 use super::{ftrace, plain, told};
 
 /// What each event did, without its arguments.
@@ -137,4 +139,21 @@ fn a_search_that_fails_counts_from_its_entry() {
         "8 1 alloc_iova_fast_ret: pfn=0x0",
     ]);
     assert_eq!(answers(&lines), ["got failed", "got 0x99"]);
+}
+
+#[test]
+fn events_do_not_wait_for_the_end_of_the_recording() {
+    let mut text = ftrace(&["8 1 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0"]);
+    for second in 2..9 {
+        let call = ftrace(&[
+            "7 0 alloc_iova_fast: iovad=0xa size=4 limit=0xfffff flush=0",
+            "7 0 alloc_iova_fast_ret: pfn=0x20",
+            "7 0 free_iova_fast: iovad=0xa pfn=0x20 size=4",
+        ]);
+        text += &call.replace(" 1.0", &format!(" {second}.0"));
+    }
+    let mut imported =
+        import("f", || Ok(text.as_bytes()), &Options::default()).expect("a recording");
+    assert!(imported.next().is_some());
+    assert_eq!(imported.report().lines, 3);
 }

@@ -1,4 +1,8 @@
-//! Frees that the probes missed, put where `iommu:unmap` events show them.
+//! Frees that the probes missed, inferred from `iommu:unmap` events.
+//!
+//! Each test is a scenario after [`Lines::strict`], which shows the recording to be without a flush
+//! queue: then an unmap that no free follows is a missed free. Which domain it was in follows from
+//! the allocations at that address, before and after.
 
 use iovasim::import::{DomainChoice, Options};
 
