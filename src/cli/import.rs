@@ -15,13 +15,13 @@ use super::progress::Progress;
 use super::status::{Failure, Verdict};
 use super::traces::{FORMS, TraceWriter};
 
-/// Make a trace of a recording: ftrace, trace-cmd, perf script or a kernel log
+/// Turn a recording into a trace: ftrace, trace-cmd, perf script or a kernel log
 ///
-/// Probes on the allocator's functions are exact, with limits, failures and answers; `dma`
-/// and `iommu` events say less, and what they do not say is asked for. What was read, what
-/// was left out and why is reported on standard error. Of trace-cmd, both the binary
-/// trace.dat (versions 6 and 7) and what `trace-cmd report` prints of it are read; the first
-/// is exact to the nanosecond, and held in memory.
+/// Probes on the allocator's functions are exact, with limits, failures and results; `dma`
+/// and `iommu` events have less, and options give the rest. A report on standard error lists
+/// what was imported, what was not, and why. Both trace-cmd's binary trace.dat (versions 6
+/// and 7) and the text of `trace-cmd report` can be imported; the binary file is exact to the
+/// nanosecond, and is held in memory.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = format!("{FORMS}\n\n\
 Numbers may be hexadecimal with 0x.\n\n\
@@ -30,67 +30,67 @@ Example, which runs in the repository:
 pub(crate) struct Args {
     /// The recording, plain, gzip or zstd; `-` is standard input
     recording: PathBuf,
-    /// The trace to write; its name says the form
+    /// The trace to write; the format follows the name
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// The form of the recording: ftrace, trace-cmd (what it reports), trace-dat, perf or log
-    /// [default: by content]
-    #[arg(long, value_name = "FORM")]
+    /// The format of the recording: ftrace, trace-cmd (the text of its report), trace-dat, perf
+    /// or log [default: by content]
+    #[arg(long, value_name = "FORMAT")]
     from: Option<Form>,
-    /// The records to read: probes, dma, iommu or ranges [default: the most exact]
+    /// The records to use: probes, dma, iommu or ranges [default: the most exact]
     #[arg(long, value_name = "KIND")]
     records: Option<RecordSource>,
-    /// One domain alone: a number in order of appearance, a pointer (0x...) or a device; `one`
-    /// takes records that name none for one domain's
+    /// Import one domain: a number in order of appearance, a pointer (0x...) or a device; `one`
+    /// treats records without a domain as one domain
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<DomainChoice>,
-    /// The highest pfn of every request, for events that say none
+    /// The limit of every request, for events without one
     #[arg(long, value_name = "PFN", value_parser = pfn)]
     limit: Option<Pfn>,
-    /// The highest address of every device, for events that say none
+    /// The DMA mask of every device, for events without one
     #[arg(long, value_name = "ADDRESS", value_parser = number, conflicts_with = "limit")]
     mask: Option<u64>,
-    /// What unmapped ranges went through, with --mask
+    /// The flush queue of unmapped ranges, with --mask
     #[arg(long, value_name = "KIND", value_parser = common::flush_queue())]
     flush_queue: Option<FlushQueue>,
-    /// Whether devices without a PCI address are PCI devices, with --mask
+    /// Treat devices without a PCI address as PCI, with --mask
     #[arg(long, value_name = "BOOL")]
     pci: Option<bool>,
-    /// Bytes per pfn, where the recording does not say
+    /// Bytes per pfn, if the recording does not show it
     #[arg(long, value_name = "BYTES", value_parser = granule)]
     granule: Option<Granule>,
-    /// The lowest pfn that may be handed out, where the recording does not say
+    /// The lowest pfn to allocate, if the recording does not show it
     #[arg(long, value_name = "PFN", value_parser = pfn)]
     start_pfn: Option<Pfn>,
-    /// Pfns out of use in domains whose making is not on record (repeatable)
+    /// Reserved pfns of domains created before recording started (repeatable)
     #[arg(long, value_name = "LO-HI", value_parser = range)]
     reserved: Vec<PfnRange>,
-    /// The number of CPUs, where the recording does not show them all
+    /// The number of CPUs, if the recording does not show all
     #[arg(long, value_name = "N")]
     cpus: Option<u32>,
-    /// Import what is left although the tracer lost events
+    /// Import even if events were lost
     #[arg(long)]
     allow_lost: bool,
-    /// Begin domains that were in use before the recording with what it shows to have been live
-    /// and cached then
+    /// Restore the live and cached ranges of domains in use before recording started, as far as
+    /// the recording shows them
     #[arg(long)]
     state_before: bool,
     /// `max32_alloc_size` of a `restore`, in pages
     #[arg(long, value_name = "PAGES", value_parser = number)]
     max32: Option<u64>,
-    /// The pfn of the range at which 32-bit searches begin after a `restore`
+    /// `cached32_node` of a `restore`: the lowest pfn of that range
     #[arg(long, value_name = "PFN", value_parser = pfn)]
     cached32: Option<Pfn>,
-    /// The pfn of the range at which other searches begin after a `restore`
+    /// `cached_node` of a `restore`: the lowest pfn of that range
     #[arg(long, value_name = "PFN", value_parser = pfn)]
     cached: Option<Pfn>,
-    /// What the trace is, for its header
+    /// A name for the trace's header
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
-    /// Where the recording came from, for the trace's header [default: the file's name]
+    /// The origin of the recording, for the trace's header [default: the file's name]
     #[arg(long, value_name = "TEXT")]
     source: Option<String>,
-    /// Which kernel recorded it, for the trace's header
+    /// The kernel's version, for the trace's header
     #[arg(long, value_name = "TEXT")]
     kernel: Option<String>,
 }
@@ -180,7 +180,7 @@ fn granule(text: &str) -> Result<Granule, String> {
 }
 
 fn range(text: &str) -> Result<PfnRange, String> {
-    let expected = || "expected LO-HI, two pfns of which the first is not above".to_owned();
+    let expected = || "expected LO-HI, two pfns with LO <= HI".to_owned();
     let (lo, hi) = text.split_once('-').ok_or_else(expected)?;
     PfnRange::new(pfn(lo)?, pfn(hi)?).ok_or_else(expected)
 }

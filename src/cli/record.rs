@@ -9,20 +9,20 @@ use super::common::Terminal;
 use super::files;
 use super::status::{Failure, Verdict};
 
-/// Print a shell script that records a kernel's allocator for `import`
+/// Print a shell script that records the kernel's allocator, for `import`
 ///
-/// The script needs a POSIX shell, tracefs and root, nothing else; it sets up probes on the
-/// allocator's functions, writes what they see to a file, and cleans up after itself, also
-/// when it is interrupted. What it records is exact, limits and failures included.
+/// The script needs only a POSIX shell, tracefs and root. It sets up probes on the allocator's
+/// functions, writes their events to a file, and cleans up when it ends or is interrupted. The
+/// recording is exact, including limits and failures.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Example: on the machine that fails, until a request fails or an hour is over
+Example: on the failing machine, until a request fails or an hour has passed
   iovasim record --until-failure --seconds 3600 > record.sh")]
 pub(crate) struct Args {
-    /// The file that the script writes
+    /// The file for the script to write
     #[arg(long, value_name = "FILE", default_value = "iova.trace.txt")]
     file: String,
-    /// Stop after so many seconds [default: when interrupted]
+    /// Stop after N seconds [default: when interrupted]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
     /// Stop when a request fails

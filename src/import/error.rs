@@ -27,15 +27,15 @@ pub(crate) enum Place {
 pub(crate) enum Problem {
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("a line of more than {max} bytes: not the text of a recording")]
+    #[error("line of more than {max} bytes: this is not the text of a recording")]
     LongLine { max: usize },
-    #[error("the last line has no end: was the file cut short?")]
+    #[error("the last line has no line end: was the file cut short?")]
     CutShort,
     #[error(transparent)]
     Dat(#[from] tracedat::Problem),
-    #[error("this is perf's binary file: run `perf script -i FILE` and import what it prints")]
+    #[error("this is perf's binary file: run `perf script -i FILE` and import its output")]
     PerfData,
-    #[error("found no record of {0}: is it such a recording?")]
+    #[error("no records of {0}: is this the right file?")]
     Empty(&'static str),
     #[error("not a line of {form}: `{text}`; expected `{expected}`")]
     NotARecord {
@@ -43,9 +43,7 @@ pub(crate) enum Problem {
         expected: &'static str,
         text: String,
     },
-    #[error(
-        "`{event}` without `{field}=`; recorded with other arguments than the importer needs?"
-    )]
+    #[error("`{event}` without `{field}=`; the probe does not record that argument")]
     Missing { event: String, field: &'static str },
     #[error("`{field}` of `{event}`: found `{found}`, expected {expected}")]
     Field {
@@ -60,8 +58,8 @@ pub(crate) enum Problem {
     )]
     TimeGoesBack { back_ns: u64, whose: &'static str },
     #[error(
-        "the recording lost {count} events {cpu}: what the allocator did cannot be known; record \
-         with larger buffers, or import what is left with --allow-lost"
+        "the recording lost {count} events {cpu}, so the allocator's state is unknown; record with \
+         larger buffers, or import the rest with --allow-lost"
     )]
     Lost { count: String, cpu: String },
     #[error("{0}")]

@@ -160,8 +160,8 @@ pub fn import<R: BufRead>(
             let level = ApiLevel::of(options, &mut header).map_err(ask)?;
             if options.domain != Some(DomainChoice::One) {
                 return Err(ask(
-                    "`iommu` events do not say which domain they are of: `--domain one` takes \
-                     them for one, which is right if one device was busy"
+                    "`iommu` events do not name their domain: `--domain one` treats them as one \
+                     domain, which is right if only one device was busy"
                         .to_owned(),
                 ));
             }

@@ -1,4 +1,4 @@
-//! What a recording cannot say, and what is wanted of it.
+//! The options of an import: what the recording does not show, and what to import.
 
 use std::fmt;
 use std::str::FromStr;
@@ -80,7 +80,7 @@ impl FromStr for Form {
             "perf" | "perf-script" => Ok(Form::PerfScript),
             "log" | "kernel-log" => Ok(Form::KernelLog),
             _ => Err(format!(
-                "no form `{text}`; there are `ftrace`, `trace-cmd`, `trace-dat`, `perf`, `log`"
+                "unknown form `{text}`; expected one of `ftrace`, `trace-cmd`, `trace-dat`, `perf`, `log`"
             )),
         }
     }
@@ -113,7 +113,7 @@ impl FromStr for RecordSource {
             "iommu" => Ok(RecordSource::Iommu),
             "ranges" => Ok(RecordSource::Ranges),
             _ => Err(format!(
-                "no kind of records `{text}`; there are `probes`, `dma`, `iommu`, `ranges`"
+                "unknown records `{text}`; expected one of `probes`, `dma`, `iommu`, `ranges`"
             )),
         }
     }
@@ -156,7 +156,7 @@ impl std::str::FromStr for DomainChoice {
     }
 }
 
-/// What a recording cannot say, and what is wanted of it.
+/// What the recording does not show, and what to import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The form; recognised if none.

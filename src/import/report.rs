@@ -118,11 +118,11 @@ impl fmt::Display for Report {
             None => write!(f, "{} lines, {records} records", self.lines)?,
         }
         if let Some(record_source) = self.record_source {
-            write!(f, ", read by {record_source}")?;
+            write!(f, ", using {record_source}")?;
         }
         writeln!(
             f,
-            ": {} events; {} allocations, {} of which failed",
+            ": {} events; {} allocations, {} failed",
             self.events, self.allocs, self.failed
         )?;
         write!(f, "records:")?;
@@ -148,91 +148,96 @@ impl fmt::Display for Report {
 
 impl Report {
     fn remarks(&self) -> [(u64, String); 20] {
-        let says = |what: &str| what.to_owned();
+        let text = |text: &str| text.to_owned();
         [
             (
                 self.nested,
-                says("calls from inside the allocator left out"),
+                text("calls made by the allocator itself (not imported)"),
             ),
             (
                 self.entries_unmatched,
-                says("calls whose return was not recorded left out"),
+                text("calls without a recorded return (not imported)"),
             ),
             (
                 self.open_at_end,
-                says("calls still open at the end left out"),
+                text("calls still open at the end (not imported)"),
             ),
             (
                 self.returns_unmatched,
-                says("returns of calls whose entry was not recorded left out"),
+                text("returns without a recorded entry (not imported)"),
             ),
-            (self.migrated, says("calls returned on another CPU")),
+            (self.migrated, text("calls that returned on another CPU")),
             (
                 self.frees_unknown,
-                says("frees of ranges not allocated on record left out"),
+                text("frees without a recorded allocation (not imported)"),
             ),
             (
                 self.live_before,
                 format!(
-                    "ranges live or cached before the recording, allocated first with limits made up; \
-                     {} of them freed into the caches",
+                    "ranges live or cached before the recording, allocated first with inferred limits; \
+                     {} of them freed into the rcaches",
                     self.cached_before
                 ),
             ),
             (
                 self.frees_missed,
-                says("frees not recorded, put before what was handed out there next"),
+                text("inferred frees (placed before the next allocation at that address)"),
             ),
             (
                 self.frees_unmapped,
-                says("frees not recorded, put where `iommu` events show the unmapping"),
+                text("inferred frees (placed where `iommu` events show the unmapping)"),
             ),
             (
                 self.unmaps_unowned,
-                says(
-                    "`iommu` unmappings whose free was not recorded left out, in a domain that \
-                     cannot be told",
+                text(
+                    "`iommu` unmappings without a recorded free, in an unknown domain (not \
+                     imported)",
                 ),
             ),
             (
                 self.frees_late,
-                says("unmappings printed after their place was handed out again, put before"),
+                text(
+                    "unmappings recorded after their range was reallocated (placed before that)",
+                ),
             ),
             (
                 self.frees_resized,
-                says("frees of another size than allocated"),
+                text("frees of a different size than the allocation"),
             ),
             (
                 self.unplaced,
-                says(
-                    "allocations whose place is not recorded, so that their frees are not theirs",
-                ),
+                text("allocations without a recorded address; their frees cannot be matched"),
             ),
-            (self.other_domains, says("calls in other domains left out")),
+            (
+                self.other_domains,
+                text("calls in other domains (not imported)"),
+            ),
             (
                 self.times_back,
                 format!(
-                    "lines earlier than the line before, on another CPU, by up to {} ns; the order \
-                     of the lines is kept",
+                    "lines earlier than the line before, on another CPU, by up to {} ns; the lines \
+                     keep their order",
                     self.time_back_max_ns
                 ),
             ),
             (
                 self.parts,
-                says("further maps of an allocation that has one, left out"),
+                text("additional maps of the same allocation (not imported)"),
             ),
             (
                 self.mapped_twice,
-                says("maps of what is mapped already: there is more than one domain"),
+                text(
+                    "maps of addresses that are already mapped: there is more than one domain",
+                ),
             ),
             (
                 self.refused_lists,
-                says("refused scatter lists of unknown size left out"),
+                text("failed scatter lists of unknown size (not imported)"),
             ),
-            (self.lost, says("events lost by the tracer")),
+            (self.lost, text("events lost by the tracer")),
             (
                 self.lost_uncounted,
-                says("places where the tracer lost events, it does not say how many"),
+                text("places where the tracer lost an unknown number of events"),
             ),
         ]
     }
@@ -242,12 +247,12 @@ impl fmt::Display for DomainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.number {
             Some(number) => write!(f, "domain {number}")?,
-            None => write!(f, "left out: domain {}", self.ordinal)?,
+            None => write!(f, "not imported: domain {}", self.ordinal)?,
         }
         let began = if self.from_start {
-            "on record from its start"
+            "recorded from its creation"
         } else {
-            "in use before the recording began"
+            "in use before the recording"
         };
         write!(
             f,

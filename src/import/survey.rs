@@ -84,7 +84,7 @@ impl Survey {
         };
         let found = seen.record_source(form);
         let Some(record_source) = options.record_source.or(found) else {
-            let what = "the allocator: no probes on it, no `dma` and no `iommu` events";
+            let what = "the allocator (probes, `dma` or `iommu` events)";
             return Err(Error::new(file, None, Problem::Empty(what)));
         };
         let ask = |problem| Error::new(file, None, Problem::Ask(problem));
@@ -124,11 +124,11 @@ impl Survey {
     ) -> Result<Header, String> {
         for other in &self.others {
             let read = if *other == RecordSource::Iommu && !self.missed.is_empty() {
-                "read for frees that the probes missed"
+                "used for frees that the probes missed"
             } else {
-                "not read"
+                "not used"
             };
-            report.note(format!("{other} are on record too, and were {read}"));
+            report.note(format!("{other} were recorded too, and {read}"));
         }
         let (granule, start_pfn) = self.layout(options, report)?;
         Ok(Header {
@@ -155,8 +155,8 @@ impl Survey {
         }
         if self.cpus_stated.is_none() && self.form != Form::KernelLog {
             report.note(format!(
-                "the recording does not say how many CPUs there are: {highest}, the highest that \
-                 appears and those below it"
+                "the recording does not give the number of CPUs: assuming {highest}, from the highest \
+                 CPU that appears"
             ));
         }
         let stated = self.cpus_stated.unwrap_or(0);
@@ -192,7 +192,7 @@ impl Survey {
                 let granule = options.granule.unwrap_or(assumed.0).bytes();
                 let start_pfn = options.start_pfn.unwrap_or(assumed.1);
                 report.note(format!(
-                    "the making of the domains is not on record: granule {granule}, start_pfn \
+                    "domain creation was not recorded: assuming granule {granule}, start_pfn \
                      {start_pfn}"
                 ));
             }
@@ -207,7 +207,7 @@ impl Survey {
                 .is_some_and(|start_pfn| start_pfn != layout.1)
         {
             return Err(format!(
-                "the recording says granule {}, start_pfn {}, the options say something else",
+                "the recording has granule {}, start_pfn {}, which the options contradict",
                 layout.0.bytes(),
                 layout.1
             ));
@@ -224,8 +224,8 @@ impl Survey {
         });
         let layouts: Vec<String> = layouts.take(20).collect();
         format!(
-            "the domains differ in granule or start_pfn, of which a trace has one: choose with \
-             --domain NUMBER; {}",
+            "the domains differ in granule or start_pfn, but a trace has one of each: choose a \
+             domain with --domain NUMBER; {}",
             layouts.join(", ")
         )
     }
@@ -300,7 +300,7 @@ impl Seen {
     ) -> Result<(), Problem> {
         if self.records {
             return Err(Problem::Ask(
-                "a second recording begins: import them one by one".to_owned(),
+                "a second recording begins here: import recordings one by one".to_owned(),
             ));
         }
         self.cpus_stated = (cpus > 0).then_some(cpus);
@@ -366,8 +366,7 @@ impl Seen {
         match choice {
             None => Ok(()),
             Some(DomainChoice::Device(_) | DomainChoice::One) => Err(format!(
-                "probes tell domains by their pointers: --domain takes a number below {} or a \
-                 pointer",
+                "probes identify domains by pointer: --domain takes a number below {} or a pointer",
                 all.len()
             )),
             Some(_) if all.iter().any(|domain| domain.report.number.is_some()) => Ok(()),
@@ -375,7 +374,7 @@ impl Seen {
                 let names = all.iter().map(|domain| &*domain.report.name);
                 let names: Vec<&str> = names.take(20).collect();
                 Err(format!(
-                    "no such domain; the {} on record are, from number 0: {}",
+                    "no such domain; the {} recorded ones are, from number 0: {}",
                     all.len(),
                     names.join(" ")
                 ))

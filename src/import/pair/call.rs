@@ -119,8 +119,8 @@ impl Probed {
             if seen.entries && !seen.returns {
                 let name = function.name();
                 return Err(format!(
-                    "`{name}` is on record without its returns: which address was handed out \
-                     cannot be known; add a return probe, such as `r:iova/{name}_ret {name} \
+                    "`{name}` was recorded without its returns, so the allocated addresses are \
+                     unknown; add a return probe, such as `r:iova/{name}_ret {name} \
                      pfn=$retval`"
                 ));
             }
@@ -130,7 +130,7 @@ impl Probed {
             if seen.returns && !seen.entries {
                 let name = function.name();
                 return Err(format!(
-                    "`{name}` is on record by its returns alone: probe its entries too"
+                    "only the returns of `{name}` were recorded: probe its entries too"
                 ));
             }
         }

@@ -213,7 +213,7 @@ impl Importer {
             };
             let direct = devices.is_direct(name);
             if direct {
-                report.note(format!("{name} has no IOMMU and is left out"));
+                report.note(format!("{name} has no IOMMU and is not imported"));
             }
             let one = options.domain == Some(DomainChoice::One);
             known.insert(
@@ -228,7 +228,7 @@ impl Importer {
         }
         if devices.groups.is_empty() {
             report.note(
-                "each device is taken for a domain of its own: the recording does not show groups",
+                "treating each device as a domain of its own: the recording does not show groups",
             );
         }
         let choice = match &options.domain {
@@ -236,7 +236,10 @@ impl Importer {
                 let names = || known.keys().map(String::as_str).collect::<Vec<_>>();
                 let found = known.get(wanted);
                 let found = found.ok_or_else(|| {
-                    format!("no device {wanted}; there are {}", names().join(", "))
+                    format!(
+                        "no device {wanted}; the recording has {}",
+                        names().join(", ")
+                    )
                 });
                 Some(DomainChoice::Pointer(found?.key))
             }

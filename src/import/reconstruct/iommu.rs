@@ -220,7 +220,7 @@ impl Importer {
             live: 0,
             domain: DomainReport {
                 number: Some(0),
-                name: "all taken for one".to_owned(),
+                name: "treated as one domain".to_owned(),
                 ..DomainReport::default()
             },
         }

@@ -169,8 +169,8 @@ impl CallContext<'_, '_> {
         if domain.frees == 0 && domain.from_start {
             domain.from_start = false;
             self.sink.report.note(format!(
-                "domain {} handed out a cached range before one was freed on record: it was made on \
-                 record, but used before the probes were set",
+                "domain {} allocated a cached range before any recorded free: its creation was recorded, \
+                 but it was used before the probes were set",
                 self.dom
             ));
         }

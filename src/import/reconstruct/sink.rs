@@ -98,21 +98,19 @@ impl ApiLevel {
         match (options.limit, options.mask) {
             (Some(limit), None) => Ok(ApiLevel::Allocator { limit }),
             (None, Some(mask)) => {
-                let ask = "--mask makes `map` and `unmap` of the events, which go through a flush \
-                           queue where the domain is lazy; the recording does not say: give \
-                           --flush-queue none, per-cpu or single";
+                let ask = "--mask turns the events into `map` and `unmap`, which use a flush queue in \
+                           lazy mode; the recording does not show the mode: give --flush-queue \
+                           none, per-cpu or single";
                 header.flush_queue = options.flush_queue.ok_or(ask)?;
                 let pci = options.pci;
                 Ok(ApiLevel::Api { mask, pci })
             }
             (None, None) => Err(
-                "the events carry no limit: give --limit PFN for requests to the allocator, or \
+                "the events have no limit: give --limit PFN for requests to the allocator, or \
                  --mask ADDRESS for requests to the DMA API"
                     .to_owned(),
             ),
-            (Some(_), Some(_)) => {
-                Err("--limit and --mask are two levels of request: give one".to_owned())
-            }
+            (Some(_), Some(_)) => Err("give --limit or --mask, not both".to_owned()),
         }
     }
 
