@@ -1,4 +1,4 @@
-//! `allocators`: what can be named.
+//! `allocators`: lists the names of allocators.
 
 use clap::Args as ClapArgs;
 use iovasim::report;

@@ -18,7 +18,7 @@ use iovasim::report::Page;
 use super::files;
 use super::status::Failure;
 
-/// What goes to the terminal, and how hard to work.
+/// Terminal output and parallelism.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Terminal {
     /// Show no progress
@@ -27,7 +27,7 @@ pub(crate) struct Terminal {
     /// When to use colours
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     color: Color,
-    /// How many threads may work [default: one a core]
+    /// Worker threads [default: number of cores]
     #[arg(short, long, value_name = "N", global = true)]
     jobs: Option<NonZeroUsize>,
 }
@@ -39,33 +39,32 @@ enum Color {
     Never,
 }
 
-/// Where a report goes, and in which form.
+/// Destination and format of a report.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Report {
-    /// The form of the report
-    #[arg(long, value_name = "FORM", default_value = "text")]
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,
     /// Write the report to FILE instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
 
-/// The forms of a report.
+/// Output formats of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Text,
     Json,
 }
 
-/// What is recorded as time goes by.
+/// Sampling of the state over time.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Sampled {
-    /// Record what the address space looks like as time goes by, for `plot`: every EVERY
-    /// events, or after a time such as 10ms, in a long replay less often; every event if EVERY
-    /// is left out
+    /// Sample the address space for `plot`, every INTERVAL events or a time such as 10ms
+    /// [default INTERVAL: 1 event]; long replays are sampled less often
     #[arg(
         long = "sample",
-        value_name = "EVERY",
+        value_name = "INTERVAL",
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "1"
@@ -74,8 +73,7 @@ pub(crate) struct Sampled {
     /// Sample the window up to PFN [default: the highest 32-bit pfn]
     #[arg(long = "sample-limit", value_name = "PFN", requires = "every", value_parser = pfn)]
     limit: Option<Pfn>,
-    /// Sample the N-th domain that is asked for anything, from 0 [default: the one with the most
-    /// requests]
+    /// Sample the N-th domain in order of first use, from 0 [default: the busiest domain]
     #[arg(long = "sample-domain", value_name = "N", requires = "every")]
     domain: Option<u32>,
 }
@@ -189,7 +187,7 @@ fn width() -> Option<usize> {
     Some(usize::from(width.0))
 }
 
-/// What the environment says of colours on a terminal (<https://no-color.org>).
+/// Whether the environment allows colours on a terminal (<https://no-color.org>).
 fn wants_colour() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|it| it == "dumb");

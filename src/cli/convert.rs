@@ -1,4 +1,4 @@
-//! `convert`: a trace from one form into another.
+//! `convert`: converts a trace to another format.
 
 use std::path::PathBuf;
 
@@ -8,9 +8,9 @@ use super::common::Terminal;
 use super::status::{Failure, Verdict};
 use super::traces::{CheckedTrace, FORMS, TraceWriter};
 
-/// Write a trace in another form: compressed or not, JSON lines or compact binary
+/// Convert a trace: compressed or not, JSON lines or compact binary
 ///
-/// Nothing is lost on the way, and the trace is checked as `replay` checks it.
+/// The conversion is lossless, and checks the trace as `replay` does.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = format!("{FORMS}\n\n\
 Example, which runs in the repository:
@@ -18,7 +18,7 @@ Example, which runs in the repository:
 pub(crate) struct Args {
     /// The trace, in any form; `-` is standard input
     trace: PathBuf,
-    /// The file to write; its name says the form
+    /// Output file; its name selects the format
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `generate`: the trace that a scenario makes of one seed.
+//! `generate`: writes the trace of one seed of a scenario.
 
 use std::path::PathBuf;
 
@@ -10,9 +10,9 @@ use super::scenario;
 use super::status::{Failure, Verdict};
 use super::traces::{FORMS, TraceWriter};
 
-/// Write the trace that a scenario's workload makes of one seed
+/// Generate the trace of one seed of a scenario
 ///
-/// The faults are woven in, so that the trace replays anywhere as it does in `run`.
+/// The trace includes the injected faults, so that it replays anywhere as it does in `run`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = format!("{FORMS}\n\n\
 Example, which runs in the repository: one seed of a stress under one allocator
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// The seed [default: the scenario's first]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// The file to write; its name says the form
+    /// Output file; its name selects the format
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 }

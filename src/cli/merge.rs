@@ -1,4 +1,4 @@
-//! `merge`: shards of a run, put together.
+//! `merge`: merges the shards of a run.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use super::files;
 use super::results;
 use super::status::{Failure, Verdict};
 
-/// Put the shards of a run together
+/// Merge the shards of a run
 ///
-/// The result has the bytes that `run` writes without `--shard`. A shard that is missing or
-/// there twice is an error.
+/// The result has the same bytes as a run without `--shard`. A missing or duplicate shard is an
+/// error.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Example, which runs in the repository
@@ -21,7 +21,7 @@ Example, which runs in the repository
   iovasim run scenarios/founding-flush.json --shard 2/2 -o two.json
   iovasim merge one.json two.json -o result.json")]
 pub(crate) struct Args {
-    /// What `run --shard` wrote, all of it, in any order
+    /// All results of `run --shard`, in any order
     #[arg(value_name = "SHARD", required = true)]
     shards: Vec<PathBuf>,
     /// Write the result to FILE instead of standard output

@@ -1,4 +1,4 @@
-//! `profile`: a trace into a scenario that behaves like it and names nothing.
+//! `profile`: turns a trace into an anonymous scenario that behaves like it.
 
 use std::path::{Path, PathBuf};
 
@@ -16,11 +16,11 @@ use super::files;
 use super::status::{Failure, Verdict, say};
 use super::traces::CheckedTrace;
 
-/// Make a scenario that behaves like a trace and names nothing of it
+/// Generate an anonymous scenario that behaves like a trace
 ///
-/// How many buffers of which sizes come and go in each slice of time, at which level and
-/// limit, on which CPUs, and how old they are when they are freed; no addresses, no names, no
-/// times of day, and no request of the trace itself.
+/// The scenario keeps how many buffers of each size are allocated and freed in each slice of
+/// time, at which level and limit, on which CPUs, and their age when they are freed. It contains
+/// no addresses, names or times of day, and no single request of the trace.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 With --check the trace and what the scenario generates are replayed, and a table says of each
@@ -39,19 +39,24 @@ pub(crate) struct Args {
     /// The scenario's name
     #[arg(long, value_name = "NAME", default_value = "profile")]
     name: String,
-    /// How many seeds the scenario has
+    /// Number of seeds of the scenario
     #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     #[command(flatten)]
     allocators: Allocators,
-    /// Say how close what the scenario generates comes to the trace
+    /// Replay the trace and the scenario and report how faithful the scenario is
     #[arg(long)]
     check: bool,
-    /// By how many percentage points the failure rates may differ
-    #[arg(long, value_name = "POINTS", default_value = "2", requires = "check", value_parser = points)]
+    /// Largest difference of the failure rates that passes, in percentage points
+    #[arg(long, value_name = "PERCENTAGE_POINTS", default_value = "2", requires = "check", value_parser = points)]
     tolerance: f64,
-    /// The form of what --check says
-    #[arg(long, value_name = "FORM", default_value = "text", requires = "check")]
+    /// Output format of --check
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        requires = "check"
+    )]
     format: Format,
 }
 

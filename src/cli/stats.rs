@@ -1,4 +1,4 @@
-//! `stats`: what is in a trace.
+//! `stats`: prints statistics of a trace.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use super::files;
 use super::status::{Failure, Verdict};
 use super::traces::CheckedTrace;
 
-/// Say what is in a trace
+/// Print trace statistics
 ///
-/// Counts, sizes, limits, lifetimes, CPUs, what is live as time goes by, and what is never
-/// freed, by size and device. Nothing is replayed.
+/// Operations, sizes, limits, lifetimes, CPUs, live pages over time, and leaks by size and device.
+/// The trace is not replayed.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Example, which runs in the repository: what a media SoC asked for
