@@ -11,7 +11,11 @@ use super::status::{Failure, Verdict};
 ///
 /// A name is a release, a design or an alias, followed by changes that are reverted (~) or
 /// applied (+), each by its slug or commit: linux-7.2~free-space-estimate,
-/// linux-5.17+5b61343b5059.
+/// linux-5.17+5b61343b5059. Releases may be written 5.10 or v5.10, slugs and commits by any
+/// unique prefix.
+///
+/// Lists of names may have ranges: 5.10..7.2 is both releases and every one between them that
+/// changed the allocator, all is every release that did, from the oldest on.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Example: the changes of every release, for a program

@@ -1,6 +1,5 @@
 //! Options that several commands have.
 
-use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -8,7 +7,7 @@ use std::thread;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use iova::kernel::{Allocator, FlushQueue};
+use iova::kernel::{Allocator, FlushQueue, allocator_list};
 use iova::measure::Sampling;
 use iova::measure::sampling::Every;
 use iova::replay::Dom;
@@ -111,7 +110,8 @@ pub(crate) fn flush_queue() -> impl TypedValueParser<Value = FlushQueue> {
 /// Which allocators.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Allocators {
-    /// The allocators, separated by commas; `iovasim allocators` lists what can be named
+    /// The allocators, separated by commas, such as `new,linux-5.10..linux-7.2` or `all`;
+    /// `iovasim allocators` lists the names
     #[arg(
         short = 'a',
         long = "allocator",
@@ -125,16 +125,9 @@ pub(crate) struct Allocators {
 impl Allocators {
     /// The allocators that were named; none if none were.
     pub(crate) fn named(&self) -> Result<Option<Vec<Allocator>>, Failure> {
-        let mut seen = BTreeSet::new();
-        let mut allocators = Vec::new();
-        for name in &self.names {
-            if !seen.insert(name) {
-                return Err(Failure::bad(format!(
-                    "--allocator: `{name}` is named twice"
-                )));
-            }
-            allocators.push(allocator(name)?);
-        }
+        let names = self.names.iter().map(String::as_str);
+        let allocators = allocator_list::parse(names)
+            .map_err(|(_, error)| Failure::bad(format!("--allocator: {error}")))?;
         Ok(Some(allocators).filter(|allocators| !allocators.is_empty()))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use iova::kernel::Allocator;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -91,12 +92,16 @@ impl WireExpectation {
     /// Checks an expectation of a scenario that runs `allocators`.
     pub(super) fn check(
         &self,
-        allocators: &[String],
+        allocators: &[Allocator],
         here: &Here<'_>,
     ) -> Result<Expectation, Error> {
         let known = |field: &str, name: &String| {
-            let names = allocators.iter().map(String::as_str);
-            let listed = allocators.contains(name).then(|| name.clone());
+            let names = allocators.iter().map(Allocator::name);
+            let meant = name.parse::<Allocator>().ok();
+            let listed = allocators
+                .iter()
+                .find(|it| meant.as_ref().is_some_and(|meant| it.is_same(meant)));
+            let listed = listed.map(|it| it.name().to_owned());
             listed.ok_or_else(|| here.field(field).unknown("allocator", name, names))
         };
         let Some(metric) = Metric::find(&self.figure) else {

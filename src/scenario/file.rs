@@ -18,7 +18,7 @@ use super::{Clients, Load, Scenario, Source};
 use crate::trace::event::Header;
 use crate::workload::Workload;
 use crate::workload::impossible::Impossible;
-use iova::kernel::Allocator;
+use iova::kernel::{Allocator, allocator_list};
 use iova::measure::Sampling;
 use iova::measure::sampling::Every;
 
@@ -127,19 +127,20 @@ impl WireScenario {
         )?;
         refuse(self.events != Some(0), "events", "0", "at least 1")?;
         let (header, source) = self.source(here, load)?;
+        let allocators = self.allocators(here)?;
         let expectations = self.expect.iter().enumerate();
         Ok(Scenario {
             name: self.name.clone(),
             shows: self.shows.clone(),
-            allocators: self.allocators(here)?,
             seeds: self.seeds(here)?,
             sampling: self.sampling(here)?,
             expectations: expectations
                 .map(|(index, expectation)| {
                     let here = here.field("expect").index(index);
-                    expectation.check(&self.allocators, &here)
+                    expectation.check(&allocators, &here)
                 })
                 .collect::<Result<_, _>>()?,
+            allocators,
             header,
             source,
             events_max: self.events,
@@ -203,15 +204,8 @@ impl WireScenario {
         if self.allocators.is_empty() {
             return Err(here.error("empty, expected one at least"));
         }
-        let mut allocators = Vec::with_capacity(self.allocators.len());
-        for (index, name) in self.allocators.iter().enumerate() {
-            let here = here.index(index);
-            if self.allocators[..index].contains(name) {
-                return Err(here.error(format!("`{name}` a second time")));
-            }
-            allocators.push(name.parse().map_err(|error| here.error(error))?);
-        }
-        Ok(allocators)
+        let names = self.allocators.iter().map(String::as_str);
+        allocator_list::parse(names).map_err(|(index, error)| here.index(index).error(error))
     }
 
     fn seeds(&self, here: &Here<'_>) -> Result<Vec<u64>, Error> {

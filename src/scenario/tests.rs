@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use iova::kernel::Allocator;
 use serde_json::{Value, json};
 
 use super::{Scenario, Trace};
@@ -95,6 +96,30 @@ fn a_plain_scenario_is_read() {
 }
 
 #[test]
+fn allocators_may_be_abbreviated_and_ranges() {
+    let mut scenario = with("/allocators", json!(["v5.10", "5.16..new", "all"]));
+    scenario["expect"] =
+        json!([{ "allocator": "5.10", "figure": "failures", "same_as": "5.18" }]);
+    let scenario = parse(&scenario).expect("possible");
+    let names: Vec<_> = scenario.allocators.iter().map(Allocator::name).collect();
+    assert_eq!(
+        names[..5],
+        [
+            "linux-5.10",
+            "linux-5.16",
+            "linux-5.17",
+            "linux-5.18",
+            "linux-4.15"
+        ]
+    );
+    assert_eq!(scenario.expectations[0].allocator(), "linux-5.10");
+    refused(
+        &with("/allocators", json!(["old", "5.17"])),
+        "allocators[1]: `old` and `linux-5.17` are the same allocator, expected it once",
+    );
+}
+
+#[test]
 fn unknown_names_come_with_the_nearest_known() {
     refused(
         &with("/seed", json!(3)),
@@ -115,7 +140,7 @@ fn unknown_names_come_with_the_nearest_known() {
     );
     refused(
         &with("/allocators/1", json!("nwe")),
-        "allocators[1]: allocator `nwe`: `nwe` is none that is known; expected old, new, linux-X.Y or a design, and `iovasim allocators` lists them",
+        "allocators[1]: unknown allocator `nwe`; expected old, new, linux-X.Y or a design (`iovasim allocators` lists them); did you mean `new`?",
     );
     refused(
         &with("/domain/flush_queue", json!("percpu")),
@@ -267,7 +292,7 @@ fn values_that_cannot_be_are_refused_where_they_are() {
     );
     refused(
         &with("/allocators/1", json!("old")),
-        "allocators[1]: `old` a second time",
+        "allocators[1]: `old` is named twice",
     );
     refused(
         &with("/sampling", json!({ "events": 0 })),

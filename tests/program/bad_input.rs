@@ -165,6 +165,25 @@ fn a_full_disk_is_said() {
 }
 
 #[test]
+fn an_allocator_is_named_once_and_ranges_run_forwards() {
+    for (list, message) in [
+        (
+            "old,linux-5.17",
+            "--allocator: `old` and `linux-5.17` are the same allocator, expected it once",
+        ),
+        (
+            "new,7.2..5.10",
+            "--allocator: the range `7.2..5.10` runs backwards",
+        ),
+        ("nwe", "did you mean `new`?"),
+    ] {
+        let run = run_with_input(&["replay", "-", "-a", list], HEADER.as_bytes());
+        assert!(run.stderr.contains(message), "{}", run.stderr);
+        assert_eq!(run.status, 2);
+    }
+}
+
+#[test]
 fn names_that_name_no_allocator() {
     let run = run_with_input(&["replay", "-", "-a", "linux-7.2~retri"], HEADER.as_bytes());
     assert_eq!(run.status, 2);

@@ -3,13 +3,17 @@
 //! `linux-7.2~free-space-estimate` is 7.2 without that change, `linux-5.17+5b61343b5059` is
 //! 5.17 with it; `old` is `linux-5.17` and `new` is `linux-5.18`, the two sides of the change
 //! that this project was founded to measure.
+//!
+//! Names may be abbreviated: `5.10` and `v5.10` are `linux-5.10`, and a change may be named by
+//! any unique prefix of its slug or commit. [`allocator_list`](super::allocator_list) reads
+//! lists of names, with ranges of releases.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::changes::{Change, ChangeSet, Release, TABLE};
+use super::changes::{Change, ChangeSet, Release, Row, TABLE};
 use super::config::FlushQueue;
 use super::ranges::Alignment;
 use crate::units::Granule;
@@ -18,6 +22,8 @@ use crate::units::Granule;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allocator {
     name: String,
+    /// The release that the name starts from; that of a design is the newest.
+    base: Release,
     rules: Rules,
 }
 
@@ -64,25 +70,32 @@ const ALIGN_CAP_MAX: u32 = 63;
 
 /// Why a name names no allocator.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("allocator `{name}`: {kind}")]
-pub struct NameError {
-    name: String,
-    kind: NameErrorKind,
+pub enum NameError {
+    /// The part before the changes names no release, alias or design.
+    #[error(
+        "unknown allocator `{found}`; expected old, new, linux-X.Y or a design (`iovasim allocators` lists them){}",
+        hint(nearest.as_deref())
+    )]
+    Unknown {
+        found: String,
+        nearest: Option<String>,
+    },
+    #[error("allocator `{name}`: {problem}")]
+    Invalid { name: String, problem: Problem },
 }
 
+/// What is wrong with a name whose form is known.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-enum NameErrorKind {
-    #[error(
-        "`{0}` is none that is known; expected old, new, linux-X.Y or a design, and `iovasim allocators` lists them"
-    )]
-    Base(String),
+pub enum Problem {
     #[error("there is no release {0}; expected one from {oldest} to {newest}", oldest = Release::OLDEST, newest = Release::NEWEST)]
     Release(String),
-    #[error("there is no change `{found}`{}; `iovasim allocators` lists them", hint(*.nearest))]
+    #[error("there is no change `{found}` (`iovasim allocators` lists them){}", hint(*.nearest))]
     Change {
         found: String,
         nearest: Option<&'static str>,
     },
+    #[error("`{0}` may be any of {1}")]
+    Ambiguous(String, String),
     #[error("cannot revert `{0}`, which {1} does not have")]
     NotThere(String, String),
     #[error("cannot apply `{0}`, which {1} already has")]
@@ -97,16 +110,36 @@ enum NameErrorKind {
     RevertCap(String),
 }
 
-fn hint(nearest: Option<&'static str>) -> String {
+fn hint(nearest: Option<&str>) -> String {
     nearest.map_or(String::new(), |nearest| {
-        format!(", did you mean `{nearest}`?")
+        format!("; did you mean `{nearest}`?")
     })
 }
 
 impl Allocator {
-    /// The name as it was given.
+    /// The name as it was given, with abbreviations of releases and slugs written out.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether both names mean the same changes of the same release or design, as `old` and
+    /// `linux-5.17` do. Two releases between which nothing changed are not the same.
+    pub fn is_same(&self, other: &Allocator) -> bool {
+        (self.base, self.rules) == (other.base, other.rules)
+    }
+
+    /// A release as it was.
+    pub fn of(release: Release) -> Allocator {
+        Allocator {
+            name: format!("linux-{release}"),
+            base: release,
+            rules: Rules::of(release),
+        }
+    }
+
+    /// The release that the name starts from; a design starts from the newest.
+    pub fn base(&self) -> Release {
+        self.base
     }
 
     pub fn rules(&self) -> Rules {
@@ -116,6 +149,65 @@ impl Allocator {
     /// Whether its domains can have that flush queue.
     pub fn supports(&self, queue: FlushQueue) -> bool {
         queue != FlushQueue::Single || self.rules.has(Change::SingleFlushQueue)
+    }
+}
+
+impl Allocator {
+    /// Reverts and applies changes, such as `~retry+magazine-127`.
+    fn change(&mut self, mut changes: &str) -> Result<(), Problem> {
+        let mut applied = Vec::new();
+        while let Some(sign) = changes.chars().next() {
+            let end = changes[1..].find(['~', '+']);
+            let end = end.map_or(changes.len(), |at| at + 1);
+            let (text, rest) = (&changes[1..end], &changes[end..]);
+            let spelled = if text.starts_with(ALIGN_CAP) {
+                self.cap_alignment(sign, text)?;
+                text
+            } else {
+                let change = parse_change(text)?;
+                self.switch(sign, change, text)?;
+                applied.extend((sign == '+').then_some(change));
+                let slug = change.row().slug;
+                if slug.starts_with(text) { slug } else { text }
+            };
+            self.name.push(sign);
+            self.name.push_str(spelled);
+            changes = rest;
+        }
+        self.rules.check_needs(&applied)
+    }
+
+    fn switch(&mut self, sign: char, change: Change, text: &str) -> Result<(), Problem> {
+        let (changes, name) = (&mut self.rules.changes, &self.name);
+        match (sign, changes.has(change)) {
+            ('+', true) => Err(Problem::AlreadyThere(text.to_owned(), name.clone())),
+            ('+', false) => {
+                changes.insert(change);
+                Ok(())
+            }
+            (_, true) => {
+                changes.remove(change);
+                Ok(())
+            }
+            (_, false) => Err(Problem::NotThere(text.to_owned(), name.clone())),
+        }
+    }
+
+    fn cap_alignment(&mut self, sign: char, text: &str) -> Result<(), Problem> {
+        if sign == '~' {
+            return Err(Problem::RevertCap(text.to_owned()));
+        }
+        let digits = &text[ALIGN_CAP.len()..];
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        let order = digits
+            .parse()
+            .ok()
+            .filter(|&order| plain && order <= ALIGN_CAP_MAX)
+            .ok_or_else(|| Problem::Cap(text.to_owned()))?;
+        if self.rules.align_cap.replace(order).is_some() {
+            return Err(Problem::CapTwice(text.to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -129,14 +221,14 @@ impl FromStr for Allocator {
     type Err = NameError;
 
     fn from_str(name: &str) -> Result<Allocator, NameError> {
-        match parse_rules(name) {
-            Ok(rules) => Ok(Allocator {
+        let end_of_base = name.find(['~', '+']).unwrap_or(name.len());
+        let (base, changes) = name.split_at(end_of_base);
+        let mut allocator = parse_base(base)?;
+        match allocator.change(changes) {
+            Ok(()) => Ok(allocator),
+            Err(problem) => Err(NameError::Invalid {
                 name: name.to_owned(),
-                rules,
-            }),
-            Err(kind) => Err(NameError {
-                name: name.to_owned(),
-                kind,
+                problem,
             }),
         }
     }
@@ -179,49 +271,10 @@ impl Rules {
         }
     }
 
-    fn revert(&mut self, name: &str, of: &str) -> Result<(), NameErrorKind> {
-        if name.starts_with(ALIGN_CAP) {
-            return Err(NameErrorKind::RevertCap(name.to_owned()));
-        }
-        let change = parse_change(name)?;
-        if !self.has(change) {
-            return Err(NameErrorKind::NotThere(name.to_owned(), of.to_owned()));
-        }
-        self.changes.remove(change);
-        Ok(())
-    }
-
-    fn apply(&mut self, name: &str, to: &str) -> Result<(), NameErrorKind> {
-        if let Some(cap) = name.strip_prefix(ALIGN_CAP) {
-            return self.cap_alignment(cap, name);
-        }
-        let change = parse_change(name)?;
-        if self.has(change) {
-            return Err(NameErrorKind::AlreadyThere(name.to_owned(), to.to_owned()));
-        }
-        self.changes.insert(change);
-        Ok(())
-    }
-
-    fn cap_alignment(&mut self, cap: &str, name: &str) -> Result<(), NameErrorKind> {
-        let plain = cap.bytes().all(|byte| byte.is_ascii_digit());
-        let order = cap
-            .parse()
-            .ok()
-            .filter(|&order| plain && order <= ALIGN_CAP_MAX);
-        let Some(order) = order else {
-            return Err(NameErrorKind::Cap(name.to_owned()));
-        };
-        if self.align_cap.replace(order).is_some() {
-            return Err(NameErrorKind::CapTwice(name.to_owned()));
-        }
-        Ok(())
-    }
-
     /// A change cannot be applied without what it builds on. One that is left behind when its
     /// ground is reverted usually has nothing to act on any more and does no harm;
     /// `depot-reclaim` alone would act on depots that it was not made for.
-    fn check_needs(self, applied: &[Change]) -> Result<(), NameErrorKind> {
+    fn check_needs(self, applied: &[Change]) -> Result<(), Problem> {
         for row in TABLE.iter().filter(|row| self.has(row.change)) {
             let Some(needed) = row.needs.filter(|&needed| !self.has(needed)) else {
                 continue;
@@ -229,64 +282,83 @@ impl Rules {
             let needed = needed.row().slug;
             if applied.contains(&row.change) {
                 let way_out = format!("apply that as well: +{needed}");
-                return Err(NameErrorKind::Needs(row.slug, needed, way_out));
+                return Err(Problem::Needs(row.slug, needed, way_out));
             }
             if row.change == Change::DepotReclaim {
                 let way_out = format!("revert it as well: ~{}", row.slug);
-                return Err(NameErrorKind::Needs(row.slug, needed, way_out));
+                return Err(Problem::Needs(row.slug, needed, way_out));
             }
         }
         Ok(())
     }
 }
 
-fn parse_rules(name: &str) -> Result<Rules, NameErrorKind> {
-    let end_of_base = name.find(['~', '+']).unwrap_or(name.len());
-    let (base, mut rest) = name.split_at(end_of_base);
-    let mut rules = parse_base(base)?;
-    let mut applied = Vec::new();
-    while let Some(sign) = rest.chars().next() {
-        let end = rest[1..].find(['~', '+']).map_or(rest.len(), |at| at + 1);
-        let (change, before) = (&rest[1..end], &name[..name.len() - rest.len()]);
-        if sign == '+' {
-            rules.apply(change, before)?;
-            applied.extend(Change::parse(change));
-        } else {
-            rules.revert(change, before)?;
-        }
-        rest = &rest[end..];
-    }
-    rules.check_needs(&applied)?;
-    Ok(rules)
-}
-
-fn parse_base(base: &str) -> Result<Rules, NameErrorKind> {
+/// The allocator that a name without changes stands for.
+fn parse_base(base: &str) -> Result<Allocator, NameError> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == base);
-    let base = alias.map_or(base, |(_, meaning)| meaning);
-    if let Some((_, kind, _)) = DESIGNS.iter().find(|(name, ..)| *name == base) {
-        return Ok(Rules {
-            kind: *kind,
-            ..Rules::of(Release::NEWEST)
+    let meaning = alias.map_or(base, |(_, meaning)| meaning);
+    if let Some((name, kind, _)) = DESIGNS.iter().find(|(name, ..)| *name == meaning) {
+        return Ok(Allocator {
+            name: (*name).to_owned(),
+            base: Release::NEWEST,
+            rules: Rules {
+                kind: *kind,
+                ..Rules::of(Release::NEWEST)
+            },
         });
     }
-    let Some(release) = base.strip_prefix("linux-") else {
-        return Err(NameErrorKind::Base(base.to_owned()));
-    };
-    match Release::parse(release) {
-        Some(release) => Ok(Rules::of(release)),
-        None => Err(NameErrorKind::Release(release.to_owned())),
-    }
+    let release = parse_release(meaning)?;
+    Ok(Allocator {
+        name: alias.map_or(format!("linux-{release}"), |(alias, _)| (*alias).to_owned()),
+        base: release,
+        rules: Rules::of(release),
+    })
 }
 
-fn parse_change(name: &str) -> Result<Change, NameErrorKind> {
-    Change::parse(name).ok_or_else(|| {
-        let slugs = TABLE.iter().map(|row| row.slug);
-        let nearest = crate::words::nearest(name, slugs);
-        NameErrorKind::Change {
-            found: name.to_owned(),
-            nearest,
+/// A release written as `linux-5.10`, `5.10` or `v5.10`.
+fn parse_release(text: &str) -> Result<Release, NameError> {
+    let release = text.strip_prefix("linux-").unwrap_or(text);
+    let number = release.strip_prefix('v').unwrap_or(release);
+    Release::parse(number).ok_or_else(|| {
+        if number.starts_with(|it: char| it.is_ascii_digit()) {
+            return NameError::Invalid {
+                name: text.to_owned(),
+                problem: Problem::Release(number.to_owned()),
+            };
+        }
+        let releases = Release::all().map(|it| format!("linux-{it}"));
+        let names = (ALIASES.iter().map(|it| it.0)).chain(DESIGNS.iter().map(|it| it.0));
+        let names: Vec<String> = names.map(str::to_owned).chain(releases).collect();
+        NameError::Unknown {
+            found: text.to_owned(),
+            nearest: crate::words::nearest(text, names.iter().map(String::as_str))
+                .map(str::to_owned),
         }
     })
+}
+
+/// The change whose slug or commit `name` is, or is the prefix of as of no other change.
+fn parse_change(name: &str) -> Result<Change, Problem> {
+    if let Some(change) = Change::parse(name) {
+        return Ok(change);
+    }
+    let lower = name.to_ascii_lowercase();
+    let is_prefix = |row: &&Row| {
+        let of_commit = row.commit.is_some_and(|it| it.starts_with(&lower));
+        !name.is_empty() && (row.slug.starts_with(name) || of_commit)
+    };
+    let found: Vec<&Row> = TABLE.iter().filter(is_prefix).collect();
+    match found[..] {
+        [row] => Ok(row.change),
+        [] => Err(Problem::Change {
+            found: name.to_owned(),
+            nearest: crate::words::nearest(name, TABLE.iter().map(|row| row.slug)),
+        }),
+        _ => {
+            let slugs: Vec<&str> = found.iter().map(|row| row.slug).collect();
+            Err(Problem::Ambiguous(name.to_owned(), slugs.join(", ")))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -347,11 +419,55 @@ mod tests {
     }
 
     #[test]
+    fn abbreviations_are_written_out() {
+        for (short, long) in [
+            ("5.10", "linux-5.10"),
+            ("v5.10", "linux-5.10"),
+            ("linux-v5.10", "linux-5.10"),
+            ("old", "old"),
+            ("5.17+free", "linux-5.17+free-space-estimate"),
+            ("7.2~flush+align-cap-4", "linux-7.2~flush-depot+align-cap-4"),
+            ("7.2~retry", "linux-7.2~retry"),
+            ("7.2~5b613", "linux-7.2~5b613"),
+        ] {
+            let allocator: Allocator = short.parse().expect(short);
+            assert_eq!(allocator.name(), long);
+            assert_eq!(rules(long), allocator.rules(), "{short}");
+        }
+    }
+
+    #[test]
+    fn two_spellings_are_the_same_and_two_releases_are_not() {
+        let same = |a: &str, b: &str| {
+            let [a, b] = [a, b].map(|name| name.parse::<Allocator>().expect(name));
+            a.is_same(&b)
+        };
+        assert!(same("old", "linux-5.17"));
+        assert!(same("7.2~retry", "linux-7.2~4e89dce72521"));
+        assert!(same("7.2~retry~flush-depot", "7.2~flush-depot~retry"));
+        assert!(!same("linux-6.7", "linux-7.2"));
+        assert!(!same("old+free-space-estimate", "new"));
+        assert!(!same("linux-7.2", "best-fit"));
+    }
+
+    #[test]
     fn names_that_make_no_sense_are_refused_with_the_reason() {
         let cases = [
             (
                 "",
-                "allocator ``: `` is none that is known; expected old, new, linux-X.Y or a design, and `iovasim allocators` lists them",
+                "unknown allocator ``; expected old, new, linux-X.Y or a design (`iovasim allocators` lists them)",
+            ),
+            (
+                "nwe~retry",
+                "unknown allocator `nwe`; expected old, new, linux-X.Y or a design (`iovasim allocators` lists them); did you mean `new`?",
+            ),
+            (
+                "linux-7.2~dep",
+                "allocator `linux-7.2~dep`: `dep` may be any of depot-list, depot-reclaim",
+            ),
+            (
+                "v5.10.1",
+                "allocator `v5.10.1`: there is no release 5.10.1; expected one from 4.15 to 7.2",
             ),
             (
                 "linux-5.20",
@@ -359,7 +475,7 @@ mod tests {
             ),
             (
                 "linux-7.2~retri",
-                "allocator `linux-7.2~retri`: there is no change `retri`, did you mean `retry`?; `iovasim allocators` lists them",
+                "allocator `linux-7.2~retri`: there is no change `retri` (`iovasim allocators` lists them); did you mean `retry`?",
             ),
             (
                 "linux-5.10~retry",

@@ -9,9 +9,11 @@
 //! * [`dma`]: the DMA layer's two tries.
 //! * [`machine`], [`agenda`], [`memory`]: what all domains share.
 //! * [`changes`], [`allocator`]: what changed when, and how an allocator is named.
+//! * [`allocator_list`]: lists of names, with ranges of releases.
 
 pub mod agenda;
 pub mod allocator;
+pub mod allocator_list;
 pub mod best_fit;
 pub mod caches;
 pub mod changes;
