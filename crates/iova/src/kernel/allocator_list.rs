@@ -33,9 +33,11 @@ pub enum ListError {
 pub fn parse<'a>(
     items: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Result<Vec<Allocator>, (usize, ListError)> {
-    let names = items.clone().into_iter().enumerate();
     let mut named: Vec<Allocator> = Vec::new();
-    for (index, name) in names.filter(|(_, item)| !is_range(item)) {
+    for (index, name) in items.clone().into_iter().enumerate() {
+        if is_range(name) {
+            continue;
+        }
         let allocator: Allocator = name
             .parse()
             .map_err(|error| (index, ListError::Name(error)))?;
