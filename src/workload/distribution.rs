@@ -5,6 +5,8 @@
 //! deviations and thins the tail from three on. Distributions with a `max` draw again where a
 //! number exceeds it.
 
+use std::fmt;
+
 use super::fixed;
 use super::impossible::Impossible;
 use super::random::Draws;
@@ -38,6 +40,14 @@ enum Shape {
 /// A decimal number, exact to six places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millionths(pub u64);
+
+impl fmt::Display for Millionths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.0 / Millionths::ONE.0, self.0 % Millionths::ONE.0);
+        let text = format!("{whole}.{part:06}");
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
 
 impl Millionths {
     pub const ONE: Millionths = Millionths(1_000_000);

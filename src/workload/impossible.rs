@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::distribution::Millionths;
-
 /// The largest number of buffers that a client may be told to hold: more than any window of
 /// 32 bits has pages, and little enough to keep in memory.
 pub const LIVE_MAX: u64 = 1 << 24;
@@ -53,13 +51,5 @@ impl Impossible {
             found: found.to_string(),
             expected: expected.into(),
         })
-    }
-}
-
-impl fmt::Display for Millionths {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = (self.0 / Millionths::ONE.0, self.0 % Millionths::ONE.0);
-        let text = format!("{whole}.{part:06}");
-        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
     }
 }
