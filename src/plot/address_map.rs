@@ -53,7 +53,7 @@ pub fn draw(about: &[String], series: &[Series<&MapRecord>], options: &ChartOpti
         same_scale: true,
     };
     multiples.draw(series, |page, panel, index| {
-        map(page, panel, series[index].data)
+        map(page, panel, series[index].data);
     })
 }
 

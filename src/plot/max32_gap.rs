@@ -49,7 +49,7 @@ pub fn draw(
         same_scale: true,
     };
     multiples.draw(series, |page, panel, index| {
-        lines(page, panel, &series[index])
+        lines(page, panel, &series[index]);
     })
 }
 
