@@ -102,8 +102,10 @@ fn op() -> impl Strategy<Value = Op> {
             snapshot,
             what,
         };
-        let Ok(op) = fields::take(kind, &mut drawn);
-        op.unwrap()
+        let mut op = Op::CpuUp;
+        let Ok(known) = fields::take(kind, &mut drawn, &mut op);
+        assert!(known);
+        op
     })
 }
 

@@ -105,22 +105,27 @@ impl Asked<'_> {
 }
 
 impl<'a> Sink<'a> for Asked<'a> {
+    #[inline]
     fn new_id(&mut self, id: u64) {
         self.word(id);
     }
 
+    #[inline]
     fn old_id(&mut self, id: u64) {
         self.word(id);
     }
 
+    #[inline]
     fn pages(&mut self, pages: Pages) {
         self.word(pages.0);
     }
 
+    #[inline]
     fn limit(&mut self, limit: Pfn) {
         self.word(limit.0);
     }
 
+    #[inline]
     fn path(&mut self, path: Path) {
         self.path = Some(match path {
             Path::Fast { flush: true } => 1,
@@ -130,40 +135,49 @@ impl<'a> Sink<'a> for Asked<'a> {
         });
     }
 
+    #[inline]
     fn bytes(&mut self, bytes: u64) {
         self.word(bytes);
     }
 
+    #[inline]
     fn mask(&mut self, mask: u64) {
         self.word(mask);
     }
 
+    #[inline]
     fn pci(&mut self, pci: bool) {
         self.tag |= u64::from(pci) << 8;
     }
 
+    #[inline]
     fn dev(&mut self, dev: Option<&'a Arc<str>>) {
         self.dev = dev.map(|dev| &**dev);
         self.tag |= dev.map_or(0, |dev| dev.len() as u64) << 9;
     }
 
+    #[inline]
     fn got(&mut self, _: Got) {}
 
+    #[inline]
     fn range(&mut self, range: PfnRange) {
         self.word(range.lo().0);
         self.word(range.hi().0);
     }
 
+    #[inline]
     fn pfn(&mut self, pfn: Pfn) {
         self.word(pfn.0);
     }
 
+    #[inline]
     fn snapshot(&mut self, snapshot: &'a Snapshot) {
         self.word(snapshot.nodes.len() as u64);
         self.word(snapshot.max32.0);
         self.snapshot = Some(snapshot);
     }
 
+    #[inline]
     fn what(&mut self, what: Memory) {
         self.word(match what {
             Memory::Iova => 0,
@@ -171,6 +185,7 @@ impl<'a> Sink<'a> for Asked<'a> {
         });
     }
 
+    #[inline]
     fn count(&mut self, count: u64) {
         self.word(count);
     }

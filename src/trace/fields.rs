@@ -90,14 +90,19 @@ macro_rules! operations {
             }
         }
 
-        /// The operation of a number whose fields a source has; `None` if no operation has that
-        /// number.
+        /// Replaces `op` by the operation of a number whose fields a source has; gives false if
+        /// no operation has that number. Moving an operation costs as much as to decode it.
         #[inline]
-        pub(super) fn take<S: Source>(number: u8, source: &mut S) -> Result<Option<Op>, S::Error> {
-            Ok(Some(match number {
-                $($number => Op::$op { $($field: source.$method()?),* },)*
-                _ => return Ok(None),
-            }))
+        pub(super) fn take<S: Source>(
+            number: u8,
+            source: &mut S,
+            op: &mut Op,
+        ) -> Result<bool, S::Error> {
+            match number {
+                $($number => *op = Op::$op { $($field: source.$method()?),* },)*
+                _ => return Ok(false),
+            }
+            Ok(true)
         }
     };
 }

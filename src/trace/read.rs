@@ -111,7 +111,7 @@ impl Form {
         match self {
             Form::Json { lines, parser } => match lines.next(lines::LENGTH_MAX)? {
                 Some(line) => {
-                    *event = parser.event(line)?;
+                    parser.read(line, event)?;
                     Ok(true)
                 }
                 None => Ok(false),

@@ -135,22 +135,27 @@ fn write_event(text: &mut Text, event: &Event, defaults: Defaults) {
 }
 
 impl Sink<'_> for Text {
+    #[inline]
     fn new_id(&mut self, id: u64) {
         self.number("id", id);
     }
 
+    #[inline]
     fn old_id(&mut self, id: u64) {
         self.number("id", id);
     }
 
+    #[inline]
     fn pages(&mut self, pages: Pages) {
         self.number("pages", pages.0);
     }
 
+    #[inline]
     fn limit(&mut self, limit: Pfn) {
         self.number("limit", limit.0);
     }
 
+    #[inline]
     fn path(&mut self, path: Path) {
         match path {
             Path::Fast { flush: true } => {}
@@ -164,26 +169,31 @@ impl Sink<'_> for Text {
         }
     }
 
+    #[inline]
     fn bytes(&mut self, bytes: u64) {
         self.number("bytes", bytes);
     }
 
+    #[inline]
     fn mask(&mut self, mask: u64) {
         self.number("mask", mask);
     }
 
+    #[inline]
     fn pci(&mut self, pci: bool) {
         if pci {
             self.flag("pci", true);
         }
     }
 
+    #[inline]
     fn dev(&mut self, dev: Option<&Arc<str>>) {
         if let Some(dev) = dev {
             self.string("dev", dev);
         }
     }
 
+    #[inline]
     fn got(&mut self, got: Got) {
         match got {
             Got::Unrecorded => {}
@@ -192,19 +202,23 @@ impl Sink<'_> for Text {
         }
     }
 
+    #[inline]
     fn range(&mut self, range: PfnRange) {
         self.number("lo", range.lo().0);
         self.number("hi", range.hi().0);
     }
 
+    #[inline]
     fn pfn(&mut self, pfn: Pfn) {
         self.number("pfn", pfn.0);
     }
 
+    #[inline]
     fn snapshot(&mut self, snapshot: &Snapshot) {
         write_snapshot(self, snapshot);
     }
 
+    #[inline]
     fn what(&mut self, what: Memory) {
         let what = match what {
             Memory::Iova => "iova",
@@ -213,6 +227,7 @@ impl Sink<'_> for Text {
         self.string("what", what);
     }
 
+    #[inline]
     fn count(&mut self, count: u64) {
         self.number_unless("count", count, 1);
     }

@@ -123,6 +123,7 @@ impl Column {
         self.values.extend(chunks.iter().map(|&chunk| value(chunk)));
     }
 
+    #[inline]
     pub(super) fn next(&mut self) -> Result<u64, Error> {
         let value = self.values.get(self.taken).copied();
         self.taken += 1;

@@ -189,9 +189,9 @@ impl Block {
             names,
             flags: tag & 0xf0,
         };
-        match fields::take(tag & 0x0f, &mut decoder)? {
-            Some(op) if decoder.flags == 0 => event.op = op,
-            _ => return Err(unknown_tag()),
+        let known = fields::take(tag & 0x0f, &mut decoder, &mut event.op)?;
+        if !known || decoder.flags != 0 {
+            return Err(unknown_tag());
         }
         Ok(())
     }
@@ -208,6 +208,7 @@ struct OpDecoder<'b> {
 
 impl<'b> OpDecoder<'b> {
     /// Takes some of the flags.
+    #[inline]
     fn flags(&mut self, flags: u8) -> u8 {
         let taken = self.flags & flags;
         self.flags &= !flags;
@@ -229,26 +230,31 @@ impl<'b> OpDecoder<'b> {
 impl Source for OpDecoder<'_> {
     type Error = Error;
 
+    #[inline]
     fn new_id(&mut self) -> Result<u64, Error> {
         let id = &mut self.block.begun;
         *id = id.wrapping_add(unzigzag(self.block.ids.next()?));
         Ok(*id)
     }
 
+    #[inline]
     fn old_id(&mut self) -> Result<u64, Error> {
         let id = &mut self.block.ended;
         *id = id.wrapping_add(unzigzag(self.block.ids.next()?));
         Ok(*id)
     }
 
+    #[inline]
     fn pages(&mut self) -> Result<Pages, Error> {
         positive("pages", self.block.sizes.next()?).map(Pages)
     }
 
+    #[inline]
     fn limit(&mut self) -> Result<Pfn, Error> {
         self.block.limits.next().map(Pfn)
     }
 
+    #[inline]
     fn path(&mut self) -> Result<Path, Error> {
         let on = self.flags(flag::OFF) == 0;
         Ok(match self.flags(flag::DIRECT) {
@@ -257,18 +263,22 @@ impl Source for OpDecoder<'_> {
         })
     }
 
+    #[inline]
     fn bytes(&mut self) -> Result<u64, Error> {
         positive("bytes", self.block.sizes.next()?)
     }
 
+    #[inline]
     fn mask(&mut self) -> Result<u64, Error> {
         self.block.limits.next()
     }
 
+    #[inline]
     fn pci(&mut self) -> Result<bool, Error> {
         Ok(self.flags(flag::PCI) != 0)
     }
 
+    #[inline]
     fn dev(&mut self) -> Result<Option<Arc<str>>, Error> {
         let Some(index) = self.block.devs.next()?.checked_sub(1) else {
             return Ok(None);
@@ -280,6 +290,7 @@ impl Source for OpDecoder<'_> {
         Ok(Some(Arc::clone(name)))
     }
 
+    #[inline]
     fn got(&mut self) -> Result<Got, Error> {
         match self.flags(flag::GOT_NULL | flag::GOT_PFN) {
             0 => Ok(Got::Unrecorded),
@@ -289,10 +300,12 @@ impl Source for OpDecoder<'_> {
         }
     }
 
+    #[inline]
     fn range(&mut self) -> Result<PfnRange, Error> {
         self.rest(|rest| range(rest.varint()?, rest.varint()?))
     }
 
+    #[inline]
     fn pfn(&mut self) -> Result<Pfn, Error> {
         let pfn = self.rest(Bytes::varint)?;
         let most = Pfn::ANCHOR.0 - 1;
@@ -302,10 +315,12 @@ impl Source for OpDecoder<'_> {
         Ok(Pfn(pfn))
     }
 
+    #[inline]
     fn snapshot(&mut self) -> Result<Arc<Snapshot>, Error> {
         self.rest(snapshot).map(Arc::new)
     }
 
+    #[inline]
     fn what(&mut self) -> Result<Memory, Error> {
         Ok(match self.flags(flag::MAGAZINE) {
             0 => Memory::Iova,
@@ -313,6 +328,7 @@ impl Source for OpDecoder<'_> {
         })
     }
 
+    #[inline]
     fn count(&mut self) -> Result<u64, Error> {
         self.rest(Bytes::varint)
     }
@@ -354,10 +370,12 @@ fn range(lo: u64, more: u64) -> Result<PfnRange, Error> {
     PfnRange::new(Pfn(lo), Pfn(hi)).ok_or_else(beyond)
 }
 
+#[inline]
 fn unzigzag(number: u64) -> u64 {
     (number >> 1) ^ (number & 1).wrapping_neg()
 }
 
+#[inline]
 fn positive(field: &str, number: u64) -> Result<u64, Error> {
     if number == 0 {
         return Err(bounds(field, number, 1..=u64::MAX));

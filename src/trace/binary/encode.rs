@@ -213,26 +213,31 @@ impl OpEncoder<'_> {
 }
 
 impl Sink<'_> for OpEncoder<'_> {
+    #[inline]
     fn new_id(&mut self, id: u64) {
         let before = &mut self.block.before.begun;
         self.block.id.push(zigzag(id.wrapping_sub(*before)));
         *before = id;
     }
 
+    #[inline]
     fn old_id(&mut self, id: u64) {
         let before = &mut self.block.before.ended;
         self.block.id.push(zigzag(id.wrapping_sub(*before)));
         *before = id;
     }
 
+    #[inline]
     fn pages(&mut self, pages: Pages) {
         self.block.size.push(pages.0);
     }
 
+    #[inline]
     fn limit(&mut self, limit: Pfn) {
         self.block.limit.push(limit.0);
     }
 
+    #[inline]
     fn path(&mut self, path: Path) {
         let (direct, on) = match path {
             Path::Fast { flush } => (false, flush),
@@ -242,23 +247,28 @@ impl Sink<'_> for OpEncoder<'_> {
         self.flag_if(!on, flag::OFF);
     }
 
+    #[inline]
     fn bytes(&mut self, bytes: u64) {
         self.block.size.push(bytes);
     }
 
+    #[inline]
     fn mask(&mut self, mask: u64) {
         self.block.limit.push(mask);
     }
 
+    #[inline]
     fn pci(&mut self, pci: bool) {
         self.flag_if(pci, flag::PCI);
     }
 
+    #[inline]
     fn dev(&mut self, dev: Option<&Arc<str>>) {
         let number = dev.map_or(0, |dev| self.names.number(dev));
         self.block.dev.push(number);
     }
 
+    #[inline]
     fn got(&mut self, got: Got) {
         self.flag_if(got == Got::Failed, flag::GOT_NULL);
         if let Got::Pfn(pfn) = got {
@@ -267,23 +277,28 @@ impl Sink<'_> for OpEncoder<'_> {
         }
     }
 
+    #[inline]
     fn range(&mut self, range: PfnRange) {
         put_varint(&mut self.block.rest, range.lo().0);
         put_varint(&mut self.block.rest, range.hi().0 - range.lo().0);
     }
 
+    #[inline]
     fn pfn(&mut self, pfn: Pfn) {
         put_varint(&mut self.block.rest, pfn.0);
     }
 
+    #[inline]
     fn snapshot(&mut self, snapshot: &Snapshot) {
         put_snapshot(&mut self.block.rest, snapshot);
     }
 
+    #[inline]
     fn what(&mut self, what: Memory) {
         self.flag_if(what == Memory::Magazine, flag::MAGAZINE);
     }
 
+    #[inline]
     fn count(&mut self, count: u64) {
         put_varint(&mut self.block.rest, count);
     }

@@ -97,10 +97,12 @@ impl FieldSet {
         FieldSet(set)
     }
 
+    #[inline]
     pub(super) fn has(self, field: Field) -> bool {
         self.0 & (1 << field as u32) != 0
     }
 
+    #[inline]
     pub(super) fn add(&mut self, field: Field) {
         self.0 |= 1 << field as u32;
     }

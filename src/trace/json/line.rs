@@ -45,11 +45,13 @@ impl Line {
         self.dev = None;
     }
 
+    #[inline]
     pub(super) fn has(&self, field: Field) -> bool {
         self.present.has(field)
     }
 
     /// Sets a field to a number within the bounds of its form.
+    #[inline]
     pub(super) fn set(&mut self, field: Field, number: u64) {
         self.present.add(field);
         self.numbers[field as usize] = number;
@@ -70,36 +72,36 @@ impl Line {
         self.nodes = nodes;
     }
 
-    /// The event of these fields.
-    pub(super) fn event(&mut self, defaults: Defaults) -> Result<Event, Error> {
+    /// Replaces `event` by the event of these fields.
+    pub(super) fn event(&mut self, defaults: Defaults, event: &mut Event) -> Result<(), Error> {
         self.own = FieldSet::of(&[Field::Op, Field::T, Field::Cpu, Field::Dom]);
         if !self.has(Field::Op) {
             return Err(self.missing(Field::Op));
         }
         let number = u8::try_from(self.numbers[Field::Op as usize]).unwrap_or(u8::MAX);
-        let op = fields::take(number, self)?.expect("the op is one of the table's");
-        let changes_cpu = matches!(op, Op::CpuDead | Op::CpuUp);
+        let known = fields::take(number, self, &mut event.op)?;
+        assert!(known, "the op is one of the table's");
+        let changes_cpu = matches!(event.op, Op::CpuDead | Op::CpuUp);
         if changes_cpu && !self.has(Field::Cpu) {
             return Err(self.missing(Field::Cpu));
         }
         if let Some(foreign) = self.present.without(self.own).fields().next() {
             return Err(Kind::Foreign {
                 field: foreign.name(),
-                op: fields::name(&op),
+                op: fields::name(&event.op),
                 expected: list(self.own.fields().map(Field::name)),
             }
             .into());
         }
         let cpu = self.or(Field::Cpu, defaults.cpu.0.into());
-        Ok(Event {
-            at: Nanos(self.or(Field::T, defaults.at.0)),
-            cpu: Cpu(u16::try_from(cpu).unwrap_or(u16::MAX)),
-            dom: self.or(Field::Dom, 0),
-            op,
-        })
+        event.at = Nanos(self.or(Field::T, defaults.at.0));
+        event.cpu = Cpu(u16::try_from(cpu).unwrap_or(u16::MAX));
+        event.dom = self.or(Field::Dom, 0);
+        Ok(())
     }
 
     /// The number of a field that the operation must have.
+    #[inline]
     fn number(&mut self, field: Field) -> Result<u64, Error> {
         self.own.add(field);
         if self.has(field) {
@@ -110,11 +112,13 @@ impl Line {
     }
 
     /// The number of a field that the operation may have.
+    #[inline]
     fn optional(&mut self, field: Field, default: u64) -> u64 {
         self.own.add(field);
         self.or(field, default)
     }
 
+    #[inline]
     fn or(&self, field: Field, default: u64) -> u64 {
         if self.has(field) {
             self.numbers[field as usize]
@@ -123,6 +127,7 @@ impl Line {
         }
     }
 
+    #[inline]
     fn nullable(&mut self, field: Field) -> Result<Option<Pfn>, Error> {
         let number = self.number(field)?;
         Ok((!self.null.has(field)).then_some(Pfn(number)))
@@ -166,22 +171,27 @@ impl Line {
 impl Source for Line {
     type Error = Error;
 
+    #[inline]
     fn new_id(&mut self) -> Result<u64, Error> {
         self.number(Field::Id)
     }
 
+    #[inline]
     fn old_id(&mut self) -> Result<u64, Error> {
         self.number(Field::Id)
     }
 
+    #[inline]
     fn pages(&mut self) -> Result<Pages, Error> {
         self.number(Field::Pages).map(Pages)
     }
 
+    #[inline]
     fn limit(&mut self) -> Result<Pfn, Error> {
         self.number(Field::Limit).map(Pfn)
     }
 
+    #[inline]
     fn path(&mut self) -> Result<Path, Error> {
         let flush = self.optional(Field::Flush, 1) != 0;
         let align = self.optional(Field::Align, 1) != 0;
@@ -191,23 +201,28 @@ impl Source for Line {
         })
     }
 
+    #[inline]
     fn bytes(&mut self) -> Result<u64, Error> {
         self.number(Field::Bytes)
     }
 
+    #[inline]
     fn mask(&mut self) -> Result<u64, Error> {
         self.number(Field::Mask)
     }
 
+    #[inline]
     fn pci(&mut self) -> Result<bool, Error> {
         Ok(self.optional(Field::Pci, 0) != 0)
     }
 
+    #[inline]
     fn dev(&mut self) -> Result<Option<Arc<str>>, Error> {
         self.own.add(Field::Dev);
         Ok(self.dev.take())
     }
 
+    #[inline]
     fn got(&mut self) -> Result<Got, Error> {
         self.own.add(Field::Got);
         if !self.has(Field::Got) {
@@ -216,6 +231,7 @@ impl Source for Line {
         Ok(self.nullable(Field::Got)?.map_or(Got::Failed, Got::Pfn))
     }
 
+    #[inline]
     fn range(&mut self) -> Result<PfnRange, Error> {
         let (lo, hi) = (self.number(Field::Lo)?, self.number(Field::Hi)?);
         PfnRange::new(Pfn(lo), Pfn(hi)).ok_or_else(|| {
@@ -224,10 +240,12 @@ impl Source for Line {
         })
     }
 
+    #[inline]
     fn pfn(&mut self) -> Result<Pfn, Error> {
         self.number(Field::Pfn).map(Pfn)
     }
 
+    #[inline]
     fn snapshot(&mut self) -> Result<Arc<Snapshot>, Error> {
         self.number(Field::Nodes)?;
         Ok(Arc::new(Snapshot {
@@ -238,6 +256,7 @@ impl Source for Line {
         }))
     }
 
+    #[inline]
     fn what(&mut self) -> Result<Memory, Error> {
         Ok(match self.number(Field::What)? {
             0 => Memory::Iova,
@@ -245,6 +264,7 @@ impl Source for Line {
         })
     }
 
+    #[inline]
     fn count(&mut self) -> Result<u64, Error> {
         Ok(self.optional(Field::Count, 1))
     }

@@ -55,18 +55,19 @@ impl Default for Parser {
 }
 
 impl Parser {
-    pub(super) fn event(&mut self, line: &[u8]) -> Result<Event, Error> {
+    /// Reads a line in the place of `event`.
+    pub(super) fn read(&mut self, line: &[u8], event: &mut Event) -> Result<(), Error> {
         if scan::read(line, &mut self.line, &mut self.names).is_none() {
             explain::read(line, &mut self.line, &mut self.names)?;
         }
-        let event = self.line.event(self.defaults)?;
+        self.line.event(self.defaults, event)?;
         self.defaults.at = event.at;
         match event.op {
             Op::CpuDead => self.set_online(event.cpu, false),
             Op::CpuUp => self.set_online(event.cpu, true),
             _ => {}
         }
-        Ok(event)
+        Ok(())
     }
 
     /// An event without `cpu` runs on the lowest CPU that is online.

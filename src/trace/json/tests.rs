@@ -8,8 +8,9 @@ use crate::trace::write::Writer;
 
 /// What is said of a line.
 fn message(line: &[u8]) -> String {
-    match Parser::default().event(line) {
-        Ok(event) => format!("{event:?}"),
+    let mut event = Event::default();
+    match Parser::default().read(line, &mut event) {
+        Ok(()) => format!("{event:?}"),
         Err(error) => error.to_string(),
     }
 }
@@ -372,7 +373,11 @@ fn fields_that_do_not_count_on_a_path_are_ignored() {
 #[test]
 fn time_stays_where_none_is_said() {
     let mut parser = Parser::default();
-    let mut at = |line: &str| parser.event(line.as_bytes()).unwrap().at.0;
+    let mut at = |line: &str| {
+        let mut event = Event::default();
+        parser.read(line.as_bytes(), &mut event).unwrap();
+        event.at.0
+    };
     assert_eq!(at(r#"{"op":"free","id":1}"#), 0);
     assert_eq!(at(r#"{"op":"free","id":1,"t":7}"#), 7);
     assert_eq!(at(r#"{"op":"free","id":1}"#), 7);
@@ -385,13 +390,16 @@ fn both_ways(line: &[u8]) -> (Option<Event>, Option<Event>) {
         at: Nanos(3),
         cpu: Cpu(4),
     };
-    let mut quick = Line::default();
-    let quick =
-        scan::read(line, &mut quick, &mut names).and_then(|()| quick.event(defaults).ok());
-    let mut thorough = Line::default();
-    let thorough =
-        explain::read(line, &mut thorough, &mut names).and_then(|()| thorough.event(defaults));
-    (quick, thorough.ok())
+    let event = |mut line: Line| {
+        let mut event = Event::default();
+        line.event(defaults, &mut event).ok().map(|()| event)
+    };
+    let mut quick_line = Line::default();
+    let quick = scan::read(line, &mut quick_line, &mut names);
+    let quick = quick.and_then(|()| event(quick_line));
+    let mut thorough_line = Line::default();
+    let thorough = explain::read(line, &mut thorough_line, &mut names).ok();
+    (quick, thorough.and_then(|()| event(thorough_line)))
 }
 
 fn line_of(event: &Event) -> Vec<u8> {
