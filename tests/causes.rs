@@ -1,10 +1,10 @@
 //! The cause of every failure of random traces, against a judge that looks at every page.
 
-use iova::kernel::domain::{Domain, Refusal};
-use iova::kernel::ranges::NodeId;
+use iova::kernel::rbtree::NodeId;
 use iova::kernel::{Allocator, DomainConfig, DomainOptions, FlushQueue, Memory};
+use iova::kernel::{Asked, Domain, Refusal};
 use iova::measure::Cause;
-use iova::measure::cause::{self, Asked};
+use iova::measure::cause;
 use iova::op::{Op, Path};
 use iova::replay::{Device, Dom, Replay, Request, Slot};
 use iova::units::{Cpu, Nanos, Pages, Pfn};
@@ -25,7 +25,7 @@ enum Page {
 fn pages(domain: &Domain, limit: u64) -> Vec<Page> {
     let mut pages = vec![Page::Free; usize::try_from(limit + 1).expect("a small window")];
     let ranges = domain.space().ranges();
-    let magazines = domain.caches();
+    let magazines = domain.rcache();
     let cached = magazines.in_magazines().chain(magazines.in_depots());
     let held: Vec<Pfn> = cached
         .map(|(_, pfn)| pfn)
@@ -210,7 +210,7 @@ fn causes_agree_with_a_judge_that_looks_at_every_page() {
                 let Err(refusal) = answer.result else {
                     continue;
                 };
-                let asked = Asked::of(&config, &request).expect("a request for addresses");
+                let asked = answer.asked;
                 let domain = &replay.domains()[0];
                 let judged = cause::judge(&config, domain, asked, refusal);
                 let expected = naive(domain, asked, refusal);

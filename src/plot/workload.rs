@@ -6,7 +6,7 @@ use super::page::{ChartOptions, Key, Page, Sample, small};
 use super::panel::{Frame, Panel};
 use super::scene::{Rect, Scene};
 use super::time::{self, Runs};
-use iova::kernel::caches;
+use iova::kernel::rcache;
 use iova::measure::record::TrafficRecord;
 
 /// The question that the chart answers.
@@ -115,7 +115,7 @@ fn sizes(page: &mut Page, cell: Rect, traffic: &TrafficRecord) {
             vec![real(class.requests) / requests, real(class.pages) / pages]
         })
     });
-    let largest_cached = granule * f64::from(1 << (caches::ORDERS - 1));
+    let largest_cached = granule * f64::from(1 << (rcache::ORDERS - 1));
     let title = format!(
         "sizes (up to {} go through the rcaches)",
         number::bytes(largest_cached)

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::Page;
-use iova::kernel::allocator::{ALIASES, DESIGNS};
+use iova::kernel::allocator::ALIASES;
 use iova::kernel::changes::{Release, Row, TABLE};
+use iova::kernel::design::DESIGNS;
 
 /// The list as text.
 pub fn text(page: Page) -> String {
@@ -29,8 +30,8 @@ pub fn text(page: Page) -> String {
     text += &entry(page, CAP.0, "", CAP.1);
     text +=
         &page.bold("\nother designs, on the caches and the DMA layer of the newest release\n");
-    for (name, _, summary) in DESIGNS {
-        text += &entry(page, name, "", summary);
+    for design in &DESIGNS {
+        text += &entry(page, design.name, "", design.summary);
     }
     text
 }
@@ -144,8 +145,12 @@ pub fn json() -> String {
             .collect(),
         changes: TABLE.iter().map(change).chain([cap]).collect(),
         designs: DESIGNS
-            .map(|(name, _, summary)| DesignOf { name, summary })
-            .into(),
+            .iter()
+            .map(|design| DesignOf {
+                name: design.name,
+                summary: design.summary,
+            })
+            .collect(),
     };
     super::document(&document)
 }

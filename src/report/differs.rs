@@ -5,7 +5,7 @@
 //! the cost of the same answers.
 
 use super::number::{counted, grouped, percent, ratio};
-use iova::kernel::domain::Refusal;
+use iova::kernel::Refusal;
 use iova::measure::difference::{Case, Cases};
 use iova::measure::{Cause, Difference, Refused};
 use iova::op::Op;

@@ -17,7 +17,7 @@ use iova::measure::difference::{Case, Cases};
 use iova::measure::record::{SampledRecord, TrafficRecord};
 use iova::measure::{Cause, Difference, Metric, MetricId, Metrics, Steps};
 use iova::op::{Got, Op};
-use iova::replay::{Finding, Found, Undone};
+use iova::replay::{Aborted, Finding, Found};
 
 /// The version of the document.
 pub const VERSION: u64 = 2;
@@ -458,7 +458,7 @@ impl Run {
 }
 
 impl UndoneRecord {
-    fn of(undone: Undone) -> UndoneRecord {
+    fn of(undone: Aborted) -> UndoneRecord {
         UndoneRecord {
             event: undone.event,
             finding: undone.finding,

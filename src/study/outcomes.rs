@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use super::run::Observer;
 use crate::trace::outcome::{self, Cached, Outcome};
-use iova::kernel::domain::Answer;
-use iova::replay::{Replay, Request, Undone};
+use iova::kernel::Answer;
+use iova::replay::{Aborted, Replay, Request};
 use iova::units::Pfn;
 
 /// Writes the outcome of each event. After an error it writes nothing and ends the replay.
@@ -60,7 +60,7 @@ impl<W: Write + Send> Observer for OutcomeWriter<W> {
         self.keep(written)
     }
 
-    fn undone(&mut self, undone: Undone) -> ControlFlow<()> {
+    fn undone(&mut self, undone: Aborted) -> ControlFlow<()> {
         let written = self.writer.undone(undone.event, undone.finding.name());
         self.keep(written)
     }

@@ -21,7 +21,7 @@ use iova::kernel::{Allocator, ConfigError, DomainConfig};
 use iova::measure::record::{SampledRecord, TrafficRecord};
 use iova::measure::traffic::Traffic;
 use iova::measure::{Decision, Difference, Sampler, Sampling, Summary, Totals};
-use iova::replay::{Replay, Request, Undone};
+use iova::replay::{Aborted, Replay, Request};
 
 /// Requests a batch: enough to make handing them over cheap, few enough to stay in a cache.
 const BATCH: usize = 1024;
@@ -41,7 +41,7 @@ pub trait Observer: Send {
     ) -> ControlFlow<()>;
 
     /// The kernel would have crashed or hung: this replay has ended.
-    fn undone(&mut self, undone: Undone) -> ControlFlow<()>;
+    fn undone(&mut self, undone: Aborted) -> ControlFlow<()>;
 }
 
 /// What is observed beside the totals.
@@ -139,7 +139,7 @@ struct AllocatorRun<'a> {
     agreement: Option<Agreement>,
     sampler: Option<Sampler>,
     observer: Option<&'a mut dyn Observer>,
-    undone: Option<Undone>,
+    undone: Option<Aborted>,
 }
 
 impl AllocatorRun<'_> {

@@ -185,8 +185,8 @@ impl Lockstep {
             let raw = |(order, pfn): (usize, Pfn)| (order, pfn.0);
             let model = Contents {
                 ranges: spans.filter(below_anchor).collect(),
-                in_magazines: sorted(model.caches().in_magazines().map(raw)),
-                in_depots: sorted(model.caches().in_depots().map(raw)),
+                in_magazines: sorted(model.rcache().in_magazines().map(raw)),
+                in_depots: sorted(model.rcache().in_depots().map(raw)),
                 queued: sorted(model.queued().map(|it| (it.pfn.0, it.pages.0))),
             };
             let naive = Contents {

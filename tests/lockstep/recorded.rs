@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use iova::kernel::domain::Answer;
+use iova::kernel::Answer;
 use iova::kernel::{Allocator, FlushQueue};
 use iova::op::Op;
 use iova::replay::Replay;

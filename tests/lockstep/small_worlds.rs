@@ -203,7 +203,7 @@ impl Position {
             Op::Alloc { id: slot, .. } | Op::Map { id: slot, .. } => {
                 self.slots += 1;
                 let mapped = matches!(request.op, Op::Map { .. });
-                if self.both.model().lives().get(slot).succeeded {
+                if self.both.model().allocations().get(slot).succeeded {
                     self.live.push((slot, mapped));
                 }
             }

@@ -1,6 +1,6 @@
 //! The search of the Android vendors: the smallest gap instead of the topmost one.
 
-use iova::kernel::domain::Refusal;
+use iova::kernel::Refusal;
 
 use super::bug::Bug;
 use super::tree::{Steps, Tree, Tried, Want};

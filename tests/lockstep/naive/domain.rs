@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use iova::kernel::domain::Refusal;
-use iova::kernel::ranges::Alignment;
+use iova::kernel::Refusal;
+use iova::kernel::rbtree::Alignment;
 use iova::kernel::{Change, DomainConfig, FlushQueue, Memory, Snapshot};
 
 use super::bug::Bug;

@@ -1,7 +1,7 @@
 //! The design of 2026: no red-black tree, hence no anchor, no walk, and no cached positions.
 
+use iova::kernel::Refusal;
 use iova::kernel::Snapshot;
-use iova::kernel::domain::Refusal;
 
 use super::bug::Bug;
 use super::tree::Tried;

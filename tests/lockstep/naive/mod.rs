@@ -16,7 +16,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 
-use iova::kernel::domain::Refusal;
+use iova::kernel::Refusal;
 use iova::kernel::{Change, DomainConfig, Memory};
 use iova::op::{Op, Path};
 use iova::replay::{Device, Dom, Finding, Request, Route, Slot};

@@ -1,6 +1,5 @@
 //! The address space under the caches: that of the releases, or of a design.
 
-use iova::kernel::allocator::Kind;
 use iova::kernel::{DomainConfig, Snapshot};
 use iova::replay::Finding;
 
@@ -17,8 +16,8 @@ pub(crate) enum Space {
 impl Space {
     pub(crate) fn new(config: &DomainConfig, bug: Option<Bug>) -> Space {
         let dma32 = (1 << 32) / config.granule().bytes();
-        match config.rules().kind() {
-            Kind::Maple => Space::Maple(Maple::new(config.start_pfn().0, dma32, bug)),
+        match config.rules().design() {
+            "maple-2026" => Space::Maple(Maple::new(config.start_pfn().0, dma32, bug)),
             _ => Space::Tree(Tree::new(config.rules(), config.start_pfn().0, dma32, bug)),
         }
     }

@@ -1,7 +1,6 @@
 //! The ranges of a domain as a sorted list that is walked from one end to the other.
 
-use iova::kernel::allocator::Kind;
-use iova::kernel::domain::Refusal;
+use iova::kernel::Refusal;
 use iova::kernel::{Change, Rules, Snapshot};
 use iova::replay::Finding;
 
@@ -128,7 +127,7 @@ impl Tree {
         if self.undone.is_some() {
             return Tried::without_search(Err(Refusal::NoPlace));
         }
-        if self.rules.kind() == Kind::BestFit {
+        if self.rules.design() == "best-fit" {
             let tried = self.search_best_fit(want);
             if let Ok(lo) = tried.result {
                 self.insert(lo, lo + (size - 1));

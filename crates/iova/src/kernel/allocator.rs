@@ -13,10 +13,10 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::changes::{Change, ChangeSet, Release, Row, TABLE};
-use super::config::FlushQueue;
-use super::ranges::Alignment;
-use crate::units::Granule;
+use super::changes::{Change, Release, Row, TABLE};
+use super::design::DESIGNS;
+use super::flush_queue::FlushQueue;
+use super::rules::Rules;
 
 /// An allocator by name, and the rules that it follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,40 +26,6 @@ pub struct Allocator {
     base: Release,
     rules: Rules,
 }
-
-/// Which changes an allocator has. Each behaviour of the models asks for its change here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    changes: ChangeSet,
-    /// log2 of the largest alignment in pages of 4 KiB (`align-cap-N`).
-    align_cap: Option<u32>,
-    kind: Kind,
-}
-
-/// Which design looks for places; the rest is that of a release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The releases' own.
-    Linux,
-    /// [`best_fit`](super::best_fit).
-    BestFit,
-    /// [`maple`](super::maple).
-    Maple,
-}
-
-/// The designs that no release has, on top of the newest release's caches and DMA layer.
-pub const DESIGNS: [(&str, Kind, &str); 2] = [
-    (
-        "best-fit",
-        Kind::BestFit,
-        "the smallest gap that takes a request (Android vendors, 2020)",
-    ),
-    (
-        "maple-2026",
-        Kind::Maple,
-        "a maple tree for the red-black tree (Meta, 2026, under discussion)",
-    ),
-];
 
 /// Names that stand for others, and why they exist.
 pub const ALIASES: [(&str, &str); 2] = [("old", "linux-5.17"), ("new", "linux-5.18")];
@@ -174,7 +140,7 @@ impl Allocator {
             self.name.push_str(spelled);
             changes = rest;
         }
-        self.rules.check_needs(&applied)
+        check_needs(self.rules, &applied)
     }
 
     fn switch(&mut self, sign: char, change: Change, text: &str) -> Result<(), Problem> {
@@ -234,75 +200,37 @@ impl FromStr for Allocator {
     }
 }
 
-impl Rules {
-    /// The rules of a release as it was.
-    pub fn of(release: Release) -> Rules {
-        Rules {
-            changes: ChangeSet::of(release),
-            align_cap: None,
-            kind: Kind::Linux,
+/// A change cannot be applied without what it builds on. One that is left behind when its
+/// ground is reverted usually has nothing to act on any more and does no harm;
+/// `depot-reclaim` alone would act on depots that it was not made for.
+fn check_needs(rules: Rules, applied: &[Change]) -> Result<(), Problem> {
+    for row in TABLE.iter().filter(|row| rules.has(row.change)) {
+        let Some(needed) = row.needs.filter(|&needed| !rules.has(needed)) else {
+            continue;
+        };
+        let needed = needed.row().slug;
+        if applied.contains(&row.change) {
+            let way_out = format!("apply that as well: +{needed}");
+            return Err(Problem::Needs(row.slug, needed, way_out));
+        }
+        if row.change == Change::DepotReclaim {
+            let way_out = format!("revert it as well: ~{}", row.slug);
+            return Err(Problem::Needs(row.slug, needed, way_out));
         }
     }
-
-    /// Which design looks for places.
-    pub fn kind(self) -> Kind {
-        self.kind
-    }
-
-    /// Whether the design walks from range to range, so that there are steps to count.
-    pub fn walks(self) -> bool {
-        self.kind != Kind::Maple
-    }
-
-    /// Whether the allocator has a change.
-    pub fn has(self, change: Change) -> bool {
-        self.changes.has(change)
-    }
-
-    /// How it aligns aligned requests. Vendors count the cap in pages of 4 KiB; where that is
-    /// less than a granule there is no cap, since the vendors' shift wraps.
-    pub fn alignment(self, granule: Granule) -> Alignment {
-        let cap = self
-            .align_cap
-            .and_then(|cap| (cap + 12).checked_sub(granule.shift()));
-        match cap {
-            Some(order) if order < 64 => Alignment::AtMost { order },
-            _ => Alignment::Size,
-        }
-    }
-
-    /// A change cannot be applied without what it builds on. One that is left behind when its
-    /// ground is reverted usually has nothing to act on any more and does no harm;
-    /// `depot-reclaim` alone would act on depots that it was not made for.
-    fn check_needs(self, applied: &[Change]) -> Result<(), Problem> {
-        for row in TABLE.iter().filter(|row| self.has(row.change)) {
-            let Some(needed) = row.needs.filter(|&needed| !self.has(needed)) else {
-                continue;
-            };
-            let needed = needed.row().slug;
-            if applied.contains(&row.change) {
-                let way_out = format!("apply that as well: +{needed}");
-                return Err(Problem::Needs(row.slug, needed, way_out));
-            }
-            if row.change == Change::DepotReclaim {
-                let way_out = format!("revert it as well: ~{}", row.slug);
-                return Err(Problem::Needs(row.slug, needed, way_out));
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// The allocator that a name without changes stands for.
 fn parse_base(base: &str) -> Result<Allocator, NameError> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == base);
     let meaning = alias.map_or(base, |(_, meaning)| meaning);
-    if let Some((name, kind, _)) = DESIGNS.iter().find(|(name, ..)| *name == meaning) {
+    if let Some(design) = DESIGNS.iter().find(|design| design.name == meaning) {
         return Ok(Allocator {
-            name: (*name).to_owned(),
+            name: design.name.to_owned(),
             base: Release::NEWEST,
             rules: Rules {
-                kind: *kind,
+                design: design.name,
                 ..Rules::of(Release::NEWEST)
             },
         });
@@ -327,7 +255,7 @@ fn parse_release(text: &str) -> Result<Release, NameError> {
             };
         }
         let releases = Release::all().map(|it| format!("linux-{it}"));
-        let names = (ALIASES.iter().map(|it| it.0)).chain(DESIGNS.iter().map(|it| it.0));
+        let names = (ALIASES.iter().map(|it| it.0)).chain(DESIGNS.iter().map(|it| it.name));
         let names: Vec<String> = names.map(str::to_owned).chain(releases).collect();
         NameError::Unknown {
             found: text.to_owned(),
@@ -364,6 +292,8 @@ fn parse_change(name: &str) -> Result<Change, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::rbtree::Alignment;
+    use crate::units::Granule;
 
     fn rules(name: &str) -> Rules {
         name.parse::<Allocator>()

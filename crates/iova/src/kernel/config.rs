@@ -2,35 +2,11 @@
 
 use thiserror::Error;
 
-use super::allocator::{Allocator, Rules};
+use super::allocator::Allocator;
 use super::changes::Change;
-use crate::names::named_enum;
-use crate::units::{Granule, Pages, Pfn, PfnRange};
-
-named_enum! {
-    /// Where unmapped ranges wait until the IOTLB is flushed (`enum iommu_dma_queue_type`).
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub enum FlushQueue {
-        /// Nowhere: a strict domain frees at once.
-        #[default]
-        None = "none",
-        /// In a ring per CPU, of 256 entries and 10 ms.
-        PerCpu = "per-cpu",
-        /// In one ring for all CPUs, of 32,768 entries and 1 s (from 6.7 on).
-        Single = "single",
-    }
-}
-
-named_enum! {
-    /// What the kernel allocates memory for while it hands out or takes back addresses.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub enum Memory {
-        /// A range's own record (`struct iova`).
-        Iova = "iova",
-        /// A magazine of a per-CPU cache (`struct iova_magazine`).
-        Magazine = "magazine",
-    }
-}
+use super::flush_queue::FlushQueue;
+use super::rules::Rules;
+use crate::units::{Granule, Pfn};
 
 /// What the drivers and the command line choose for all domains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,19 +104,6 @@ impl DomainConfig {
     pub fn forcedac(&self) -> bool {
         self.options.forcedac
     }
-}
-
-/// A domain's tree and cached nodes, as a log of a real failure gives them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The ranges, ascending and disjoint; none reaches the anchor's pfn.
-    pub nodes: Vec<PfnRange>,
-    /// The lowest pfn of the range at which 32-bit searches begin; `None` for the anchor.
-    pub cached32: Option<Pfn>,
-    /// The lowest pfn of the range at which other searches begin; `None` for the anchor.
-    pub cached: Option<Pfn>,
-    /// `max32_alloc_size`.
-    pub max32: Pages,
 }
 
 #[cfg(test)]

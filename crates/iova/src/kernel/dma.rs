@@ -1,11 +1,12 @@
 //! The DMA layer: what drivers call, above the IOVA allocator.
 //!
-//! `iommu_dma_alloc_iova` rounds bytes up to granules and lets PCI devices try the 32-bit
+//! `iommu_dma_alloc_iova()` rounds bytes up to granules and lets PCI devices try the 32-bit
 //! space first, since addresses above it cost some of them a longer header.
 
+use super::address_space::Refusal;
 use super::changes::Change;
 use super::config::DomainConfig;
-use super::domain::{self, Answer, Domain};
+use super::domain::{Answer, Domain, Rounding};
 use super::machine::Machine;
 use crate::units::{Cpu, Pages, Pfn};
 
@@ -39,8 +40,8 @@ impl Device {
     }
 }
 
-/// Allocates addresses for a device, and gives the size that [`Domain::unmap`] takes back.
-pub fn map(
+/// `iommu_dma_alloc_iova()`: addresses for a device, and the size to free them with.
+pub fn iommu_dma_alloc_iova(
     config: &DomainConfig,
     domain: &mut Domain,
     machine: &mut Machine,
@@ -50,26 +51,21 @@ pub fn map(
 ) -> (Answer, Pages) {
     let rules = config.rules();
     let pages = config.granule().pages(map.bytes);
-    let rounds = !rules.has(Change::RoundInFast);
-    let size = if rounds {
-        domain::round_small(pages)
-    } else {
-        pages
-    };
+    let size = Rounding::of(rules).in_dma_layer(pages);
     let skips_try = (config.forcedac() && rules.has(Change::Forcedac))
         || (device.try_failed && rules.has(Change::SacOnce));
     let mut steps = 0;
     if device.pci && map.mask > MASK_32 && !skips_try {
         let limit: Pfn = config.granule().limit(MASK_32);
-        let answer = domain.alloc_fast(machine, cpu, size, limit, false);
-        if answer.result.is_ok() || answer.result == Err(domain::Refusal::Endless) {
+        let answer = domain.alloc_iova_fast(machine, cpu, size, limit, false);
+        if answer.result.is_ok() || answer.result == Err(Refusal::Endless) {
             return (answer, pages);
         }
         device.try_failed = true;
         steps = answer.steps;
     }
     let limit = config.granule().limit(map.mask);
-    let answer = domain.alloc_fast(machine, cpu, size, limit, true);
+    let answer = domain.alloc_iova_fast(machine, cpu, size, limit, true);
     (
         Answer {
             steps: steps + answer.steps,
@@ -77,4 +73,19 @@ pub fn map(
         },
         pages,
     )
+}
+
+/// `iommu_dma_free_iova()`: frees what the DMA layer unmaps, at once or through the flush queue.
+pub fn iommu_dma_free_iova(
+    domain: &mut Domain,
+    machine: &mut Machine,
+    cpu: Cpu,
+    pfn: Pfn,
+    pages: Pages,
+) {
+    if domain.is_lazy() {
+        domain.queue_iova(machine, cpu, pfn, pages);
+    } else {
+        domain.free_iova_fast(machine, cpu, pfn, pages);
+    }
 }

@@ -1,20 +1,21 @@
 //! A domain: its address space, the per-CPU caches above it, and its flush queue.
 //!
-//! The kernel's `alloc_iova_fast` and `free_iova_fast`, the flush of the caches, CPUs that go
+//! The kernel's `alloc_iova_fast()` and `free_iova_fast()`, the flush of the caches, CPUs that go
 //! offline, delayed work and the flush queue's timer.
 
-use super::agenda::Work;
-use super::allocator::Rules;
-use super::caches::{self, Caches, Put};
+use super::address_space::{AddressSpace, Asked, Refusal, Search, Snapshot, State};
 use super::changes::Change;
-use super::config::{DomainConfig, Memory, Snapshot};
-use super::design::{AddressSpace, Design, Search, State, Verdict};
+use super::config::DomainConfig;
+use super::counters::Counters;
+use super::design;
 use super::flush_queue::{Entry, Rings};
-use super::machine::Machine;
-use super::tally::Tally;
+use super::machine::{Machine, Memory};
+use super::rcache::{self, Put, Rcache};
+use super::rules::Rules;
+use super::timer::Work;
 use crate::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
 
-/// How long a depot's delayed work is put off.
+/// The delay of a depot's work (`IOVA_DEPOT_DELAY`).
 const DEPOT_DELAY_MILLIS: u64 = 100;
 
 /// One IOVA domain.
@@ -22,53 +23,78 @@ const DEPOT_DELAY_MILLIS: u64 = 100;
 pub struct Domain {
     number: u32,
     rules: Rules,
-    design: Design,
-    caches: Caches,
+    space: Box<dyn AddressSpace>,
+    rcache: Rcache,
     rings: Option<Rings>,
-    reclaim_pending: [bool; caches::ORDERS],
-    tally: Tally,
+    reclaim_pending: [bool; rcache::ORDERS],
+    counters: Counters,
 }
 
-/// What a request came to.
+/// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The lowest pfn handed out, or why there is none.
     pub result: Result<Pfn, Refusal>,
+    /// What the last try asked of the address space.
+    pub asked: Asked,
     /// How many ranges the backward searches examined, all tries and passes together.
     pub steps: u64,
 }
 
-/// Why a request was refused, as its last try has it.
+/// The layer that rounds small sizes up to a power of two, so that freed ranges fit the caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// By the short cut, without a search.
-    Shortcut,
-    /// A search found no place.
-    NoPlace,
-    /// There was no memory for the range's record.
-    NoMemory,
-    /// The place found was pfn 0, which the fast path takes for failure; the range stays.
-    PfnZero,
-    /// The kernel would search for ever.
-    Endless,
+pub(super) enum Rounding {
+    /// `alloc_iova_fast()`, for every caller.
+    InFastPath,
+    /// `iommu_dma_alloc_iova()`: other callers can free ranges of one size into the cache of
+    /// another.
+    InDmaLayer,
 }
 
-impl Domain {
-    /// An empty domain; `number` is what its delayed work is known by.
-    pub fn new(number: u32, config: &DomainConfig) -> Domain {
-        Domain {
-            number,
-            rules: config.rules(),
-            design: Design::new(config),
-            caches: Caches::new(config.rules()),
-            rings: Rings::new(config.flush_queue()),
-            reclaim_pending: [false; caches::ORDERS],
-            tally: Tally::default(),
+impl Rounding {
+    /// That of an allocator (`round-in-fast`, 972bf252f860).
+    pub(super) fn of(rules: Rules) -> Rounding {
+        if rules.has(Change::RoundInFast) {
+            Rounding::InFastPath
+        } else {
+            Rounding::InDmaLayer
         }
     }
 
-    /// `alloc_iova_fast`: through the caches, aligned.
-    pub fn alloc_fast(
+    /// A size as the fast path asks the caches for it.
+    fn in_fast_path(self, pages: Pages) -> Pages {
+        match self {
+            Rounding::InFastPath => round_small(pages),
+            Rounding::InDmaLayer => pages,
+        }
+    }
+
+    /// A size as the DMA layer hands it down.
+    pub(super) fn in_dma_layer(self, pages: Pages) -> Pages {
+        match self {
+            Rounding::InFastPath => pages,
+            Rounding::InDmaLayer => round_small(pages),
+        }
+    }
+}
+
+impl Domain {
+    /// An empty domain; its delayed work is known by `number`.
+    pub fn new(number: u32, config: &DomainConfig) -> Domain {
+        let rules = config.rules();
+        Domain {
+            number,
+            rules,
+            space: design::address_space(rules, config.granule(), config.start_pfn()),
+            rcache: Rcache::new(rules),
+            rings: Rings::new(config.flush_queue()),
+            reclaim_pending: [false; rcache::ORDERS],
+            counters: Counters::default(),
+        }
+    }
+
+    /// `alloc_iova_fast()`: through the caches, aligned.
+    pub fn alloc_iova_fast(
         &mut self,
         machine: &mut Machine,
         cpu: Cpu,
@@ -76,23 +102,27 @@ impl Domain {
         limit: Pfn,
         flush: bool,
     ) -> Answer {
-        let rounds = self.rules.has(Change::RoundInFast);
-        let size = if rounds { round_small(pages) } else { pages };
-        if let Some(pfn) = self.take_cached(cpu, size, limit) {
+        let asked = Asked {
+            size: Rounding::of(self.rules).in_fast_path(pages),
+            limit,
+            aligned: true,
+        };
+        if let Some(pfn) = self.iova_rcache_get(cpu, asked) {
             return Answer {
                 result: Ok(pfn),
+                asked,
                 steps: 0,
             };
         }
-        let mut answer = self.alloc_direct(machine, size, limit, true);
+        let mut answer = self.alloc_iova(machine, asked);
         if answer.result.is_err() && flush && answer.result != Err(Refusal::Endless) {
-            self.flush_caches(machine);
+            self.flush_rcache(machine);
             if self.rules.has(Change::ResetOnRetry) {
-                self.design.space_mut().reset_max32();
+                self.space.reset_max32();
             }
-            let second = self.alloc_direct(machine, size, limit, true);
-            self.tally.flushes_of_caches += 1;
-            self.tally.flushes_that_helped += u64::from(second.result.is_ok());
+            let second = self.alloc_iova(machine, asked);
+            self.counters.flushes_of_caches += 1;
+            self.counters.flushes_that_helped += u64::from(second.result.is_ok());
             answer = Answer {
                 steps: answer.steps + second.steps,
                 ..second
@@ -104,97 +134,109 @@ impl Domain {
         answer
     }
 
-    fn take_cached(&mut self, cpu: Cpu, size: Pages, limit: Pfn) -> Option<Pfn> {
-        let order = caches::order_of(size)?;
-        let highest = Pfn(limit.0.wrapping_add(1).wrapping_sub(size.0));
-        let taken = self.caches.take(cpu, order, highest);
+    /// `iova_rcache_get()`: a range from a magazine, if its size is cached.
+    fn iova_rcache_get(&mut self, cpu: Cpu, asked: Asked) -> Option<Pfn> {
+        let order = rcache::order_of(asked.size)?;
+        let highest = Pfn(asked.limit.0.wrapping_add(1).wrapping_sub(asked.size.0));
+        let taken = self.rcache.get(cpu, order, highest);
         match taken {
             Some(taken) => {
-                self.tally.cache_hits += 1;
-                self.tally.depot_refills += u64::from(taken.refilled);
+                self.counters.cache_hits += 1;
+                self.counters.depot_refills += u64::from(taken.refilled);
             }
-            None => self.tally.cache_misses += 1,
+            None => self.counters.cache_misses += 1,
         }
         taken.map(|taken| taken.pfn)
     }
 
-    /// `alloc_iova`: straight from the tree.
-    pub fn alloc_direct(
-        &mut self,
-        machine: &mut Machine,
-        size: Pages,
-        limit: Pfn,
-        aligned: bool,
-    ) -> Answer {
-        if machine.shortage.strikes(Memory::Iova) {
+    /// `alloc_iova()`: straight from the tree.
+    pub fn alloc_iova(&mut self, machine: &mut Machine, asked: Asked) -> Answer {
+        if machine.faults.should_fail(Memory::Iova) {
             return Answer {
                 result: Err(Refusal::NoMemory),
+                asked,
                 steps: 0,
             };
         }
         let Search {
-            verdict,
+            result,
             steps,
             second_pass,
-        } = self.design.space_mut().alloc(size, limit, aligned);
-        let result = match verdict {
-            Verdict::At(pfn) => Ok(pfn),
-            Verdict::Shortcut => Err(Refusal::Shortcut),
-            Verdict::NoPlace => Err(Refusal::NoPlace),
-            Verdict::Endless => Err(Refusal::Endless),
-        };
-        self.tally.searches += u64::from(verdict != Verdict::Shortcut);
-        self.tally.second_passes += u64::from(second_pass);
-        self.tally.second_passes_that_found += u64::from(second_pass && result.is_ok());
-        Answer { result, steps }
+        } = self.space.alloc(asked);
+        self.counters.searches += u64::from(result != Err(Refusal::Shortcut));
+        self.counters.second_passes += u64::from(second_pass);
+        self.counters.second_passes_that_found += u64::from(second_pass && result.is_ok());
+        Answer {
+            result,
+            asked,
+            steps,
+        }
     }
 
-    /// `free_iova_fast`: into the caches where there is room.
-    pub fn free_fast(&mut self, machine: &mut Machine, cpu: Cpu, pfn: Pfn, pages: Pages) {
-        let Some(order) = caches::order_of(pages) else {
-            self.design.space_mut().free(pfn);
-            return;
+    /// `free_iova_fast()`: into the caches where there is room.
+    pub fn free_iova_fast(&mut self, machine: &mut Machine, cpu: Cpu, pfn: Pfn, pages: Pages) {
+        if !self.iova_rcache_insert(machine, cpu, pfn, pages) {
+            self.space.free(pfn);
+        }
+    }
+
+    /// `iova_rcache_insert()`: false if the range must go back to the tree.
+    fn iova_rcache_insert(
+        &mut self,
+        machine: &mut Machine,
+        cpu: Cpu,
+        pfn: Pfn,
+        pages: Pages,
+    ) -> bool {
+        let Some(order) = rcache::order_of(pages) else {
+            return false;
         };
-        let shortage = &mut machine.shortage;
-        match self
-            .caches
-            .put(cpu, order, pfn, || shortage.strikes(Memory::Magazine))
-        {
+        let faults = &mut machine.faults;
+        let no_memory = || faults.should_fail(Memory::Magazine);
+        match self.rcache.insert(cpu, order, pfn, no_memory) {
             Put::Kept => {}
             Put::IntoDepot => self.schedule_reclaim(machine, order),
-            Put::Overflow(magazine) => {
-                self.tally.magazines_returned += 1;
-                self.free_all(magazine);
+            Put::Overflow(pfns) => {
+                self.counters.magazines_returned += 1;
+                self.free_pfns(pfns);
             }
-            Put::NoMagazine => {
-                self.design.space_mut().free(pfn);
-            }
+            Put::NoMagazine => return false,
         }
+        true
     }
 
-    /// `free_iova`: the range that contains `pfn`, straight to the tree. True if there was one.
-    pub fn free_direct(&mut self, pfn: Pfn) -> bool {
-        self.design.space_mut().free(pfn)
+    /// Whether freeing a range of this size by the fast path can put it into a cache of larger
+    /// ranges.
+    pub fn mixes_sizes(&self, pages: Pages) -> bool {
+        Rounding::of(self.rules) == Rounding::InDmaLayer && !pages.0.is_power_of_two()
     }
 
-    /// Returns pfns to the tree. One that is no longer in it is skipped, as the kernel does.
-    fn free_all(&mut self, pfns: impl IntoIterator<Item = Pfn>) {
+    /// `free_iova()` and `__free_iova()`: the range that contains `pfn`, straight to the tree.
+    /// True if there was one.
+    pub fn free_iova(&mut self, pfn: Pfn) -> bool {
+        self.space.free(pfn)
+    }
+
+    /// `iova_magazine_free_pfns()`: returns pfns to the tree, and skips those that are no longer
+    /// in it.
+    fn free_pfns(&mut self, pfns: impl IntoIterator<Item = Pfn>) {
         for pfn in pfns {
-            self.design.space_mut().free(pfn);
+            self.space.free(pfn);
         }
     }
 
-    fn flush_caches(&mut self, machine: &Machine) {
+    /// The flush of the caches after a failure.
+    fn flush_rcache(&mut self, machine: &Machine) {
         for index in 0..machine.online.possible() {
             let cpu = Cpu(u16::try_from(index).unwrap_or(u16::MAX));
             if machine.online.has(cpu) {
-                let pfns = self.caches.drain_cpu(cpu);
-                self.free_all(pfns);
+                let pfns = self.rcache.free_cpu_cached_iovas(cpu);
+                self.free_pfns(pfns);
             }
         }
         if self.rules.has(Change::FlushDepot) {
-            let pfns = self.caches.drain_depots();
-            self.free_all(pfns);
+            let pfns = self.rcache.free_global_cached_iovas();
+            self.free_pfns(pfns);
         }
     }
 
@@ -205,131 +247,125 @@ impl Domain {
         self.reclaim_pending[order] = true;
         let due = machine.now.after_millis(DEPOT_DELAY_MILLIS);
         let order = u8::try_from(order).expect("there are six orders");
-        machine.agenda.schedule(
-            due,
-            Work::ReclaimDepot {
-                domain: self.number,
-                order,
-            },
-        );
+        let domain = self.number;
+        let work = Work::ReclaimDepot { domain, order };
+        machine.timers.schedule(due, work);
     }
 
-    /// A depot's delayed work, at `machine.now`.
+    /// `iova_depot_work_func()`: a depot's delayed work, at `machine.now`.
     pub fn reclaim_depot(&mut self, machine: &mut Machine, order: u8) {
         let order = usize::from(order);
         self.reclaim_pending[order] = false;
-        if let Some(magazine) = self.caches.take_surplus(order, machine.online.count()) {
-            self.tally.magazines_returned += 1;
-            self.free_all(magazine);
+        if let Some(pfns) = self.rcache.take_surplus(order, machine.online.count()) {
+            self.counters.magazines_returned += 1;
+            self.free_pfns(pfns);
             self.schedule_reclaim(machine, order);
         }
     }
 
-    /// A CPU has gone offline.
+    /// `iova_cpuhp_dead()`: a CPU has gone offline.
     pub fn cpu_dead(&mut self, cpu: Cpu) {
         if self.rules.has(Change::HotplugFlush) {
-            let pfns = self.caches.drain_cpu(cpu);
-            self.free_all(pfns);
+            let pfns = self.rcache.free_cpu_cached_iovas(cpu);
+            self.free_pfns(pfns);
         }
     }
 
-    /// Frees what the DMA layer unmaps: at once, or through the flush queue.
-    pub fn unmap(&mut self, machine: &mut Machine, cpu: Cpu, pfn: Pfn, pages: Pages) {
+    /// Whether unmapped ranges go through a flush queue.
+    pub fn is_lazy(&self) -> bool {
+        self.rings.is_some()
+    }
+
+    /// `queue_iova()`: an unmapped range waits in the flush queue of a lazy domain. A strict
+    /// domain ignores it.
+    pub(super) fn queue_iova(
+        &mut self,
+        machine: &mut Machine,
+        cpu: Cpu,
+        pfn: Pfn,
+        pages: Pages,
+    ) {
         let Some(mut rings) = self.rings.take() else {
-            self.free_fast(machine, cpu, pfn, pages);
             return;
         };
-        self.free_ripe(machine, cpu, rings.take_ripe(cpu));
-        if rings.is_full(cpu) {
-            rings.flush();
-            self.tally.queue_flushes_full += 1;
-            self.free_ripe(machine, cpu, rings.take_ripe(cpu));
-        }
-        let length = rings.push(cpu, pfn, pages, machine.now);
-        self.tally.queue_fullest = self.tally.queue_fullest.max(length as u64);
-        if let Some(due) = rings.start_timer(machine.now) {
-            machine.agenda.schedule(
-                due,
-                Work::FlushTimer {
-                    domain: self.number,
-                    cpu,
-                },
-            );
-        }
-        self.rings = Some(rings);
-    }
-
-    /// The flush queue's timer, at `machine.now`. It frees on the CPU that started it, or on
-    /// the lowest one online.
-    pub fn flush_timer(&mut self, machine: &mut Machine, started_on: Cpu) {
-        let stays = machine.online.has(started_on);
-        let cpu = if stays {
-            Some(started_on)
-        } else {
-            machine.online.lowest()
-        };
-        let ripe = self.rings.as_mut().map(|rings| {
-            rings.timer_fired();
-            rings.take_all_ripe()
+        let now = machine.now;
+        let queued = rings.queue_iova(cpu, (pfn, pages), now, |entry| {
+            self.free_flushed(machine, cpu, &entry);
         });
-        if let (Some(ripe), Some(cpu)) = (ripe, cpu) {
-            self.tally.queue_flushes_by_timer += 1;
-            self.free_ripe(machine, cpu, ripe);
+        self.rings = Some(rings);
+        self.counters.queue_flushes_full += u64::from(queued.flushed);
+        self.counters.queue_fullest = self.counters.queue_fullest.max(queued.length as u64);
+        if let Some(due) = queued.timer {
+            let domain = self.number;
+            let work = Work::FlushTimer { domain, cpu };
+            machine.timers.schedule(due, work);
         }
     }
 
-    fn free_ripe(&mut self, machine: &mut Machine, cpu: Cpu, ripe: Vec<Entry>) {
-        for entry in ripe {
-            let waited = Nanos(machine.now.0 - entry.since.0);
-            self.tally.queue_longest_wait = self.tally.queue_longest_wait.max(waited);
-            self.free_fast(machine, cpu, entry.pfn, entry.pages);
+    /// `fq_flush_timeout()`: the flush queue's timer, at `machine.now`. It frees on the CPU that
+    /// started it, or on the lowest one online.
+    pub fn flush_timer(&mut self, machine: &mut Machine, started_on: Cpu) {
+        let stays = machine.online.has(started_on).then_some(started_on);
+        let Some(cpu) = stays.or_else(|| machine.online.lowest()) else {
+            return;
+        };
+        if let Some(mut rings) = self.rings.take() {
+            self.counters.queue_flushes_by_timer += 1;
+            rings.fq_flush_timeout(|entry| self.free_flushed(machine, cpu, &entry));
+            self.rings = Some(rings);
         }
     }
 
-    /// `reserve_iova`. A refused reservation takes no memory, nor does one that ranges were
+    fn free_flushed(&mut self, machine: &mut Machine, cpu: Cpu, entry: &Entry) {
+        let waited = Nanos(machine.now.0 - entry.since.0);
+        self.counters.queue_longest_wait = self.counters.queue_longest_wait.max(waited);
+        self.free_iova_fast(machine, cpu, entry.pfn, entry.pages);
+    }
+
+    /// `reserve_iova()`. A refused reservation takes no memory, nor does one that ranges were
     /// extended over.
-    pub fn reserve(&mut self, machine: &mut Machine, range: PfnRange) {
-        if let Some(rest) = self.design.space_mut().reserve_over(range)
-            && !machine.shortage.strikes(Memory::Iova)
+    pub fn reserve_iova(&mut self, machine: &mut Machine, range: PfnRange) {
+        if let Some(rest) = self.space.reserve_over(range)
+            && !machine.faults.should_fail(Memory::Iova)
         {
-            self.design.space_mut().insert_reserved(rest);
+            self.space.insert_reserved(rest);
         }
     }
 
-    /// Replaces the tree and empties the caches. Delayed work stays pending, and what waits in
-    /// the flush queue stays there.
+    /// Replaces the tree and empties the caches. Delayed work stays pending, and the flush queue
+    /// keeps its entries.
     pub fn restore(&mut self, snapshot: &Snapshot) {
-        self.design.space_mut().restore(snapshot);
-        self.caches.clear();
+        self.space.restore(snapshot);
+        self.rcache.clear();
     }
 
     pub fn space(&self) -> &dyn AddressSpace {
-        self.design.space()
+        &*self.space
     }
 
-    /// What an outcome tells of the state.
+    /// The state that outcome streams show.
     pub fn state(&self) -> State {
-        self.space().state()
+        self.space.state()
     }
 
-    pub fn caches(&self) -> &Caches {
-        &self.caches
+    /// The per-CPU caches.
+    pub fn rcache(&self) -> &Rcache {
+        &self.rcache
     }
 
-    /// What waits in the flush queue.
+    /// The entries of the flush queue.
     pub fn queued(&self) -> impl Iterator<Item = &Entry> + '_ {
         self.rings.iter().flat_map(Rings::entries)
     }
 
-    /// What was counted so far.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 }
 
 /// The rounding of small sizes to a power of two, so that freed ranges fit the caches.
 pub fn round_small(pages: Pages) -> Pages {
-    let largest_cached = 1 << (caches::ORDERS - 1);
+    let largest_cached = 1 << (rcache::ORDERS - 1);
     if pages.0 < largest_cached {
         Pages(pages.0.next_power_of_two())
     } else {

@@ -5,10 +5,24 @@
 
 use std::collections::VecDeque;
 
-use super::config::FlushQueue;
+use crate::names::named_enum;
 use crate::units::{Cpu, Nanos, Pages, Pfn};
 
-/// A range that waits, as it will be given to `free_iova_fast`.
+named_enum! {
+    /// Where unmapped ranges wait until the IOTLB is flushed (`enum iommu_dma_queue_type`).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub enum FlushQueue {
+        /// Nowhere: a strict domain frees at once.
+        #[default]
+        None = "none",
+        /// In a ring per CPU, of 256 entries and 10 ms.
+        PerCpu = "per-cpu",
+        /// In one ring for all CPUs, of 32,768 entries and 1 s (from 6.7 on).
+        Single = "single",
+    }
+}
+
+/// A queued range (`struct iova_fq_entry`), as it will be given to `free_iova_fast()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The range's lowest pfn.
@@ -20,21 +34,35 @@ pub struct Entry {
     flush: u64,
 }
 
-/// The rings of a domain and its flush numbers.
+/// A ring of entries, the oldest first (`struct iova_fq`).
+type Ring = VecDeque<Entry>;
+
+/// The rings of a domain, their timer and the flush numbers.
 #[derive(Clone, Debug)]
 pub struct Rings {
     per_cpu: bool,
-    queues: Vec<VecDeque<Entry>>,
+    rings: Vec<Ring>,
     /// A ring of `2^n` entries has room for one less.
     room: usize,
     timeout_millis: u64,
-    started: u64,
-    finished: u64,
+    flushes_started: u64,
+    flushes_finished: u64,
     timer_on: bool,
 }
 
+/// The effects of queueing a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Queued {
+    /// Whether the ring was full, so that the IOTLB was flushed first.
+    pub(super) flushed: bool,
+    /// Entries in the ring afterwards.
+    pub(super) length: usize,
+    /// When the timer is due that this started, if it did.
+    pub(super) timer: Option<Nanos>,
+}
+
 impl Rings {
-    /// Empty rings of a kind; none for a strict domain.
+    /// `iommu_dma_init_fq()` (once `init_iova_flush_queue()`): empty rings of a kind; `None` for a strict domain.
     pub fn new(kind: FlushQueue) -> Option<Rings> {
         let (per_cpu, room, timeout_millis) = match kind {
             FlushQueue::None => return None,
@@ -43,85 +71,90 @@ impl Rings {
         };
         Some(Rings {
             per_cpu,
-            queues: Vec::new(),
+            rings: Vec::new(),
             room,
             timeout_millis,
-            started: 0,
-            finished: 0,
+            flushes_started: 0,
+            flushes_finished: 0,
             timer_on: false,
         })
     }
 
-    fn ring(&mut self, cpu: Cpu) -> &mut VecDeque<Entry> {
+    /// `queue_iova()`: queues a range on a CPU. `free` gets the entries that were flushed.
+    pub(super) fn queue_iova(
+        &mut self,
+        cpu: Cpu,
+        (pfn, pages): (Pfn, Pages),
+        now: Nanos,
+        mut free: impl FnMut(Entry),
+    ) -> Queued {
         let index = if self.per_cpu { cpu.index() } else { 0 };
-        if self.queues.len() <= index {
-            self.queues.resize_with(index + 1, VecDeque::new);
+        if self.rings.len() <= index {
+            self.rings.resize_with(index + 1, Ring::new);
         }
-        &mut self.queues[index]
+        fq_ring_free(&mut self.rings[index], self.flushes_finished, &mut free);
+        let flushed = self.fq_full(index);
+        if flushed {
+            self.fq_flush_iotlb();
+            fq_ring_free(&mut self.rings[index], self.flushes_finished, &mut free);
+        }
+        let length = self.fq_ring_add(index, (pfn, pages), now);
+        let starts = !std::mem::replace(&mut self.timer_on, true);
+        Queued {
+            flushed,
+            length,
+            timer: starts.then(|| now.after_millis(self.timeout_millis)),
+        }
     }
 
-    /// Takes what may be freed from the head of this CPU's ring.
-    pub fn take_ripe(&mut self, cpu: Cpu) -> Vec<Entry> {
-        let finished = self.finished;
-        take_ripe(self.ring(cpu), finished)
+    /// `fq_full()`: whether a ring has no room for another entry.
+    fn fq_full(&self, index: usize) -> bool {
+        self.rings[index].len() >= self.room
     }
 
-    /// Takes what may be freed from all rings, CPUs ascending.
-    pub fn take_all_ripe(&mut self) -> Vec<Entry> {
-        let finished = self.finished;
-        self.queues
-            .iter_mut()
-            .flat_map(|ring| take_ripe(ring, finished))
-            .collect()
-    }
-
-    /// Whether this CPU's ring has no room for another entry.
-    pub fn is_full(&mut self, cpu: Cpu) -> bool {
-        let room = self.room;
-        self.ring(cpu).len() >= room
-    }
-
-    /// Flushes the IOTLB: everything that is queued by now may be freed.
-    pub fn flush(&mut self) {
-        self.started += 1;
-        self.finished += 1;
-    }
-
-    /// Queues a range, and gives the length of the ring.
-    pub fn push(&mut self, cpu: Cpu, pfn: Pfn, pages: Pages, since: Nanos) -> usize {
-        let flush = self.started;
-        let ring = self.ring(cpu);
+    /// `fq_ring_add()`: queues a range, and gives the length of the ring.
+    fn fq_ring_add(&mut self, index: usize, (pfn, pages): (Pfn, Pages), since: Nanos) -> usize {
+        let ring = &mut self.rings[index];
         ring.push_back(Entry {
             pfn,
             pages,
             since,
-            flush,
+            flush: self.flushes_started,
         });
+        assert!(
+            ring.len() <= self.room,
+            "a ring holds more than it has room for"
+        );
         ring.len()
     }
 
-    /// Starts the timer, unless it is running: when it is due then.
-    pub fn start_timer(&mut self, now: Nanos) -> Option<Nanos> {
-        let starts = !std::mem::replace(&mut self.timer_on, true);
-        starts.then(|| now.after_millis(self.timeout_millis))
+    /// `fq_flush_iotlb()` (once `iova_domain_flush()`): everything that is queued by now
+    /// may be freed.
+    fn fq_flush_iotlb(&mut self) {
+        self.flushes_started += 1;
+        self.flushes_finished += 1;
     }
 
-    /// The timer has fired: it is off, and everything that is queued may be freed.
-    pub fn timer_fired(&mut self) {
+    /// `fq_flush_timeout()`: the timer is off, and `free` gets the entries of all rings, CPUs
+    /// ascending.
+    pub(super) fn fq_flush_timeout(&mut self, mut free: impl FnMut(Entry)) {
         self.timer_on = false;
-        self.flush();
+        self.fq_flush_iotlb();
+        for ring in &mut self.rings {
+            fq_ring_free(ring, self.flushes_finished, &mut free);
+        }
     }
 
-    /// Everything that waits, CPUs ascending, the oldest first.
+    /// All entries, CPUs ascending, the oldest first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> + '_ {
-        self.queues.iter().flatten()
+        self.rings.iter().flatten()
     }
 }
 
-fn take_ripe(ring: &mut VecDeque<Entry>, finished: u64) -> Vec<Entry> {
-    let ripe = ring
-        .iter()
-        .take_while(|entry| entry.flush < finished)
-        .count();
-    ring.drain(..ripe).collect()
+/// `fq_ring_free()`: gives `free` the entries at the head of a ring that were flushed.
+fn fq_ring_free(ring: &mut Ring, finished: u64, free: &mut impl FnMut(Entry)) {
+    while let Some(&entry) = ring.front().filter(|entry| entry.flush < finished) {
+        ring.pop_front();
+        free(entry);
+    }
 }

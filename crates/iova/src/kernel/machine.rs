@@ -1,10 +1,10 @@
 //! The machine around the domains: its CPUs, its memory and its clock.
 
-use super::agenda::Agenda;
-use super::memory::Shortage;
+use super::timer::TimerQueue;
+use crate::names::named_enum;
 use crate::units::{Cpu, Nanos};
 
-/// What all domains share. Whoever drives the domains moves `now` and runs the agenda.
+/// What all domains share. Whoever drives the domains moves `now` and runs the timers.
 #[derive(Clone, Debug)]
 pub struct Machine {
     /// The moment at which a domain is asked, or at which its delayed work was due.
@@ -12,9 +12,9 @@ pub struct Machine {
     /// Which CPUs are online.
     pub online: Online,
     /// Memory allocations that are to fail.
-    pub shortage: Shortage,
+    pub faults: FaultInjection,
     /// Delayed work and timers.
-    pub agenda: Agenda,
+    pub timers: TimerQueue,
 }
 
 impl Machine {
@@ -23,8 +23,8 @@ impl Machine {
         Machine {
             now: Nanos(0),
             online: Online::all(cpus),
-            shortage: Shortage::default(),
-            agenda: Agenda::default(),
+            faults: FaultInjection::default(),
+            timers: TimerQueue::default(),
         }
     }
 }
@@ -71,5 +71,39 @@ impl Online {
     pub fn set(&mut self, cpu: Cpu, online: bool) {
         self.cpus[cpu.index()] = online;
         self.count = self.cpus.iter().filter(|&&online| online).count();
+    }
+}
+
+named_enum! {
+    /// What the kernel allocates memory for while it hands out or takes back addresses.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Memory {
+        /// A range's own record (`struct iova`).
+        Iova = "iova",
+        /// A magazine of a per-CPU cache (`struct iova_magazine`).
+        Magazine = "magazine",
+    }
+}
+
+/// Injected failures of the kernel's own memory allocations: how many of each kind are still to
+/// fail. They count for all domains.
+#[derive(Clone, Debug, Default)]
+pub struct FaultInjection {
+    left: [u64; Memory::ALL.len()],
+}
+
+impl FaultInjection {
+    /// Lets `count` more allocations of a kind fail.
+    pub fn add(&mut self, what: Memory, count: u64) {
+        let left = &mut self.left[what as usize];
+        *left = left.saturating_add(count);
+    }
+
+    /// Whether an allocation of this kind fails now; takes one from the count if so.
+    pub fn should_fail(&mut self, what: Memory) -> bool {
+        let left = &mut self.left[what as usize];
+        let fails = *left > 0;
+        *left -= u64::from(fails);
+        fails
     }
 }

@@ -10,16 +10,15 @@
 //! lowest gap where that begins at pfn 0 and the tree is not empty. (With many ranges the
 //! maple tree passes over more, by the shape of its nodes, which this model does not follow.)
 
-use super::allocator::Rules;
-use super::config::Snapshot;
-use super::design::{AddressSpace, Search, State, Verdict};
-use super::ranges::{Maxima, NodeId, Ranges};
+use super::address_space::{AddressSpace, Asked, Refusal, Search, Snapshot, State};
+use super::rbtree::{Maxima, Need, NodeId, RangeTree};
+use super::rules::Rules;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
 
 /// Ranges and `max32`.
 #[derive(Clone, Debug)]
 pub struct Maple {
-    ranges: Ranges,
+    ranges: RangeTree,
     /// The lowest pfn of the range that ends at 2^64 − 1, which the set keeps for its anchor.
     end: Option<Pfn>,
     start_pfn: Pfn,
@@ -28,19 +27,11 @@ pub struct Maple {
     max32: Pages,
 }
 
-/// What the set of ranges is asked for.
-struct Wanted {
-    size: u64,
-    misaligned: u64,
-    /// Exclusive; none for all pfns.
-    limit: Option<Pfn>,
-}
-
 impl Maple {
     /// An empty space above `start_pfn`.
     pub fn new(rules: Rules, granule: Granule, start_pfn: Pfn) -> Maple {
         Maple {
-            ranges: Ranges::new(rules.alignment(granule)),
+            ranges: RangeTree::new(rules.alignment(granule)),
             end: None,
             start_pfn,
             dma32: granule.dma32(),
@@ -49,25 +40,25 @@ impl Maple {
         }
     }
 
-    /// The place in the topmost gap that is long enough wherever its alignment falls.
-    fn place(&self, wanted: &Wanted) -> Option<Pfn> {
-        let width = wanted.size.checked_add(wanted.misaligned)?;
-        let aligned_below = |end: u64| Pfn(end.wrapping_sub(wanted.size) & !wanted.misaligned);
-        if wanted.limit.is_none() && self.end.is_none() {
+    /// The place in the topmost gap that is long enough wherever its alignment falls, below
+    /// `limit` (exclusive; `None` for all pfns).
+    fn place(&self, need: Need, limit: Option<Pfn>) -> Option<Pfn> {
+        let width = need.size.0.checked_add(!need.align_mask)?;
+        if limit.is_none() && self.end.is_none() {
             let topmost = self.ranges.previous(NodeId::ANCHOR);
             let lo = topmost.map_or(self.start_pfn, |id| Pfn(self.ranges.hi(id).0 + 1));
             // The gap's last pfn is 2^64 − 1: its end is 0, and its width may not fit 64 bits.
             if u64::MAX - lo.0 >= width - 1 {
-                return Some(aligned_below(0));
+                return Some(need.place_below(Pfn(0)));
             }
         }
         let highest = self.end.unwrap_or(Pfn::ANCHOR);
-        let limit = wanted.limit.map_or(highest, |limit| limit.min(highest));
-        let need = self.ranges.need(Pages(width), false);
-        let (lo, end) = self.ranges.topmost_gap(limit, need)?;
-        let passed_over = wanted.limit.is_none() && lo == Pfn(0) && !self.is_empty();
+        let below = limit.map_or(highest, |limit| limit.min(highest));
+        let wide = self.ranges.need(Pages(width), false);
+        let (lo, end) = self.ranges.topmost_gap(below, wide)?;
+        let passed_over = limit.is_none() && lo == Pfn(0) && !self.is_empty();
         let room = end.0.saturating_sub(lo.max(self.start_pfn).0);
-        (room >= width && !passed_over).then(|| aligned_below(end.0))
+        (room >= width && !passed_over).then(|| need.place_below(end))
     }
 
     fn is_empty(&self) -> bool {
@@ -98,32 +89,20 @@ impl Maple {
 }
 
 impl AddressSpace for Maple {
-    fn alloc(&mut self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Search {
-        let limit = limit_pfn.0.checked_add(1).map(Pfn);
+    fn alloc(&mut self, asked: Asked) -> Search {
+        let Asked { size, aligned, .. } = asked;
+        let limit = asked.limit.0.checked_add(1).map(Pfn);
         let below_4g = limit.is_none_or(|limit| limit <= self.dma32);
-        let answer = |verdict| Search {
-            verdict,
-            steps: 0,
-            second_pass: false,
-        };
         if below_4g && size >= self.max32 {
-            return answer(Verdict::Shortcut);
+            return Search::without_steps(Err(Refusal::Shortcut));
         }
-        let need = self.ranges.need(size, aligned);
-        let misaligned = self.ranges.misaligned(need);
-        let wanted = Wanted {
-            size: size.0,
-            misaligned,
-            limit,
-        };
-        if let Some(place) = self.place(&wanted) {
-            self.insert(place, size);
-            return answer(Verdict::At(place));
+        let place = self.place(self.ranges.need(size, aligned), limit);
+        match place {
+            Some(place) => self.insert(place, size),
+            None if below_4g => self.max32 = size,
+            None => {}
         }
-        if below_4g {
-            self.max32 = size;
-        }
-        answer(Verdict::NoPlace)
+        Search::without_steps(place.ok_or(Refusal::NoPlace))
     }
 
     fn free(&mut self, pfn: Pfn) -> bool {
@@ -185,9 +164,10 @@ impl AddressSpace for Maple {
         self.max32 = snapshot.max32;
     }
 
-    fn highest_place(&self, size: Pages, limit_pfn: Pfn, aligned: bool) -> Option<Pfn> {
-        self.ranges
-            .highest_place(size, self.below(limit_pfn), aligned, self.start_pfn)
+    fn highest_place(&self, asked: Asked) -> Option<Pfn> {
+        let need = self.ranges.need(asked.size, asked.aligned);
+        let below = self.below(asked.limit);
+        self.ranges.highest_place(need, below, self.start_pfn)
     }
 
     fn largest(&self, limit_pfn: Pfn) -> Maxima {
@@ -204,12 +184,16 @@ impl AddressSpace for Maple {
         }
     }
 
-    fn dangling(&self) -> bool {
-        false
+    fn merges_reservations(&self) -> bool {
+        true
     }
 
-    fn ranges(&self) -> &Ranges {
+    fn ranges(&self) -> &RangeTree {
         &self.ranges
+    }
+
+    fn boxed(&self) -> Box<dyn AddressSpace> {
+        Box::new(self.clone())
     }
 }
 
@@ -230,7 +214,12 @@ mod tests {
             }
         };
         let mut maple = Maple::new(allocator.rules(), granule, Pfn(1));
-        maple.alloc(Pages(16), Pfn(u64::MAX), true);
+        let asked = |size, aligned| Asked {
+            size: Pages(size),
+            limit: Pfn(u64::MAX),
+            aligned,
+        };
+        maple.alloc(asked(16, true));
         assert_eq!(maple.end, Some(Pfn(u64::MAX - 15)));
         reserve(&mut maple, u64::MAX - 99, u64::MAX - 90);
         assert_eq!(maple.state().ranges, 2);
@@ -243,9 +232,6 @@ mod tests {
         let mut maple = Maple::new(allocator.rules(), granule, Pfn(1));
         reserve(&mut maple, 7, u64::MAX);
         assert_eq!((maple.end, maple.state().ranges), (Some(Pfn(7)), 1));
-        assert_eq!(
-            maple.alloc(Pages(9), Pfn(u64::MAX), false).verdict,
-            Verdict::NoPlace
-        );
+        assert_eq!(maple.alloc(asked(9, false)).result, Err(Refusal::NoPlace));
     }
 }

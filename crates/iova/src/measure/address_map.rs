@@ -8,14 +8,13 @@
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use super::cause::Asked;
 use super::decision::Decision;
 use super::held_back;
 use super::record::{self, MapRecord, Moments};
 use super::sampling::{Allowance, Moment, Sampling};
 use super::series::{Merge, Series};
+use crate::kernel::Answer;
 use crate::kernel::DomainConfig;
-use crate::kernel::domain::Answer;
 use crate::op::Op;
 use crate::replay::{Dom, Replay, Request, Slot};
 use crate::units::{Pages, Pfn, PfnRange};
@@ -152,7 +151,7 @@ impl AddressMap {
         decision: Decision,
     ) {
         let moment = Moment::of(replay, request);
-        self.follow(replay, request, answer);
+        self.follow(request, answer);
         let position = self.sampling.every.position(moment.event, moment.at);
         let (column, begins) = self.series.at(position);
         if begins {
@@ -167,11 +166,10 @@ impl AddressMap {
         }
     }
 
-    fn follow(&mut self, replay: &Replay, request: &Request, answer: Option<Answer>) {
+    fn follow(&mut self, request: &Request, answer: Option<Answer>) {
         match request.op {
             Op::Alloc { id: slot, .. } | Op::Map { id: slot, .. } => {
-                let asked = Asked::of(replay.config(), request);
-                if let (Some(Ok(pfn)), Some(asked)) = (answer.map(|it| it.result), asked) {
+                if let Some((Ok(pfn), asked)) = answer.map(|it| (it.result, it.asked)) {
                     self.begin(slot, pfn, asked.size);
                 }
             }

@@ -4,12 +4,9 @@
 //! the tree with everything returned to it that caches, depots and flush queues hold back.
 //! [`Cause::Shortcut`] and [`Cause::Missed`] are the spurious failures: there was room.
 
-use crate::kernel::domain::{self, Domain, Refusal};
-use crate::kernel::ranges::{NodeId, Ranges};
-use crate::kernel::{AddressSpace, Change, DomainConfig};
+use crate::kernel::rbtree::{NodeId, RangeTree};
+use crate::kernel::{AddressSpace, Asked, Domain, DomainConfig, Refusal};
 use crate::names::named_enum;
-use crate::op::{Op, Path};
-use crate::replay::Request;
 use crate::units::{Pages, Pfn, PfnRange};
 
 named_enum! {
@@ -38,63 +35,6 @@ impl Cause {
     }
 }
 
-/// What a request's last try asked of the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// How many pages, rounded as the fast path or the DMA layer rounds them.
-    pub size: Pages,
-    /// The highest pfn that may be handed out.
-    pub limit: Pfn,
-    /// Whether the range must be aligned to its size.
-    pub aligned: bool,
-}
-
-impl Asked {
-    /// What a request asks of the tree; none if it asks for no addresses.
-    pub fn of(config: &DomainConfig, request: &Request) -> Option<Asked> {
-        match request.op {
-            Op::Alloc {
-                pages,
-                limit,
-                path: Path::Direct { align },
-                ..
-            } => Some(Asked {
-                size: pages,
-                limit,
-                aligned: align,
-            }),
-            Op::Alloc {
-                pages,
-                limit,
-                path: Path::Fast { .. },
-                ..
-            } => {
-                let rounds = config.rules().has(Change::RoundInFast);
-                let size = if rounds {
-                    domain::round_small(pages)
-                } else {
-                    pages
-                };
-                Some(Asked {
-                    size,
-                    limit,
-                    aligned: true,
-                })
-            }
-            Op::Map { bytes, mask, .. } => {
-                let size = domain::round_small(config.granule().pages(bytes));
-                let limit = config.granule().limit(mask);
-                Some(Asked {
-                    size,
-                    limit,
-                    aligned: true,
-                })
-            }
-            _ => None,
-        }
-    }
-}
-
 /// Why a domain that is still as the failure left it refused what was asked.
 ///
 /// Costs O(log n), and O(c log n) more where there was no room in the tree and `c` ranges are
@@ -104,10 +44,7 @@ pub fn judge(config: &DomainConfig, domain: &Domain, asked: Asked, refusal: Refu
         return Cause::NoMem;
     }
     let space = domain.space();
-    if space
-        .highest_place(asked.size, asked.limit, asked.aligned)
-        .is_some()
-    {
+    if space.highest_place(asked).is_some() {
         return if refusal == Refusal::Shortcut {
             Cause::Shortcut
         } else {
@@ -132,7 +69,7 @@ pub fn judge(config: &DomainConfig, domain: &Domain, asked: Asked, refusal: Refu
 
 /// The ranges in magazines and depots, ascending, each once.
 pub(super) fn cached(domain: &Domain) -> Vec<NodeId> {
-    let magazines = domain.caches();
+    let magazines = domain.rcache();
     let pfns = magazines.in_magazines().chain(magazines.in_depots());
     of_pfns(domain, pfns.map(|(_, pfn)| pfn))
 }
@@ -177,12 +114,12 @@ impl Window {
     }
 
     /// How many of them belong to ranges.
-    pub(super) fn used(self, ranges: &Ranges) -> Pages {
+    pub(super) fn used(self, ranges: &RangeTree) -> Pages {
         Pages(ranges.used_below(self.end).0 - ranges.used_below(self.start).0)
     }
 
     /// How many of them belong to these ranges.
-    pub(super) fn pages_of(self, ranges: &Ranges, held: &[NodeId]) -> Pages {
+    pub(super) fn pages_of(self, ranges: &RangeTree, held: &[NodeId]) -> Pages {
         let range = |&id: &NodeId| PfnRange::new(ranges.lo(id), ranges.hi(id));
         let parts = held.iter().filter_map(range).map(|it| self.part_of(it).0);
         Pages(parts.sum())
@@ -221,8 +158,7 @@ impl Window {
     /// Whether free pfns from `lo` up to `end` take what is asked.
     fn takes(self, space: &dyn AddressSpace, lo: Pfn, end: Pfn, asked: Asked) -> bool {
         let need = space.ranges().need(asked.size, asked.aligned);
-        let misaligned = space.ranges().misaligned(need);
-        let highest = end.min(self.end).0.checked_sub(asked.size.0);
-        highest.is_some_and(|highest| highest & !misaligned >= lo.max(self.start).0)
+        let end = end.min(self.end);
+        end.0 >= asked.size.0 && need.place_below(end) >= lo.max(self.start)
     }
 }

@@ -1,7 +1,7 @@
 //! What an allocator made of one request, short enough to keep for a while.
 
-use super::cause::{self, Asked, Cause};
-use crate::kernel::domain::{Answer, Refusal};
+use super::cause::{self, Cause};
+use crate::kernel::{Answer, Refusal};
 use crate::replay::{Replay, Request};
 use crate::units::{Pages, Pfn};
 
@@ -29,13 +29,19 @@ impl Decision {
     /// What came of a request that `replay` has just answered. Judging a refusal costs what
     /// [`judge`](cause::judge) does, anything else next to nothing.
     pub fn of(replay: &Replay, request: &Request, answer: Option<Answer>) -> Decision {
-        match answer.map(|answer| answer.result) {
-            None => Decision::NotAsked,
-            Some(Ok(pfn)) => Decision::Granted(pfn),
-            Some(Err(by)) => {
-                refused(replay, request, by).map_or(Decision::NotAsked, Decision::Refused)
-            }
-        }
+        let Some(Answer { result, asked, .. }) = answer else {
+            return Decision::NotAsked;
+        };
+        let by = match result {
+            Ok(pfn) => return Decision::Granted(pfn),
+            Err(by) => by,
+        };
+        let domain = &replay.domains()[request.dom.0 as usize];
+        Decision::Refused(Refused {
+            by,
+            cause: cause::judge(replay.config(), domain, asked, by),
+            max32: domain.state().max32,
+        })
     }
 
     /// Why it was refused; none if it was not.
@@ -45,14 +51,4 @@ impl Decision {
             Decision::NotAsked | Decision::Granted(_) => None,
         }
     }
-}
-
-fn refused(replay: &Replay, request: &Request, by: Refusal) -> Option<Refused> {
-    let domain = &replay.domains()[request.dom.0 as usize];
-    let asked = Asked::of(replay.config(), request)?;
-    Some(Refused {
-        by,
-        cause: cause::judge(replay.config(), domain, asked, by),
-        max32: domain.state().max32,
-    })
 }

@@ -104,7 +104,7 @@ impl Cases {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::domain::Refusal;
+    use crate::kernel::Refusal;
     use crate::measure::Cause;
     use crate::measure::testing::{Script, fresh};
     use crate::units::Pages;

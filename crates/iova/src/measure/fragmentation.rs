@@ -2,8 +2,8 @@
 
 use super::cause::{self, Window};
 use super::held_back;
+use crate::kernel::Domain;
 use crate::kernel::DomainConfig;
-use crate::kernel::domain::Domain;
 use crate::replay::{Dom, Replay};
 use crate::units::{Pages, Pfn};
 
@@ -114,10 +114,10 @@ mod tests {
         let (mut machine, mut domain) = (Machine::new(1), Domain::new(0, &config));
         let limit = Pfn(31);
         let mut alloc =
-            |pages| domain.alloc_fast(&mut machine, Cpu(0), Pages(pages), limit, true);
+            |pages| domain.alloc_iova_fast(&mut machine, Cpu(0), Pages(pages), limit, true);
         let placed = [1, 4, 2].map(|pages| alloc(pages).result.expect("room").0);
         assert_eq!(placed, [31, 24, 22]);
-        domain.free_fast(&mut machine, Cpu(0), Pfn(22), Pages(2));
+        domain.free_iova_fast(&mut machine, Cpu(0), Pfn(22), Pages(2));
         let shape = look(&config, &domain, limit);
         let expected = Shape {
             used: Pages(5),

@@ -26,13 +26,13 @@ impl Held {
     /// What is held where now.
     pub fn of(replay: &Replay) -> Held {
         let mut held = Held::default();
-        for (_, life) in replay.lives().holding() {
+        for (_, allocation) in replay.allocations().held() {
             held.by_callers += 1;
-            held.pages_by_callers += u128::from(life.pages.0);
+            held.pages_by_callers += u128::from(allocation.pages.0);
         }
         for domain in replay.domains() {
-            held.in_magazines += domain.caches().in_magazines().count() as u64;
-            held.in_depots += domain.caches().in_depots().count() as u64;
+            held.in_magazines += domain.rcache().in_magazines().count() as u64;
+            held.in_depots += domain.rcache().in_depots().count() as u64;
             held.in_flush_queues += domain.queued().count() as u64;
             held.in_tree += domain.state().ranges;
         }

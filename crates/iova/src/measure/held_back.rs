@@ -26,7 +26,7 @@ pub(super) fn visit(replay: &Replay, dom: Dom, mut visit: impl FnMut(Holder, Pfn
     let domain = &replay.domains()[dom.0 as usize];
     let mut work = 0;
     if replay.has_single_holders(dom) {
-        let caches = domain.caches();
+        let caches = domain.rcache();
         for (order, pfn) in caches.in_magazines().chain(caches.in_depots()) {
             visit(Holder::Cache, starting(pfn, Pages(1 << order)));
             work += 1;

@@ -9,8 +9,8 @@ use super::decision::Decision;
 use super::record::SampledRecord;
 use super::sampling::{Moment, Sampling};
 use super::timeline::Timeline;
+use crate::kernel::Answer;
 use crate::kernel::DomainConfig;
-use crate::kernel::domain::Answer;
 use crate::replay::{Dom, Replay, Request};
 
 /// The most domains that are sampled where none was chosen.

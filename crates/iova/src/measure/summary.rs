@@ -6,10 +6,10 @@ use super::decision::Decision;
 use super::held::Held;
 use super::metrics::{Value, quotient};
 use super::steps::Steps;
-use crate::kernel::domain::Answer;
-use crate::kernel::tally::Tally;
+use crate::kernel::Answer;
+use crate::kernel::Counters;
 use crate::op::Op;
-use crate::replay::{Findings, Replay, Request, Slot, Undone};
+use crate::replay::{Aborted, Findings, Replay, Request, Slot};
 use crate::units::Nanos;
 
 /// Counts while a replay runs. A few additions an event.
@@ -72,7 +72,7 @@ pub struct Totals {
     /// Steps of each request; `None` where the design does not walk.
     pub steps: Option<Steps>,
     /// What the domains counted, all together.
-    pub tally: Tally,
+    pub tally: Counters,
     /// What is held where at the end.
     pub held: Held,
     /// The most pages that callers held, as asked for.
@@ -83,7 +83,7 @@ pub struct Totals {
     pub ranges_max: u64,
     pub findings: Findings,
     /// Where the kernel would have been undone, which ended the replay.
-    pub undone: Option<Undone>,
+    pub undone: Option<Aborted>,
 }
 
 /// An average over virtual time, as an exact ratio.
@@ -139,10 +139,10 @@ impl Summary {
     }
 
     /// What `replay` came to, of which this observed every answer.
-    pub fn finish(self, replay: &Replay, undone: Option<Undone>) -> Totals {
-        let mut tally = Tally::default();
+    pub fn finish(self, replay: &Replay, undone: Option<Aborted>) -> Totals {
+        let mut tally = Counters::default();
         for domain in replay.domains() {
-            tally.add(domain.tally());
+            tally.add(domain.counters());
         }
         Totals {
             events: replay.applied(),
@@ -164,7 +164,7 @@ impl Summary {
 
 /// The pages of an allocation, live or ended; 0 if it was refused.
 fn pages(replay: &Replay, slot: Slot) -> u128 {
-    let life = replay.lives().get(slot);
+    let life = replay.allocations().get(slot);
     if life.succeeded {
         u128::from(life.pages.0)
     } else {

@@ -8,14 +8,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Asked, Cause};
+use super::cause::Cause;
 use super::decision::Decision;
 use super::fragmentation::{self, Shape};
 use super::record::{Bounds, Column, Moments, StepColumns, TimelineRecord};
 use super::sampling::{Allowance, Moment, Sampling};
 use super::series::{Extremes, Merge, Series};
-use crate::kernel::domain::Answer;
+use crate::kernel::{AddressSpace, Answer};
 use crate::replay::{Dom, Replay, Request};
+use crate::units::{Pages, Pfn};
 
 /// The most samples that are kept.
 const SAMPLES: usize = 384;
@@ -170,8 +171,10 @@ impl Timeline {
             self.allowance.pay(ranges);
             sample.see(&shape);
         }
-        if let Some(cause) = cause {
-            sample.fail(replay, request, self.sampling, cause);
+        if let (Some(cause), Some(answer)) = (cause, answer) {
+            let limit = self.sampling.limit(replay.config());
+            let space = replay.domains()[request.dom.0 as usize].space();
+            sample.fail(space, limit, answer.asked.size, cause);
         }
     }
 
@@ -243,22 +246,19 @@ impl Sample {
     }
 
     /// Counts a failure, and looks at what decides it.
-    fn fail(&mut self, replay: &Replay, request: &Request, sampling: Sampling, cause: Cause) {
+    fn fail(&mut self, space: &dyn AddressSpace, limit: Pfn, size: Pages, cause: Cause) {
         self.failures[cause as usize] += 1;
-        let space = replay.domains()[request.dom.0 as usize].space();
         let max32 = space.state().max32.map(|max32| max32.0);
-        let largest = space.largest(sampling.limit(replay.config())).aligned.0;
+        let largest = space.largest(limit).aligned.0;
         self.figures[Figure::Max32 as usize].see(max32);
         self.figures[Figure::LargestRequest as usize].see(Some(largest));
         self.believe(max32, largest);
-        if let Some(asked) = Asked::of(replay.config(), request) {
-            let refused = if cause.is_spurious() {
-                &mut self.refused_with_room
-            } else {
-                &mut self.refused_without
-            };
-            refused.add(asked.size.0);
-        }
+        let refused = if cause.is_spurious() {
+            &mut self.refused_with_room
+        } else {
+            &mut self.refused_without
+        };
+        refused.add(size.0);
     }
 }
 

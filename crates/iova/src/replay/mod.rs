@@ -4,23 +4,21 @@
 //! then, in the order of when it was due, then the request itself. What came of it is the
 //! answer; what it broke is among the [`Findings`]. Observers look at the replay between steps.
 
+mod allocations;
 mod audit;
 mod findings;
-mod lives;
 mod request;
 
 pub use crate::op::{Device, Slot};
+pub use allocations::{Allocation, AllocationTable, Route};
 use audit::Audit;
 pub use findings::{Finding, Findings, Found};
-pub use lives::{Life, Lives, Route};
 pub use request::{Dom, Request};
 
-use crate::kernel::agenda::Work;
-use crate::kernel::allocator::Kind;
 use crate::kernel::dma;
-use crate::kernel::domain::{Answer, Domain, Refusal};
 use crate::kernel::machine::Machine;
-use crate::kernel::{Change, DomainConfig};
+use crate::kernel::timer::Work;
+use crate::kernel::{Answer, Asked, Domain, DomainConfig, Refusal};
 use crate::op::{Op, Path};
 use crate::units::{Cpu, Nanos, Pages, Pfn};
 
@@ -30,28 +28,22 @@ pub struct Replay {
     config: DomainConfig,
     machine: Machine,
     domains: Vec<Domain>,
+    /// Whether a domain's cached node can be left at a range that was freed.
+    can_dangle: bool,
     audits: Vec<Option<Audit>>,
     devices: Vec<dma::Device>,
-    lives: Lives,
+    allocations: AllocationTable,
     findings: Findings,
     applied: u64,
     frees_of_failed: u64,
 }
 
-/// The kernel would be undone: the replay ends before this event's answer.
+/// The kernel would crash or hang: the replay ends before this event's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Undone {
+pub struct Aborted {
     /// The event's number, from 0.
     pub event: u64,
     pub finding: Finding,
-}
-
-/// What a request for addresses asked, to check the answer against.
-#[derive(Clone, Copy)]
-struct Promise {
-    pages: Pages,
-    limit: Pfn,
-    aligned: bool,
 }
 
 impl Replay {
@@ -61,9 +53,10 @@ impl Replay {
             config,
             machine: Machine::new(cpus),
             domains: Vec::new(),
+            can_dangle: false,
             audits: Vec::new(),
             devices: Vec::new(),
-            lives: Lives::default(),
+            allocations: AllocationTable::default(),
             findings: Findings::default(),
             applied: 0,
             frees_of_failed: 0,
@@ -74,27 +67,29 @@ impl Replay {
     ///
     /// # Errors
     ///
-    /// Where the kernel would be undone. The state means nothing then.
-    pub fn apply(&mut self, request: &Request) -> Result<Option<Answer>, Undone> {
+    /// Where the kernel would crash or hang. The state means nothing then.
+    pub fn apply(&mut self, request: &Request) -> Result<Option<Answer>, Aborted> {
         while self.domains.len() <= request.dom.0 as usize {
             let number = u32::try_from(self.domains.len()).unwrap_or(u32::MAX);
-            self.domains.push(Domain::new(number, &self.config));
+            let domain = Domain::new(number, &self.config);
+            self.can_dangle |= domain.space().can_dangle();
+            self.domains.push(domain);
             self.audits.push(None);
         }
         self.run_due(request.at);
-        self.check_undone()?;
+        self.check_aborted()?;
         self.machine.now = request.at;
         let answer = self.ask(request);
-        self.check_undone()?;
+        self.check_aborted()?;
         if answer.is_some_and(|answer| answer.result == Err(Refusal::Endless)) {
-            return Err(self.undone(Finding::EndlessSearch));
+            return Err(self.abort(Finding::EndlessSearch));
         }
         self.applied += 1;
         Ok(answer)
     }
 
     fn run_due(&mut self, now: Nanos) {
-        while let Some((due, work)) = self.machine.agenda.pop_due(now) {
+        while let Some((due, work)) = self.machine.timers.pop_due(now) {
             self.machine.now = due;
             match work {
                 Work::ReclaimDepot { domain, order } => {
@@ -107,15 +102,15 @@ impl Replay {
         }
     }
 
-    fn check_undone(&mut self) -> Result<(), Undone> {
-        let can_dangle = !self.config.rules().has(Change::StaleCached32);
-        if can_dangle && self.domains.iter().any(|domain| domain.space().dangling()) {
-            return Err(self.undone(Finding::UseAfterFree));
+    fn check_aborted(&mut self) -> Result<(), Aborted> {
+        let dangles = |domain: &Domain| domain.space().dangles();
+        if self.can_dangle && self.domains.iter().any(dangles) {
+            return Err(self.abort(Finding::UseAfterFree));
         }
         Ok(())
     }
 
-    fn undone(&mut self, finding: Finding) -> Undone {
+    fn abort(&mut self, finding: Finding) -> Aborted {
         let event = self.applied;
         self.findings.add(Found {
             finding,
@@ -123,7 +118,7 @@ impl Replay {
             range: None,
             other: None,
         });
-        Undone { event, finding }
+        Aborted { event, finding }
     }
 
     fn ask(&mut self, request: &Request) -> Option<Answer> {
@@ -138,22 +133,22 @@ impl Replay {
                 path,
                 ..
             } => {
-                let (answer, route, aligned) = match path {
+                let (answer, route) = match path {
                     Path::Fast { flush } => {
-                        let answer = domain.alloc_fast(machine, cpu, pages, limit, flush);
-                        (answer, Route::Fast, true)
+                        let answer = domain.alloc_iova_fast(machine, cpu, pages, limit, flush);
+                        (answer, Route::Fast)
                     }
-                    Path::Direct { align } => {
-                        let answer = domain.alloc_direct(machine, pages, limit, align);
-                        (answer, Route::Direct, align)
+                    Path::Direct { align: aligned } => {
+                        let size = pages;
+                        let asked = Asked {
+                            size,
+                            limit,
+                            aligned,
+                        };
+                        (domain.alloc_iova(machine, asked), Route::Direct)
                     }
                 };
-                let promise = Promise {
-                    pages,
-                    limit,
-                    aligned,
-                };
-                self.begin(slot, dom, route, promise, answer);
+                self.begin(slot, dom, route, pages, answer);
                 Some(answer)
             }
             Op::Map {
@@ -166,14 +161,9 @@ impl Replay {
             } => {
                 let device = known_device(&mut self.devices, device, pci);
                 let map = dma::Map { bytes, mask };
-                let (answer, pages) = dma::map(&self.config, domain, machine, cpu, device, map);
-                let limit = self.config.granule().limit(mask);
-                let promise = Promise {
-                    pages,
-                    limit,
-                    aligned: true,
-                };
-                self.begin(slot, dom, Route::Mapped, promise, answer);
+                let (answer, pages) =
+                    dma::iommu_dma_alloc_iova(&self.config, domain, machine, cpu, device, map);
+                self.begin(slot, dom, Route::Mapped, pages, answer);
                 Some(answer)
             }
             Op::Free { id: slot } | Op::Unmap { id: slot } => {
@@ -185,15 +175,15 @@ impl Replay {
                 None
             }
             Op::Reserve { range } => {
-                domain.reserve(machine, range);
+                domain.reserve_iova(machine, range);
                 // A reservation there merges live ranges, which are then freed together.
-                if self.config.rules().kind() == Kind::Maple {
+                if domain.space().merges_reservations() {
                     self.begin_audit(dom);
                 }
                 None
             }
             Op::FreePfn { pfn } => {
-                if domain.free_direct(pfn) {
+                if domain.free_iova(pfn) {
                     self.begin_audit(dom);
                 }
                 None
@@ -215,35 +205,33 @@ impl Replay {
                 None
             }
             Op::NoMem { what, count } => {
-                self.machine.shortage.add(what, count);
+                self.machine.faults.add(what, count);
                 None
             }
         }
     }
 
-    fn begin(&mut self, slot: Slot, dom: Dom, route: Route, promise: Promise, answer: Answer) {
+    fn begin(&mut self, slot: Slot, dom: Dom, route: Route, pages: Pages, answer: Answer) {
         let succeeded = answer.result.is_ok();
-        let pfn = answer.result.unwrap_or(Pfn(0));
-        if succeeded {
-            self.check_promise(slot, dom, pfn, promise);
-        }
-        let life = Life {
-            pfn,
-            pages: promise.pages,
+        let allocation = Allocation {
+            pfn: answer.result.unwrap_or(Pfn(0)),
+            pages,
             dom,
             route,
             succeeded,
             live: true,
         };
-        self.lives.begin(slot, life);
+        if succeeded {
+            self.check(slot, allocation, answer.asked);
+        }
+        self.allocations.alloc(slot, allocation);
     }
 
-    fn check_promise(&mut self, slot: Slot, dom: Dom, pfn: Pfn, promise: Promise) {
-        let Promise {
-            pages,
-            limit,
-            aligned,
-        } = promise;
+    /// Checks a new range against the request, and against the live ranges of its domain.
+    fn check(&mut self, slot: Slot, allocation: Allocation, asked: Asked) {
+        let Allocation {
+            pfn, pages, dom, ..
+        } = allocation;
         let alignment = self.config.rules().alignment(self.config.granule());
         let order = alignment.order_of(pages).unwrap_or(0);
         let misaligned = pfn.0 & ((1 << order) - 1) != 0;
@@ -260,10 +248,10 @@ impl Replay {
         if pfn < self.config.start_pfn() {
             find(Finding::BelowStart, None);
         }
-        if end.is_none_or(|end| end > limit.0) {
+        if end.is_none_or(|end| end > asked.limit.0) {
             find(Finding::AboveLimit, None);
         }
-        if aligned && misaligned {
+        if asked.aligned && misaligned {
             find(Finding::Misaligned, None);
         }
         if let Some(audit) = &mut self.audits[dom.0 as usize] {
@@ -275,36 +263,47 @@ impl Replay {
     }
 
     fn end(&mut self, cpu: Cpu, slot: Slot) {
-        let life = self.lives.end(slot);
-        if !life.succeeded {
+        let allocation = self.allocations.free(slot);
+        if !allocation.succeeded {
             self.frees_of_failed += 1;
             return;
         }
-        if let Some(audit) = &mut self.audits[life.dom.0 as usize] {
-            audit.release(slot, life.pfn);
+        if let Some(audit) = &mut self.audits[allocation.dom.0 as usize] {
+            audit.release(slot, allocation.pfn);
         }
-        let rounds = self.config.rules().has(Change::RoundInFast);
-        if life.route == Route::Fast && !rounds && !life.pages.0.is_power_of_two() {
-            self.begin_audit(life.dom);
+        let domain = &self.domains[allocation.dom.0 as usize];
+        if allocation.route == Route::Fast && domain.mixes_sizes(allocation.pages) {
+            self.begin_audit(allocation.dom);
         }
-        self.give_back(cpu, life);
+        self.give_back(cpu, allocation);
     }
 
     fn double_free(&mut self, cpu: Cpu, slot: Slot) {
-        let life = self.lives.get(slot);
-        if life.succeeded {
-            self.begin_audit(life.dom);
-            self.give_back(cpu, life);
+        let allocation = self.allocations.get(slot);
+        if allocation.succeeded {
+            self.begin_audit(allocation.dom);
+            self.give_back(cpu, allocation);
         }
     }
 
-    fn give_back(&mut self, cpu: Cpu, life: Life) {
-        let domain = &mut self.domains[life.dom.0 as usize];
-        match life.route {
-            Route::Fast => domain.free_fast(&mut self.machine, cpu, life.pfn, life.pages),
-            Route::Mapped => domain.unmap(&mut self.machine, cpu, life.pfn, life.pages),
+    fn give_back(&mut self, cpu: Cpu, allocation: Allocation) {
+        let domain = &mut self.domains[allocation.dom.0 as usize];
+        match allocation.route {
+            Route::Fast => {
+                domain.free_iova_fast(&mut self.machine, cpu, allocation.pfn, allocation.pages)
+            }
+            Route::Mapped => {
+                let machine = &mut self.machine;
+                dma::iommu_dma_free_iova(
+                    domain,
+                    machine,
+                    cpu,
+                    allocation.pfn,
+                    allocation.pages,
+                );
+            }
             Route::Direct => {
-                domain.free_direct(life.pfn);
+                domain.free_iova(allocation.pfn);
             }
         }
     }
@@ -314,8 +313,8 @@ impl Replay {
         let audit = &mut self.audits[dom.0 as usize];
         if audit.is_none() {
             let mut fresh = Audit::default();
-            for (slot, life) in self.lives.holding().filter(|(_, life)| life.dom == dom) {
-                fresh.hold(slot, life.pfn, life.pages);
+            for (slot, allocation) in self.allocations.held().filter(|(_, it)| it.dom == dom) {
+                fresh.hold(slot, allocation.pfn, allocation.pages);
             }
             *audit = Some(fresh);
         }
@@ -332,8 +331,8 @@ impl Replay {
     }
 
     /// What each allocation got.
-    pub fn lives(&self) -> &Lives {
-        &self.lives
+    pub fn allocations(&self) -> &AllocationTable {
+        &self.allocations
     }
 
     /// What was found so far.

@@ -1,51 +1,55 @@
-//! The per-CPU caches of small ranges: magazines, two a CPU and order, and the depots of full
-//! magazines that all CPUs share.
+//! The per-CPU caches of small ranges (`struct iova_rcache`): two magazines a CPU and order, and a
+//! depot of full magazines an order, which all CPUs share.
 //!
-//! Caches hold bare pfns of ranges that stay in the tree. They never touch the tree: what has
-//! to go back to it is handed to the [`Domain`](super::domain::Domain).
+//! The caches hold bare pfns of ranges that stay in the tree, and never touch the tree: the
+//! [`Domain`](super::domain::Domain) frees the pfns that they give back.
 
-use super::allocator::Rules;
 use super::changes::Change;
+use super::rules::Rules;
 use crate::units::{Cpu, Pages, Pfn};
 
-/// Ranges of order 0 to 5, thus of 1 to 32 pages, are cached.
+/// Ranges of order 0 to 5, thus of 1 to 32 pages, are cached (`IOVA_RANGE_CACHE_MAX_SIZE`).
 pub const ORDERS: usize = 6;
 
-/// The most magazines that a depot holds before `depot-list`.
-const DEPOT_BOUND: usize = 32;
+/// The most magazines that a depot holds before `depot-list` (`MAX_GLOBAL_MAGS`).
+const MAX_GLOBAL_MAGS: usize = 32;
 
-/// A stack of pfns; the last is the top.
-pub type Magazine = Vec<Pfn>;
+/// A stack of pfns; the last is the top (`struct iova_magazine`).
+#[derive(Clone, Debug, Default)]
+pub struct Magazine {
+    pfns: Vec<Pfn>,
+}
 
 /// All caches of a domain.
 #[derive(Clone, Debug)]
-pub struct Caches {
-    cpus: Vec<[CpuCache; ORDERS]>,
+pub struct Rcache {
+    cpus: Vec<[CpuRcache; ORDERS]>,
     depots: [Vec<Magazine>; ORDERS],
     magazine_size: usize,
     depot_bound: usize,
 }
 
+/// The magazines of a CPU and order (`struct iova_cpu_rcache`).
 #[derive(Clone, Debug, Default)]
-struct CpuCache {
+struct CpuRcache {
     loaded: Magazine,
     prev: Magazine,
 }
 
-/// Where a freed pfn went.
+/// The place that a freed pfn went to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Put {
-    /// Into a magazine that was there.
+    /// A magazine that was there.
     Kept,
-    /// Into a new magazine; a full one went to the depot.
+    /// A new magazine; a full one went to the depot.
     IntoDepot,
-    /// Into a new magazine; the depot was full, and this magazine goes to the tree.
-    Overflow(Magazine),
-    /// Nowhere: there was no memory for a new magazine.
+    /// A new magazine; the depot was full, and these pfns of a full magazine go to the tree.
+    Overflow(Vec<Pfn>),
+    /// None: there was no memory for a new magazine.
     NoMagazine,
 }
 
-/// Where a pfn was taken from.
+/// A pfn from a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// The range's lowest pfn.
@@ -54,16 +58,46 @@ pub struct Taken {
     pub refilled: bool,
 }
 
-/// The cache that ranges of a size belong to; none for sizes that are not cached.
+/// The order whose cache ranges of a size belong to; `None` for sizes that are not cached.
 pub fn order_of(size: Pages) -> Option<usize> {
     let order = size.order() as usize;
     (order < ORDERS).then_some(order)
 }
 
-impl Caches {
-    /// Empty caches.
-    pub fn new(rules: Rules) -> Caches {
-        Caches {
+impl Magazine {
+    /// `iova_magazine_empty()`.
+    fn is_empty(&self) -> bool {
+        self.pfns.is_empty()
+    }
+
+    /// `iova_magazine_full()`.
+    fn is_full(&self, size: usize) -> bool {
+        self.pfns.len() == size
+    }
+
+    /// `iova_magazine_pop()`: the topmost pfn not above `highest`; the top fills its slot.
+    fn pop(&mut self, highest: Pfn) -> Option<Pfn> {
+        let topmost = self.pfns.iter().rposition(|&pfn| pfn <= highest)?;
+        Some(self.pfns.swap_remove(topmost))
+    }
+
+    /// `iova_magazine_push()`.
+    fn push(&mut self, pfn: Pfn, size: usize) {
+        assert!(
+            self.pfns.len() < size,
+            "a magazine holds more than {size} pfns"
+        );
+        if self.pfns.capacity() == 0 {
+            self.pfns.reserve_exact(size);
+        }
+        self.pfns.push(pfn);
+    }
+}
+
+impl Rcache {
+    /// `iova_domain_init_rcaches()` (once `init_iova_rcaches()`): empty caches.
+    pub fn new(rules: Rules) -> Rcache {
+        Rcache {
             cpus: Vec::new(),
             depots: Default::default(),
             magazine_size: if rules.has(Change::Magazine127) {
@@ -74,14 +108,14 @@ impl Caches {
             depot_bound: if rules.has(Change::DepotList) {
                 usize::MAX
             } else {
-                DEPOT_BOUND
+                MAX_GLOBAL_MAGS
             },
         }
     }
 
-    /// The topmost pfn of this CPU's loaded magazine that is not above `highest`. Empty
-    /// magazines are first replaced, by `prev` or from the depot.
-    pub fn take(&mut self, cpu: Cpu, order: usize, highest: Pfn) -> Option<Taken> {
+    /// `__iova_rcache_get()`: a pfn not above `highest` from this CPU's loaded magazine. An
+    /// empty one is first replaced, by `prev` or from the depot.
+    pub fn get(&mut self, cpu: Cpu, order: usize, highest: Pfn) -> Option<Taken> {
         let depot = &mut self.depots[order];
         if self.cpus.len() <= cpu.index() {
             if depot.is_empty() {
@@ -93,21 +127,19 @@ impl Caches {
         let mut refilled = false;
         if cache.loaded.is_empty() {
             if cache.prev.is_empty() {
-                cache.loaded = depot.pop()?;
+                cache.loaded = iova_depot_pop(depot)?;
                 refilled = true;
             } else {
                 std::mem::swap(&mut cache.loaded, &mut cache.prev);
             }
         }
-        let topmost = cache.loaded.iter().rposition(|&pfn| pfn <= highest)?;
-        Some(Taken {
-            pfn: cache.loaded.swap_remove(topmost),
-            refilled,
-        })
+        let pfn = cache.loaded.pop(highest)?;
+        Some(Taken { pfn, refilled })
     }
 
-    /// Keeps a freed pfn. `magazine_fails` is asked only where a new magazine is needed.
-    pub fn put(
+    /// `__iova_rcache_insert()`: keeps a freed pfn. `magazine_fails` is asked only where a new
+    /// magazine is needed.
+    pub fn insert(
         &mut self,
         cpu: Cpu,
         order: usize,
@@ -119,65 +151,62 @@ impl Caches {
         }
         let size = self.magazine_size;
         let cache = &mut self.cpus[cpu.index()][order];
-        if cache.loaded.len() == size {
-            if cache.prev.len() < size {
+        let mut put = Put::Kept;
+        if cache.loaded.is_full(size) {
+            if !cache.prev.is_full(size) {
                 std::mem::swap(&mut cache.loaded, &mut cache.prev);
             } else if magazine_fails() {
                 return Put::NoMagazine;
             } else {
-                let mut fresh = Magazine::with_capacity(size);
-                fresh.push(pfn);
-                let full = std::mem::replace(&mut cache.loaded, fresh);
+                let full = std::mem::take(&mut cache.loaded);
                 let depot = &mut self.depots[order];
-                if depot.len() >= self.depot_bound {
-                    return Put::Overflow(full);
-                }
-                depot.push(full);
-                return Put::IntoDepot;
+                put = match iova_depot_push(depot, full, self.depot_bound) {
+                    Ok(()) => Put::IntoDepot,
+                    Err(full) => Put::Overflow(full.pfns),
+                };
             }
         }
-        if cache.loaded.capacity() == 0 {
-            cache.loaded.reserve_exact(size);
-        }
-        cache.loaded.push(pfn);
-        Put::Kept
+        cache.loaded.push(pfn, size);
+        put
     }
 
-    /// Empties one CPU's magazines: orders ascending, `loaded` then `prev`, bottom to top.
-    pub fn drain_cpu(&mut self, cpu: Cpu) -> Vec<Pfn> {
+    /// `free_cpu_cached_iovas()`: empties one CPU's magazines, orders ascending, `loaded` then
+    /// `prev`, bottom to top.
+    pub fn free_cpu_cached_iovas(&mut self, cpu: Cpu) -> Vec<Pfn> {
         let mut drained = Vec::new();
         for cache in self.cpus.get_mut(cpu.index()).into_iter().flatten() {
-            drained.append(&mut cache.loaded);
-            drained.append(&mut cache.prev);
+            drained.append(&mut cache.loaded.pfns);
+            drained.append(&mut cache.prev.pfns);
         }
         drained
     }
 
-    /// Empties the depots: orders ascending, the newest magazine first from `depot-list` on,
-    /// before that the oldest.
-    pub fn drain_depots(&mut self) -> Vec<Pfn> {
+    /// `free_global_cached_iovas()`: empties the depots, orders ascending, the newest magazine
+    /// first from `depot-list` on, before that the oldest.
+    pub fn free_global_cached_iovas(&mut self) -> Vec<Pfn> {
         let newest_first = self.depot_bound == usize::MAX;
         let mut drained = Vec::new();
         for depot in &mut self.depots {
             if newest_first {
                 depot.reverse();
             }
-            drained.extend(depot.drain(..).flatten());
+            drained.extend(depot.drain(..).flat_map(|magazine| magazine.pfns));
         }
         drained
     }
 
     /// The newest magazine of a depot that holds more than `keep`.
-    pub fn take_surplus(&mut self, order: usize, keep: usize) -> Option<Magazine> {
+    pub fn take_surplus(&mut self, order: usize, keep: usize) -> Option<Vec<Pfn>> {
         let depot = &mut self.depots[order];
-        if depot.len() > keep {
-            depot.pop()
+        let surplus = if depot.len() > keep {
+            iova_depot_pop(depot)
         } else {
             None
-        }
+        };
+        surplus.map(|magazine| magazine.pfns)
     }
 
-    /// Forgets everything.
+    /// `free_iova_rcaches()`: forgets everything.
     pub fn clear(&mut self) {
         self.cpus.clear();
         self.depots = Default::default();
@@ -185,24 +214,39 @@ impl Caches {
 
     /// The pfns in magazines of CPUs, orders ascending for each CPU, with their order.
     pub fn in_magazines(&self) -> impl Iterator<Item = (usize, Pfn)> + '_ {
-        let caches = self
-            .cpus
-            .iter()
-            .flat_map(|caches| caches.iter().enumerate());
+        let caches = self.cpus.iter().flat_map(|cpu| cpu.iter().enumerate());
         caches.flat_map(|(order, cache)| {
-            cache
-                .loaded
-                .iter()
-                .chain(&cache.prev)
-                .map(move |&pfn| (order, pfn))
+            let pfns = cache.loaded.pfns.iter().chain(&cache.prev.pfns);
+            pfns.map(move |&pfn| (order, pfn))
         })
     }
 
     /// The pfns in the depots, orders ascending, with their order.
     pub fn in_depots(&self) -> impl Iterator<Item = (usize, Pfn)> + '_ {
         let depots = self.depots.iter().enumerate();
-        depots.flat_map(|(order, depot)| depot.iter().flatten().map(move |&pfn| (order, pfn)))
+        depots.flat_map(|(order, depot)| {
+            let pfns = depot.iter().flat_map(|magazine| &magazine.pfns);
+            pfns.map(move |&pfn| (order, pfn))
+        })
     }
+}
+
+/// `iova_depot_pop()`: the newest full magazine.
+fn iova_depot_pop(depot: &mut Vec<Magazine>) -> Option<Magazine> {
+    depot.pop()
+}
+
+/// `iova_depot_push()`: adds a full magazine; gives it back if the depot has no room.
+fn iova_depot_push(
+    depot: &mut Vec<Magazine>,
+    full: Magazine,
+    bound: usize,
+) -> Result<(), Magazine> {
+    if depot.len() >= bound {
+        return Err(full);
+    }
+    depot.push(full);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -212,17 +256,17 @@ mod tests {
     const CPU: Cpu = Cpu(3);
     const ANY: Pfn = Pfn(u64::MAX);
 
-    fn caches(release: &str) -> Caches {
+    fn caches(release: &str) -> Rcache {
         let allocator: super::super::Allocator = release.parse().expect("a release");
-        Caches::new(allocator.rules())
+        Rcache::new(allocator.rules())
     }
 
-    fn put(caches: &mut Caches, pfn: u64) -> Put {
-        caches.put(CPU, 0, Pfn(pfn), || false)
+    fn put(caches: &mut Rcache, pfn: u64) -> Put {
+        caches.insert(CPU, 0, Pfn(pfn), || false)
     }
 
-    fn taken(caches: &mut Caches, highest: Pfn) -> Option<u64> {
-        caches.take(CPU, 0, highest).map(|taken| taken.pfn.0)
+    fn taken(caches: &mut Rcache, highest: Pfn) -> Option<u64> {
+        caches.get(CPU, 0, highest).map(|taken| taken.pfn.0)
     }
 
     #[test]
@@ -272,7 +316,7 @@ mod tests {
     fn without_memory_for_a_magazine_nothing_is_kept() {
         let mut caches = caches("linux-5.10");
         (0..256).for_each(|pfn| assert_eq!(put(&mut caches, pfn), Put::Kept));
-        assert_eq!(caches.put(CPU, 0, Pfn(256), || true), Put::NoMagazine);
+        assert_eq!(caches.insert(CPU, 0, Pfn(256), || true), Put::NoMagazine);
         assert_eq!(caches.in_magazines().count(), 256);
     }
 }

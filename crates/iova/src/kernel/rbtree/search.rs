@@ -1,16 +1,26 @@
 //! Questions about the order of the ranges and the gaps between them, each answered in
 //! O(log n) from the subtree summaries.
 
-use super::{Gap, Maxima, NIL, Node, NodeId, Ranges};
+use super::{Gap, Maxima, NIL, Node, NodeId, RangeTree};
 use crate::units::{Pages, Pfn};
 
 /// What a gap must take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     pub size: Pages,
-    /// Whether they must be aligned to their size, as the set's
+    /// Whether they must be aligned to their size, as the tree's
     /// [`Alignment`](super::Alignment) has it.
     pub aligned: bool,
+    /// The bits that the first pfn may have.
+    pub align_mask: u64,
+}
+
+impl Need {
+    /// The highest place that ends at or below `end` (exclusive). Wraps where `end` is less than
+    /// the size, as the kernel's candidates do.
+    pub fn place_below(self, end: Pfn) -> Pfn {
+        Pfn(end.0.wrapping_sub(self.size.0) & self.align_mask)
+    }
 }
 
 /// Where a walk down the ranges stopped.
@@ -22,7 +32,7 @@ pub struct Stop {
     pub ranges: u64,
 }
 
-impl Ranges {
+impl RangeTree {
     /// How many ranges lie below this one.
     pub fn rank(&self, id: NodeId) -> u64 {
         let mut rank = self.node(self.node(id).left).count();
@@ -110,7 +120,7 @@ impl Ranges {
         lowest
     }
 
-    /// Where a second pass below `limit` begins (`restart-at-limit`, 371d7955e310): the lowest
+    /// `iova_find_limit()`: where a second pass below `limit` begins (371d7955e310), the lowest
     /// range that is not below `limit`. One that straddles it is taken only where the descent
     /// from the root, going right while a range ends below `limit`, stops on it: here the
     /// tree's shape shows.
@@ -258,10 +268,13 @@ mod tests {
     use proptest::prelude::*;
 
     /// The largest request that has a place, by asking for each size.
-    fn by_asking(ranges: &Ranges, aligned: bool, low: Pfn, limit: Pfn) -> Pages {
+    fn by_asking(ranges: &RangeTree, aligned: bool, low: Pfn, limit: Pfn) -> Pages {
         let sizes = (1..=limit.0 - low.0).rev().map(Pages);
-        let mut fitting =
-            sizes.filter(|&size| ranges.highest_place(size, limit, aligned, low).is_some());
+        let mut fitting = sizes.filter(|&size| {
+            ranges
+                .highest_place(ranges.need(size, aligned), limit, low)
+                .is_some()
+        });
         fitting.next().unwrap_or(Pages(0))
     }
 
@@ -274,7 +287,7 @@ mod tests {
             cap in proptest::option::of(0u32..5),
         ) {
             let alignment = cap.map_or(Alignment::Size, |order| Alignment::AtMost { order });
-            let mut ranges = Ranges::new(alignment);
+            let mut ranges = RangeTree::new(alignment);
             for (pfn, _) in (0..).zip(used).filter(|&(_, used)| used) {
                 ranges.insert(PfnRange::new(Pfn(pfn), Pfn(pfn)).expect("one page"));
             }

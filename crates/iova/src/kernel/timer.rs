@@ -1,4 +1,4 @@
-//! What is due later: delayed work and timers, on virtual time.
+//! Delayed work and timers, on virtual time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,13 +8,13 @@ use crate::units::{Cpu, Nanos};
 /// Work that a domain has put off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
-    /// The delayed work of a domain's depot of one order (`iova_depot_work_func`).
+    /// The delayed work of a domain's depot of one order (`iova_depot_work_func()`).
     ReclaimDepot {
         domain: u32,
         /// The order of the depot's ranges.
         order: u8,
     },
-    /// A domain's flush-queue timer (`fq_flush_timeout`).
+    /// A domain's flush-queue timer (`fq_flush_timeout()`).
     FlushTimer {
         domain: u32,
         /// The CPU that started it.
@@ -22,14 +22,14 @@ pub enum Work {
     },
 }
 
-/// All that is due, the earliest first; of what is due at once, the first scheduled first.
+/// Work by the time it is due, the earliest first; of what is due at once, the first scheduled first.
 #[derive(Clone, Debug, Default)]
-pub struct Agenda {
+pub struct TimerQueue {
     heap: BinaryHeap<Reverse<(Nanos, u64, Work)>>,
     scheduled: u64,
 }
 
-impl Agenda {
+impl TimerQueue {
     /// Puts work off until `due`.
     pub fn schedule(&mut self, due: Nanos, work: Work) {
         self.heap.push(Reverse((due, self.scheduled, work)));
@@ -54,14 +54,14 @@ mod tests {
     #[test]
     fn work_comes_when_due_and_ties_in_the_order_of_scheduling() {
         let work = |order| Work::ReclaimDepot { domain: 0, order };
-        let mut agenda = Agenda::default();
-        agenda.schedule(Nanos(20), work(1));
-        agenda.schedule(Nanos(10), work(5));
-        agenda.schedule(Nanos(10), work(2));
-        assert_eq!(agenda.pop_due(Nanos(9)), None);
-        assert_eq!(agenda.pop_due(Nanos(10)), Some((Nanos(10), work(5))));
-        assert_eq!(agenda.pop_due(Nanos(30)), Some((Nanos(10), work(2))));
-        assert_eq!(agenda.pop_due(Nanos(30)), Some((Nanos(20), work(1))));
-        assert_eq!(agenda.pop_due(Nanos(30)), None);
+        let mut timers = TimerQueue::default();
+        timers.schedule(Nanos(20), work(1));
+        timers.schedule(Nanos(10), work(5));
+        timers.schedule(Nanos(10), work(2));
+        assert_eq!(timers.pop_due(Nanos(9)), None);
+        assert_eq!(timers.pop_due(Nanos(10)), Some((Nanos(10), work(5))));
+        assert_eq!(timers.pop_due(Nanos(30)), Some((Nanos(10), work(2))));
+        assert_eq!(timers.pop_due(Nanos(30)), Some((Nanos(20), work(1))));
+        assert_eq!(timers.pop_due(Nanos(30)), None);
     }
 }

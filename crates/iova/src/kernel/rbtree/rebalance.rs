@@ -3,7 +3,7 @@
 //! They decide the tree's shape, which shows in the kernel's answers, so nothing here may be
 //! replaced by another scheme that merely keeps the tree balanced.
 
-use super::{Delta, Growth, NIL, Node, NodeId, Ranges};
+use super::{Delta, Growth, NIL, Node, NodeId, RangeTree};
 
 /// Left or right, so that each move is written once for both.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Node {
     }
 }
 
-impl Ranges {
+impl RangeTree {
     /// Restores the colours above a new red leaf.
     pub(super) fn rebalance_inserted(&mut self, mut id: NodeId) {
         while self.red(self.parent(id)) {

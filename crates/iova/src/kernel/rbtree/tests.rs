@@ -45,7 +45,7 @@ fn bases() -> impl Strategy<Value = u64> {
 
 /// The set and the list side by side.
 struct Pair {
-    set: Ranges,
+    set: RangeTree,
     /// Ascending; the anchor is the last.
     list: Vec<Listed>,
     base: u64,
@@ -55,7 +55,7 @@ impl Pair {
     fn new(alignment: Alignment, base: u64) -> Pair {
         let anchor = (u64::MAX, u64::MAX, NodeId::ANCHOR);
         Pair {
-            set: Ranges::new(alignment),
+            set: RangeTree::new(alignment),
             list: vec![anchor],
             base,
         }
@@ -196,8 +196,8 @@ impl Pair {
     fn longest_fit(&self, index: usize, aligned: bool) -> u64 {
         let len = self.list[index].0 - self.gap_lo(index);
         let fits = |size: u64| {
-            let size = Pages(size);
-            self.fits(index, Need { size, aligned })
+            let need = self.set.need(Pages(size), aligned);
+            self.fits(index, need)
         };
         let mut longest = if aligned && self.set.alignment == Alignment::Size {
             len.min(1 << 63)
@@ -303,9 +303,7 @@ impl Pair {
         let mut places = below.filter_map(|(gap_lo, end)| self.place_in(gap_lo, end, need));
         let highest = places.next().map(Pfn);
         for low in [0, self.base, limit / 2, limit].map(Pfn) {
-            let place = self
-                .set
-                .highest_place(need.size, Pfn(limit), need.aligned, low);
+            let place = self.set.highest_place(need, Pfn(limit), low);
             let expected = highest.filter(|&place| place >= low);
             assert_eq!(place, expected, "{need:?} from {low} to {limit:#x}");
         }
@@ -324,7 +322,7 @@ impl Pair {
         let sizes = (1..=9).chain([15, 16, 17, 31, 32, 33, 64, SPAN, 1 << 40, 1 << 63]);
         for size in sizes.map(Pages) {
             for aligned in [false, true] {
-                let need = Need { size, aligned };
+                let need = self.set.need(size, aligned);
                 for from in 0..self.list.len() {
                     self.check_first_fit(from, need);
                 }

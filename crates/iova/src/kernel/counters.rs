@@ -1,10 +1,10 @@
-//! What a domain counts of itself while it works.
+//! Counters of a domain, for reports.
 
 use crate::units::Nanos;
 
-/// Counts of one domain, from its making on.
+/// Counts of one domain since it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Counters {
     /// Requests served from a magazine.
     pub cache_hits: u64,
     /// Requests of a cached size that no magazine could serve.
@@ -33,9 +33,9 @@ pub struct Tally {
     pub queue_longest_wait: Nanos,
 }
 
-impl Tally {
+impl Counters {
     /// Adds another domain's counts to these; of extremes, the larger one stays.
-    pub fn add(&mut self, other: &Tally) {
+    pub fn add(&mut self, other: &Counters) {
         self.cache_hits += other.cache_hits;
         self.cache_misses += other.cache_misses;
         self.depot_refills += other.depot_refills;

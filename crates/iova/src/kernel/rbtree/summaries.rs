@@ -4,7 +4,7 @@
 //! maximum was not its parent's, the parent's needs no look at the other child, whose cache
 //! line is then left alone.
 
-use super::{NIL, Node, NodeId, RED, Ranges};
+use super::{NIL, Node, NodeId, RED, RangeTree};
 use crate::units::{Pages, PfnRange};
 
 /// The largest requests that any of some gaps takes; every smaller one is taken as well.
@@ -73,7 +73,7 @@ impl Delta {
     }
 }
 
-impl Ranges {
+impl RangeTree {
     /// Computes a subtree's summaries from its children's.
     pub(super) fn summarise(&mut self, id: NodeId) {
         let node = self.node(id);

@@ -1,11 +1,11 @@
-//! The set of ranges of a domain: disjoint `[lo, hi]` in a red-black tree, as the kernel keeps
-//! them, under an anchor that is never removed.
+//! The red-black tree of a domain's ranges: disjoint `[lo, hi]`, as the kernel keeps them, under an
+//! anchor that is never removed.
 //!
-//! The kernel walks from range to range; this set says in O(log n) where such a walk ends and
+//! The kernel walks from range to range; this tree says in O(log n) where such a walk ends and
 //! how many ranges it passes. Summaries of each subtree make that possible: how many ranges
 //! it holds, and the largest request that fits into any gap below one of its ranges, aligned
 //! to its size and not aligned at all (see `gap.rs`). The shape of the tree is the textbook's
-//! (CLRS), move by move, since one rule of the kernel's can see it ([`Ranges::at_limit`]).
+//! (CLRS), move by move, since one rule of the kernel's can see it ([`RangeTree::at_limit`]).
 //!
 //! Nodes live in an arena and are named by index; a range costs 64 to 80 bytes. What is given
 //! up: every insertion and removal goes up to the root, where the kernel's stop early.
@@ -25,7 +25,7 @@ use summaries::{Delta, Growth};
 
 use crate::units::{Pages, Pfn, PfnRange};
 
-/// A range's name while it is in the set.
+/// A range's name while it is in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeId(u32);
 
@@ -33,7 +33,7 @@ pub struct NodeId(u32);
 const NIL: NodeId = NodeId(0);
 
 impl NodeId {
-    /// The sentinel above everything, in the set from the start.
+    /// The sentinel above everything, in the tree from the start.
     pub const ANCHOR: NodeId = NodeId(1);
 
     fn index(self) -> usize {
@@ -59,7 +59,7 @@ struct Node {
     parent: NodeId,
     left: NodeId,
     right: NodeId,
-    /// Ranges in this subtree, and the colour in the highest bit.
+    /// RangeTree in this subtree, and the colour in the highest bit.
     count_and_red: u32,
 }
 
@@ -101,7 +101,7 @@ impl Node {
 
 /// Disjoint ranges of pfns in order, and the anchor above them.
 #[derive(Clone, Debug)]
-pub struct Ranges {
+pub struct RangeTree {
     nodes: Vec<Node>,
     root: NodeId,
     /// A place in the arena that holds no range, to be used again; its parent is the next.
@@ -111,15 +111,15 @@ pub struct Ranges {
     alignment: Alignment,
 }
 
-impl Ranges {
-    /// A set that holds the anchor alone; aligned requests follow `alignment`.
-    pub fn new(alignment: Alignment) -> Ranges {
+impl RangeTree {
+    /// A tree that holds the anchor alone; aligned requests follow `alignment`.
+    pub fn new(alignment: Alignment) -> RangeTree {
         let anchor = Node {
             lo: Pfn::ANCHOR,
             hi: Pfn::ANCHOR,
             ..Node::EMPTY
         };
-        let mut ranges = Ranges {
+        let mut ranges = RangeTree {
             nodes: vec![Node::EMPTY, anchor],
             root: NodeId::ANCHOR,
             vacant: NIL,
@@ -196,7 +196,7 @@ impl Ranges {
         std::iter::successors(Some(first), |&id| self.next(id))
     }
 
-    /// The range that contains `pfn`; the anchor contains its own.
+    /// `private_find_iova()`: the range that contains `pfn`; the anchor contains its own.
     pub fn find(&self, pfn: Pfn) -> Option<NodeId> {
         let mut id = self.root;
         while id != NIL {
@@ -212,7 +212,7 @@ impl Ranges {
         None
     }
 
-    /// Adds a range that overlaps none of the set, in the gap below `above`.
+    /// `iova_insert_rbtree()`: adds a range in the gap below `above`.
     pub fn insert_below(&mut self, above: NodeId, range: PfnRange) -> NodeId {
         let successor = *self.node(above);
         assert!(
@@ -253,38 +253,27 @@ impl Ranges {
 
     /// Replaces all ranges by others, ascending and disjoint, inserted one after the other.
     pub fn refill(&mut self, ranges: &[PfnRange]) {
-        *self = Ranges::new(self.alignment);
+        *self = RangeTree::new(self.alignment);
         for &range in ranges {
             self.insert_below(NodeId::ANCHOR, range);
         }
     }
 
-    /// The highest place from `low` on and below `limit` (exclusive) for a request.
-    pub fn highest_place(
-        &self,
-        size: Pages,
-        limit: Pfn,
-        aligned: bool,
-        low: Pfn,
-    ) -> Option<Pfn> {
-        let need = self.need(size, aligned);
+    /// The highest place from `low` on and below `limit` (exclusive).
+    pub fn highest_place(&self, need: Need, limit: Pfn, low: Pfn) -> Option<Pfn> {
         let (_, end) = self.topmost_gap(limit, need)?;
-        let place = Pfn((end.0 - size.0) & !self.misaligned(need));
+        let place = need.place_below(end);
         (place >= low).then_some(place)
     }
 
-    /// What a gap must take for a request.
+    /// What a gap must take for a request, aligned to its size or not.
     pub fn need(&self, size: Pages, aligned: bool) -> Need {
+        let order = self.alignment.order_of(size).filter(|_| aligned);
         Need {
             size,
-            aligned: aligned && self.alignment.order_of(size).is_some(),
+            aligned: order.is_some(),
+            align_mask: order.map_or(u64::MAX, |order| u64::MAX << order),
         }
-    }
-
-    /// The bits that the first pfn of a request lacks.
-    pub fn misaligned(&self, need: Need) -> u64 {
-        let order = self.alignment.order_of(need.size).filter(|_| need.aligned);
-        order.map_or(0, |order| (1 << order) - 1)
     }
 
     /// Adds a range that overlaps none of the set.
