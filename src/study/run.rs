@@ -16,7 +16,7 @@ use super::Error;
 use super::agreement::Agreement;
 use super::stream::{Events, RequestStream, Step};
 use crate::trace::event::Header;
-use iova::kernel::domain::Answer;
+use iova::kernel::Answer;
 use iova::kernel::{Allocator, ConfigError, DomainConfig};
 use iova::measure::record::{SampledRecord, TrafficRecord};
 use iova::measure::traffic::Traffic;
