@@ -15,8 +15,10 @@ pub struct Asked {
     pub aligned: bool,
 }
 
-/// Why a request was refused, as its last try has it.
+/// Why a request was refused, as its last try has it. As wide as a pfn, so that a result of either
+/// goes through registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
 pub enum Refusal {
     /// `max32_alloc_size` refused it without a search.
     Shortcut,

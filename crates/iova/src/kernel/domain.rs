@@ -53,6 +53,7 @@ pub(super) enum Rounding {
 
 impl Rounding {
     /// That of an allocator (`round-in-fast`, 972bf252f860).
+    #[inline]
     pub(super) fn of(rules: Rules) -> Rounding {
         if rules.has(Change::RoundInFast) {
             Rounding::InFastPath
@@ -62,6 +63,7 @@ impl Rounding {
     }
 
     /// A size as the fast path asks the caches for it.
+    #[inline]
     fn in_fast_path(self, pages: Pages) -> Pages {
         match self {
             Rounding::InFastPath => round_small(pages),
@@ -135,6 +137,7 @@ impl Domain {
     }
 
     /// `iova_rcache_get()`: a range from a magazine, if its size is cached.
+    #[inline]
     fn iova_rcache_get(&mut self, cpu: Cpu, asked: Asked) -> Option<Pfn> {
         let order = rcache::order_of(asked.size)?;
         let highest = Pfn(asked.limit.0.wrapping_add(1).wrapping_sub(asked.size.0));
@@ -181,6 +184,7 @@ impl Domain {
     }
 
     /// `iova_rcache_insert()`: false if the range must go back to the tree.
+    #[inline]
     fn iova_rcache_insert(
         &mut self,
         machine: &mut Machine,

@@ -59,6 +59,7 @@ pub struct Taken {
 }
 
 /// The order whose cache ranges of a size belong to; `None` for sizes that are not cached.
+#[inline]
 pub fn order_of(size: Pages) -> Option<usize> {
     let order = size.order() as usize;
     (order < ORDERS).then_some(order)
@@ -66,22 +67,26 @@ pub fn order_of(size: Pages) -> Option<usize> {
 
 impl Magazine {
     /// `iova_magazine_empty()`.
+    #[inline]
     fn is_empty(&self) -> bool {
         self.pfns.is_empty()
     }
 
     /// `iova_magazine_full()`.
+    #[inline]
     fn is_full(&self, size: usize) -> bool {
         self.pfns.len() == size
     }
 
     /// `iova_magazine_pop()`: the topmost pfn not above `highest`; the top fills its slot.
+    #[inline]
     fn pop(&mut self, highest: Pfn) -> Option<Pfn> {
         let topmost = self.pfns.iter().rposition(|&pfn| pfn <= highest)?;
         Some(self.pfns.swap_remove(topmost))
     }
 
     /// `iova_magazine_push()`.
+    #[inline]
     fn push(&mut self, pfn: Pfn, size: usize) {
         assert!(
             self.pfns.len() < size,
@@ -115,6 +120,7 @@ impl Rcache {
 
     /// `__iova_rcache_get()`: a pfn not above `highest` from this CPU's loaded magazine. An
     /// empty one is first replaced, by `prev` or from the depot.
+    #[inline]
     pub fn get(&mut self, cpu: Cpu, order: usize, highest: Pfn) -> Option<Taken> {
         let depot = &mut self.depots[order];
         if self.cpus.len() <= cpu.index() {
