@@ -81,7 +81,8 @@ impl Replay {
         self.machine.now = request.at;
         let answer = self.ask(request);
         self.check_aborted()?;
-        if answer.is_some_and(|answer| answer.result == Err(Refusal::Endless)) {
+        let result = answer.as_ref().map(|answer| answer.result);
+        if result == Some(Err(Refusal::Endless)) {
             return Err(self.abort(Finding::EndlessSearch));
         }
         self.applied += 1;
@@ -148,7 +149,7 @@ impl Replay {
                         (domain.alloc_iova(machine, asked), Route::Direct)
                     }
                 };
-                self.begin(slot, dom, route, pages, answer);
+                self.begin(slot, dom, route, pages, &answer);
                 Some(answer)
             }
             Op::Map {
@@ -163,7 +164,7 @@ impl Replay {
                 let map = dma::Map { bytes, mask };
                 let (answer, pages) =
                     dma::iommu_dma_alloc_iova(&self.config, domain, machine, cpu, device, map);
-                self.begin(slot, dom, Route::Mapped, pages, answer);
+                self.begin(slot, dom, Route::Mapped, pages, &answer);
                 Some(answer)
             }
             Op::Free { id: slot } | Op::Unmap { id: slot } => {
@@ -211,7 +212,7 @@ impl Replay {
         }
     }
 
-    fn begin(&mut self, slot: Slot, dom: Dom, route: Route, pages: Pages, answer: Answer) {
+    fn begin(&mut self, slot: Slot, dom: Dom, route: Route, pages: Pages, answer: &Answer) {
         let succeeded = answer.result.is_ok();
         let allocation = Allocation {
             pfn: answer.result.unwrap_or(Pfn(0)),
@@ -222,13 +223,13 @@ impl Replay {
             live: true,
         };
         if succeeded {
-            self.check(slot, allocation, answer.asked);
+            self.check(slot, allocation, &answer.asked);
         }
         self.allocations.alloc(slot, allocation);
     }
 
     /// Checks a new range against the request, and against the live ranges of its domain.
-    fn check(&mut self, slot: Slot, allocation: Allocation, asked: Asked) {
+    fn check(&mut self, slot: Slot, allocation: Allocation, asked: &Asked) {
         let Allocation {
             pfn, pages, dom, ..
         } = allocation;
