@@ -1,5 +1,6 @@
 //! A report as sections of paragraphs and tables, which read as text for a terminal or as Markdown.
 
+use super::escape::markdown as escaped;
 use super::{Page, Table};
 
 /// A piece of a report.
@@ -40,26 +41,6 @@ pub fn markdown(sections: &[Vec<Block>]) -> String {
         Block::Verbatim(text) => format!("```text\n{text}```\n"),
     });
     blocks.collect::<Vec<_>>().join("\n")
-}
-
-/// Text in which nothing is markup: names may hold what Markdown takes for it. `~` would be
-/// struck out.
-pub(super) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '\\' | '`' | '*' | '_' | '~' | '|' | '[' | ']' | '#' => {
-                escaped.push('\\');
-                escaped.push(char);
-            }
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            char if char.is_control() => escaped.push(' '),
-            char => escaped.push(char),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::study::document::Run;
 use iova::measure::{METRICS, Value};
 
 /// The text, with a line of headings.
-pub fn text(results: &[&StudyResult]) -> String {
+pub fn text(results: &[StudyResult]) -> String {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     let headings = ["name", "allocator", "seed"].into_iter();
     let mut write = |fields: Vec<String>| {

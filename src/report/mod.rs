@@ -16,6 +16,7 @@ pub mod block;
 pub mod compare;
 pub mod csv;
 pub mod differs;
+mod escape;
 pub mod fidelity;
 pub mod junit;
 pub mod number;

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use super::block::escaped;
+use super::escape::markdown as escaped;
 use super::page::Page;
 
 /// The space between two columns.

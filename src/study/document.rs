@@ -7,17 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::agreement::{Agreement, Disagreement};
-use super::pool;
-use super::run::{FinishedRun, Replayed};
 use crate::scenario::{Expectation, Measured, Miss};
-use crate::trace::event::Header;
 use iova::kernel::FlushQueue;
-use iova::measure::difference::{Case, Cases};
 use iova::measure::record::{SampledRecord, TrafficRecord};
-use iova::measure::{Cause, Difference, Metric, MetricId, Metrics, Steps};
-use iova::op::{Got, Op};
-use iova::replay::{Aborted, Finding, Found};
+use iova::measure::{Cause, Metric, MetricId, Metrics, Steps};
+use iova::replay::Finding;
 
 /// The version of the document.
 pub const VERSION: u64 = 2;
@@ -321,52 +315,6 @@ impl Document {
 }
 
 impl StudyResult {
-    /// The result of runs, which are in the order of allocators and then of seeds.
-    pub fn new(
-        file: &str,
-        subject: Subject,
-        header: &Header,
-        traces: Vec<TraceRecord>,
-        runs: Vec<Run>,
-    ) -> StudyResult {
-        StudyResult {
-            file: Some(file.to_owned()),
-            subject,
-            shard: None,
-            domain: DomainRecord::of(header),
-            traces,
-            rows: pool::rows(&runs).expect("64 bits hold the counts of what was simulated"),
-            runs,
-            differences: Vec::new(),
-            traffic: None,
-        }
-    }
-
-    /// The result of a trace that was replayed.
-    pub fn of_replay(file: &str, header: &Header, replayed: &Replayed) -> StudyResult {
-        let subject = Subject::Trace {
-            name: header.name.clone(),
-            source: header.source.clone(),
-            kernel: header.kernel.clone(),
-        };
-        let trace = TraceRecord {
-            seed: None,
-            hash: replayed.hash.clone(),
-            events: replayed.events,
-        };
-        let runs: Vec<Run> = replayed.runs.iter().map(|run| Run::of(run, None)).collect();
-        let others = replayed.runs.iter().skip(1).zip(&replayed.differences);
-        let differences = others.map(|(other, difference)| {
-            let [first, other] = [&replayed.runs[0], other].map(|it| it.allocator.name());
-            DifferenceRecord::of(first, other, difference)
-        });
-        StudyResult {
-            differences: differences.collect(),
-            traffic: replayed.traffic.clone(),
-            ..StudyResult::new(file, subject, header, vec![trace], runs)
-        }
-    }
-
     /// What messages, policies and comparisons call it: the scenario's name or the trace's file.
     pub fn name(&self) -> &str {
         match &self.subject {
@@ -423,126 +371,6 @@ impl Subject {
         match self {
             Subject::Scenario { name, .. } => Some(name),
             Subject::Trace { name, .. } => name.as_deref(),
-        }
-    }
-}
-
-impl DomainRecord {
-    fn of(header: &Header) -> DomainRecord {
-        DomainRecord {
-            granule: header.granule.bytes(),
-            start_pfn: header.start_pfn.0,
-            cpus: header.cpus,
-            flush_queue: header.flush_queue,
-            forcedac: header.forcedac,
-        }
-    }
-}
-
-impl Run {
-    /// A run on the requests of a seed, or of a recorded trace.
-    pub fn of(run: &FinishedRun, seed: Option<u64>) -> Run {
-        let totals = &run.totals;
-        let examples = totals.findings.examples().iter();
-        Run {
-            allocator: run.allocator.name().to_owned(),
-            seed,
-            metrics: Metrics::of(totals),
-            undone: totals.undone.map(UndoneRecord::of),
-            step_counts: totals.steps.clone().map(StepCounts),
-            first_findings: examples.map(FoundRecord::of).collect(),
-            check: run.agreement.as_ref().map(CheckRecord::of),
-            sampled: run.sampled.clone(),
-        }
-    }
-}
-
-impl UndoneRecord {
-    fn of(undone: Aborted) -> UndoneRecord {
-        UndoneRecord {
-            event: undone.event,
-            finding: undone.finding,
-        }
-    }
-}
-
-impl FoundRecord {
-    fn of(found: &Found) -> FoundRecord {
-        FoundRecord {
-            finding: found.finding,
-            event: found.event,
-            pfn: found.range.map(|(pfn, _)| pfn.0),
-            pages: found.range.map(|(_, pages)| pages.0),
-        }
-    }
-}
-
-impl CheckRecord {
-    fn of(agreement: &Agreement) -> CheckRecord {
-        CheckRecord {
-            compared: agreement.compared,
-            agreeing: agreement.agreeing,
-            first_disagreement: agreement.first.as_ref().map(DisagreementRecord::of),
-        }
-    }
-}
-
-impl DisagreementRecord {
-    fn of(disagreement: &Disagreement) -> DisagreementRecord {
-        let pfn = |got| match got {
-            Got::Unrecorded | Got::Failed => None,
-            Got::Pfn(pfn) => Some(pfn.0),
-        };
-        DisagreementRecord {
-            event: disagreement.event,
-            recorded: pfn(disagreement.recorded),
-            replayed: pfn(disagreement.replayed),
-        }
-    }
-}
-
-impl DifferenceRecord {
-    fn of(first: &str, other: &str, difference: &Difference) -> DifferenceRecord {
-        DifferenceRecord {
-            first: first.to_owned(),
-            other: other.to_owned(),
-            compared: difference.compared,
-            first_refused: CasesRecord::of(&difference.first_refused),
-            other_refused: CasesRecord::of(&difference.other_refused),
-            moved: CasesRecord::of(&difference.moved),
-        }
-    }
-}
-
-impl CasesRecord {
-    fn of(cases: &Cases) -> CasesRecord {
-        CasesRecord {
-            count: cases.count,
-            first: cases.first.as_deref().map(CaseRecord::of),
-        }
-    }
-}
-
-impl CaseRecord {
-    fn of(case: &Case) -> CaseRecord {
-        let record = CaseRecord {
-            event: case.event,
-            cause: case.refused.map(|refused| refused.cause),
-            max32: case.refused.and_then(|it| it.max32).map(|max32| max32.0),
-            ..CaseRecord::default()
-        };
-        match case.request.op {
-            Op::Alloc { pages, limit, .. } => CaseRecord {
-                pages: Some(pages.0),
-                limit: Some(limit.0),
-                ..record
-            },
-            Op::Map { bytes, mask, .. } => CaseRecord {
-                bytes: Some(bytes),
-                mask: Some(mask),
-                ..record
-            },
-            _ => record,
         }
     }
 }

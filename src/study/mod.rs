@@ -6,12 +6,13 @@
 //! * [`outcomes`]: the observer that writes outcome streams.
 //! * [`scenarios`]: every seed of a scenario under every allocator.
 //! * [`statistics`]: how sure a failure rate is, and a difference between two.
-//! * [`document`]: the result, as a versioned document; `pool` makes its rows.
+//! * [`document`]: the result, as a versioned document; `build` makes it, and `pool` its rows.
 //! * [`load`]: reading such documents, those of earlier versions too.
 //! * [`shards`]: parts of a run put together.
 //! * [`fidelity`]: how well a profile's scenario resembles its trace.
 
 pub mod agreement;
+mod build;
 pub mod document;
 pub mod fidelity;
 pub mod load;

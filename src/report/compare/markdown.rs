@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::{Change, Comparison, Pair, words};
-use crate::report::block::escaped;
+use crate::report::escape::markdown as escaped;
 use crate::report::table::dash;
 
 /// How many rows the short table has at most.

@@ -6,11 +6,12 @@
 //! is known: it was reserved, restored, or given to a caller who takes pfn 0 for a failure.
 
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 
 use super::decision::Decision;
 use super::held_back;
 use super::record::{self, MapRecord, Moments};
+
+pub use super::record::Holder;
 use super::sampling::{Allowance, Moment, Sampling};
 use super::series::{Merge, Series};
 use crate::kernel::Answer;
@@ -47,20 +48,6 @@ struct Grid {
     cell_order: u32,
     /// How many cells there are.
     cells: usize,
-}
-
-/// Who has the pages of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Holder {
-    /// A caller.
-    Live,
-    /// A magazine or a depot.
-    Cached,
-    /// A flush queue.
-    Queued,
-    /// Nobody that is known: reserved or restored.
-    Other,
 }
 
 impl Holder {

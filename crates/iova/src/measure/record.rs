@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::address_map::Holder;
 use super::cause::Cause;
 use super::sampling::{Every, Moment};
-use super::series::Extremes;
-use super::timeline::{Figure, Track};
+use super::series::{Extremes, Track};
+
+pub use super::sampling::Window;
 
 /// What a [`Sampler`](super::sampler::Sampler) saw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,17 +58,22 @@ pub struct Bounds {
     pub max: Vec<Option<u64>>,
 }
 
-/// A window of a domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Window {
-    /// The domain, counted in the order of first mention from 0.
-    pub domain: u32,
-    /// Bytes per page.
-    pub granule: u64,
-    pub start_pfn: u64,
-    /// Its highest pfn (inclusive).
-    pub limit_pfn: u64,
+/// What is seen of a window at a moment; see [`Shape`](super::fragmentation::Shape).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are the fields of a shape")]
+pub enum Figure {
+    Used,
+    Cached,
+    Queued,
+    Free,
+    Outside,
+    Gaps,
+    LargestGap,
+    LargestBlock,
+    LargestRequest,
+    Max32,
+    FragmentationPpm,
 }
 
 /// What a [`Timeline`](super::timeline::Timeline) saw.
@@ -108,6 +113,20 @@ pub struct StepColumns {
     pub total: Vec<u64>,
     /// The most steps that a request took; null without requests.
     pub max: Vec<Option<u64>>,
+}
+
+/// Who has the pages of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Holder {
+    /// A caller.
+    Live,
+    /// A magazine or a depot.
+    Cached,
+    /// A flush queue.
+    Queued,
+    /// Nobody that is known: reserved or restored.
+    Other,
 }
 
 /// What an [`AddressMap`](super::address_map::AddressMap) saw.

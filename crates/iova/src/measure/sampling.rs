@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Window;
 use crate::kernel::DomainConfig;
 use crate::replay::{Dom, Replay, Request};
 use crate::units::{Nanos, Pfn};
@@ -113,6 +112,19 @@ impl FromStr for Every {
             "expected a number of events, or a time such as 10ms (ns, us, ms, s)".to_owned()
         })
     }
+}
+
+/// A window of a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// The domain, counted in the order of first mention from 0.
+    pub domain: u32,
+    /// Bytes per page.
+    pub granule: u64,
+    pub start_pfn: u64,
+    /// Its highest pfn (inclusive).
+    pub limit_pfn: u64,
 }
 
 /// Where and when a sample was begun.

@@ -125,6 +125,31 @@ impl Merge for Extremes {
     }
 }
 
+/// A figure within a stretch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Track {
+    /// The newest value; none where it was not looked at or there is no such thing.
+    pub(super) last: Option<u64>,
+    /// The smallest and the largest value.
+    pub(super) extremes: Extremes,
+}
+
+impl Track {
+    pub(super) fn see(&mut self, value: Option<u64>) {
+        if let Some(value) = value {
+            self.last = Some(value);
+            self.extremes.add(value);
+        }
+    }
+}
+
+impl Merge for Track {
+    fn merge(&mut self, later: Track) {
+        self.last = later.last.or(self.last);
+        self.extremes.merge(later.extremes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

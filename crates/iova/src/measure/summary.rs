@@ -4,7 +4,6 @@
 use super::cause::Cause;
 use super::decision::Decision;
 use super::held::Held;
-use super::metrics::{Value, quotient};
 use super::steps::Steps;
 use crate::kernel::Answer;
 use crate::kernel::Counters;
@@ -58,7 +57,7 @@ struct Load {
     now: Nanos,
 }
 
-/// What a replay adds up to; [`Metrics`](super::metrics::Metrics) are made of it.
+/// What a replay adds up to; [`Metrics`](super::Metrics) are made of it.
 #[derive(Clone, Debug)]
 pub struct Totals {
     pub events: u64,
@@ -93,14 +92,6 @@ pub struct TimeAverage {
     pub area: u128,
     /// The nanoseconds; at least 1.
     pub nanos: u64,
-}
-
-impl Totals {
-    /// The pages that callers held, averaged over virtual time; `None` if no time passed.
-    pub fn live_pages_mean(&self) -> Option<f64> {
-        let TimeAverage { area, nanos } = self.live_pages_mean?;
-        quotient(area, nanos.into()).map(Value::to_f64)
-    }
 }
 
 impl Summary {

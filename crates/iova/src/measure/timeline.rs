@@ -6,14 +6,14 @@
 //! largest request that would find a place are looked at after every failure besides. Merged
 //! samples keep the extremes.
 
-use serde::{Deserialize, Serialize};
-
 use super::cause::Cause;
 use super::decision::Decision;
 use super::fragmentation::{self, Shape};
 use super::record::{Bounds, Column, Moments, StepColumns, TimelineRecord};
+
+pub use super::record::Figure;
 use super::sampling::{Allowance, Moment, Sampling};
-use super::series::{Extremes, Merge, Series};
+use super::series::{Extremes, Merge, Series, Track};
 use crate::kernel::{AddressSpace, Answer};
 use crate::replay::{Dom, Replay, Request};
 use crate::units::{Pages, Pfn};
@@ -73,33 +73,6 @@ impl Mistake {
             (one, other) => one.or(other),
         }
     }
-}
-
-/// A figure within a stretch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Track {
-    /// The newest value; none where it was not looked at or there is no such thing.
-    pub(super) last: Option<u64>,
-    /// The smallest and the largest value.
-    pub(super) extremes: Extremes,
-}
-
-/// What is seen of a window at a moment; see [`Shape`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "they are the fields of a shape")]
-pub enum Figure {
-    Used,
-    Cached,
-    Queued,
-    Free,
-    Outside,
-    Gaps,
-    LargestGap,
-    LargestBlock,
-    LargestRequest,
-    Max32,
-    FragmentationPpm,
 }
 
 impl Figure {
@@ -276,22 +249,6 @@ impl Merge for Sample {
         self.refused_without.merge(later.refused_without);
         self.steps += later.steps;
         self.steps_max = self.steps_max.max(later.steps_max);
-    }
-}
-
-impl Track {
-    pub(super) fn see(&mut self, value: Option<u64>) {
-        if let Some(value) = value {
-            self.last = Some(value);
-            self.extremes.add(value);
-        }
-    }
-}
-
-impl Merge for Track {
-    fn merge(&mut self, later: Track) {
-        self.last = later.last.or(self.last);
-        self.extremes.merge(later.extremes);
     }
 }
 

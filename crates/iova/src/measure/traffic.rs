@@ -5,8 +5,7 @@ use rustc_hash::FxHashMap;
 
 use super::record::{Column, LifetimeClass, Moments, SizeClass, TrafficRecord};
 use super::sampling::{Every, Moment};
-use super::series::{Merge, Series};
-use super::timeline::Track;
+use super::series::{Merge, Series, Track};
 use crate::op::Op;
 use crate::replay::{Request, Slot};
 use crate::units::{Granule, Nanos, Pages};

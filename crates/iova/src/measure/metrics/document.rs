@@ -57,6 +57,10 @@ impl<'de> de::Deserialize<'de> for Metrics {
     }
 }
 
+/// A value that was read, or null.
+#[derive(Clone, Copy)]
+struct Field(Option<Value>);
+
 /// Reads metrics, all of them and nothing else.
 struct MetricsVisitor;
 
@@ -68,7 +72,7 @@ impl<'de> Visitor<'de> for MetricsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metrics, A::Error> {
-        let mut found: [Option<Option<Value>>; COUNT] = [None; COUNT];
+        let mut found: [Option<Field>; COUNT] = [None; COUNT];
         while let Some(name) = map.next_key::<String>()? {
             if METRICS.iter().any(|it| it.group() == Some(&name)) {
                 map.next_value_seed(GroupSeed(&name, &mut found))?;
@@ -79,7 +83,7 @@ impl<'de> Visitor<'de> for MetricsVisitor {
         let mut values = [None; COUNT];
         for metric in &METRICS {
             values[metric.id as usize] = match found[metric.id as usize] {
-                Some(value) => value,
+                Some(Field(value)) => value,
                 None if ADDED.contains(&metric.id) => None,
                 None => return Err(de::Error::missing_field(metric.path)),
             };
@@ -92,21 +96,21 @@ impl<'de> Visitor<'de> for MetricsVisitor {
 fn read_one<'de, A: MapAccess<'de>>(
     path: &str,
     map: &mut A,
-    found: &mut [Option<Option<Value>>; COUNT],
+    found: &mut [Option<Field>; COUNT],
 ) -> Result<(), A::Error> {
     let Some(metric) = Metric::find(path) else {
         map.next_value::<IgnoredAny>()?;
         return Err(de::Error::custom(format!("unknown field `{path}`")));
     };
     let value: Option<Value> = map.next_value_seed(ValueSeed(metric))?;
-    match found[metric.id as usize].replace(value) {
+    match found[metric.id as usize].replace(Field(value)) {
         None => Ok(()),
         Some(_) => Err(de::Error::duplicate_field(metric.path)),
     }
 }
 
 /// Reads the metrics of a group, or null.
-struct GroupSeed<'a>(&'a str, &'a mut [Option<Option<Value>>; COUNT]);
+struct GroupSeed<'a>(&'a str, &'a mut [Option<Field>; COUNT]);
 
 impl<'de> DeserializeSeed<'de> for GroupSeed<'_> {
     type Value = ();
@@ -128,7 +132,7 @@ impl<'de> Visitor<'de> for GroupSeed<'_> {
             if metric.is_always_known() {
                 return Err(E::custom(format!("`{}` is null", self.0)));
             }
-            self.1[metric.id as usize] = Some(None);
+            self.1[metric.id as usize] = Some(Field(None));
         }
         Ok(())
     }

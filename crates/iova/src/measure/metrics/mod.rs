@@ -8,14 +8,13 @@
 mod document;
 mod values;
 
-pub(super) use values::quotient;
 pub use values::{Metrics, Value};
 
 use super::cause::Cause;
 use super::steps::Steps;
-use super::summary::Totals;
+use super::summary::{TimeAverage, Totals};
 use crate::replay::Finding;
-use values::double;
+use values::{double, quotient};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -81,7 +80,7 @@ macro_rules! metrics {
         /// A metric; its row in [`METRICS`] says what it is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum MetricId {
-            $(#[doc = $meaning] $id,)*
+            $(#[doc = concat!("`", $path, "`")] $id,)*
         }
 
         /// All metrics, in the order of documents and of [`MetricId`].
@@ -142,7 +141,7 @@ metrics! {
         "steps within which 99.9 % of requests stay";
     StepsMax "steps.max" Steps Steps(|it| it.max().map(Value::Count)), Lower,
         "steps of the longest search";
-    LivePagesMean "live_pages_mean" Pages Mean(Totals::live_pages_mean), Neither,
+    LivePagesMean "live_pages_mean" Pages Mean(live_pages_mean), Neither,
         "pages that callers held, on average";
     LivePagesMax "live_pages_max" Pages Max(|it| u64::try_from(it.live_pages_max).ok()), Neither,
         "pages that callers held at most";
@@ -205,6 +204,11 @@ metrics! {
         "searches without end under the lock";
     RunsUndone "runs_undone" Count Sum(|it| u64::from(it.undone.is_some())), Lower,
         "seeds in which the kernel would have been undone";
+}
+
+fn live_pages_mean(totals: &Totals) -> Option<f64> {
+    let TimeAverage { area, nanos } = totals.live_pages_mean?;
+    quotient(area, nanos.into()).map(Value::to_f64)
 }
 
 impl MetricId {

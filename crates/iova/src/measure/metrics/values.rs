@@ -122,7 +122,7 @@ fn mean(values: impl Iterator<Item = Option<Value>>) -> Option<Value> {
 }
 
 /// The quotient of the nearest doubles; `None` of a whole of 0.
-pub(crate) fn quotient(part: u128, whole: u128) -> Option<Value> {
+pub(super) fn quotient(part: u128, whole: u128) -> Option<Value> {
     (whole > 0).then(|| Value::real(to_f64(part) / to_f64(whole)))
 }
 
