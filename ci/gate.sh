@@ -15,16 +15,18 @@ library() {
         case $file in */schema.json) ;; *) echo "$file" ;; esac
     done
 }
-result=$(mktemp)
-trap 'rm -f "$result"' EXIT
+baseline=ci/baseline.json.zst
+folder=$(mktemp -d)
+trap 'rm -r "$folder"' EXIT
+result=$folder/result.json.zst
 status=0
 # shellcheck disable=SC2046 # no name in the library has a blank
-run run --format json $(library) >"$result" || status=$?
+run run --output "$result" $(library) >/dev/null || status=$?
 # 1: an expectation of a scenario does not hold, which the run has said.
 [ "$status" -le 1 ] || exit "$status"
 if [ "${1:-}" = --update ]; then
-    cp "$result" ci/baseline.json
+    cp "$result" "$baseline"
 else
-    run compare ci/baseline.json "$result" --policy ci/policy.json "$@" || status=$?
+    run compare "$baseline" "$result" --policy ci/policy.json "$@" || status=$?
 fi
 exit "$status"
