@@ -3,8 +3,8 @@
 use clap::Args as ClapArgs;
 use iovasim::report;
 
-use super::common::{Format, Report, Terminal};
-use super::files;
+use super::common::Terminal;
+use super::output::{Format, Report};
 use super::status::{Failure, Verdict};
 
 /// List the allocators that can be named
@@ -22,14 +22,13 @@ Example: the changes of every release, for a program
   iovasim allocators --format json")]
 pub(crate) struct Args {
     #[command(flatten)]
-    report: Report,
+    report: Report<Format>,
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
-    let text = match args.report.format {
-        Format::Text => report::allocators::text(terminal.page(args.report.output.as_deref())),
+    args.report.write(terminal, true, |form, page| match form {
+        Format::Text => report::allocators::text(page),
         Format::Json => report::allocators::json(),
-    };
-    files::write_text(args.report.output.as_deref(), &text)?;
+    })?;
     Ok(Verdict::Done)
 }

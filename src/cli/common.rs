@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -36,24 +36,6 @@ enum Color {
     Auto,
     Always,
     Never,
-}
-
-/// Destination and format of a report.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Report {
-    /// Output format
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) format: Format,
-    /// Write the report to FILE instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-}
-
-/// Output formats of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    Text,
-    Json,
 }
 
 /// Sampling of the state over time.

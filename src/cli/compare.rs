@@ -8,6 +8,7 @@ use iovasim::report::compare::{self, Comparison, Side, Which};
 
 use super::common::Terminal;
 use super::files;
+use super::output::{self, Report};
 use super::results;
 use super::status::{Failure, Verdict};
 
@@ -36,12 +37,8 @@ pub(crate) struct Args {
     /// Compare allocator B of NEW with allocator A of BASE
     #[arg(long, value_name = "A,B")]
     allocators: Option<String>,
-    /// The form of the report
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    format: Form,
-    /// Write the report to FILE instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    report: Report<Form>,
 }
 
 /// The forms of a comparison.
@@ -59,11 +56,22 @@ enum Form {
     Github,
 }
 
+impl output::Form for Form {
+    const TEXT: Form = Form::Text;
+    const ENDINGS: &'static [(&'static str, Form)] = &[
+        (".txt", Form::Text),
+        (".md", Form::Markdown),
+        (".json", Form::Json),
+        (".xml", Form::Junit),
+    ];
+}
+
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let which = match &args.allocators {
         None => Which::Same,
         Some(names) => between(names)?,
     };
+    args.report.check()?;
     let policy = results::policy(args.policy.as_deref())?;
     let base = results::read(&args.base)?;
     let new = args.new.as_deref().map(results::read).transpose()?;
@@ -79,8 +87,8 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         results: &new.results,
     });
     let comparison = compare::compare(base, new, &which, &policy).map_err(Failure::bad)?;
-    let page = terminal.page(args.output.as_deref());
-    files::write_text(args.output.as_deref(), &set(&comparison, args.format, page))?;
+    args.report
+        .write(terminal, true, |form, page| set(&comparison, form, page))?;
     Ok(verdict(&comparison))
 }
 

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use iovasim::trace::compress::{Compression, Encoder};
 use tempfile::{NamedTempFile, TempPath};
 
 use super::interrupt;
@@ -195,12 +196,15 @@ pub(crate) fn write_to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Writes a text to a file, or to standard output where there is no file.
+/// Writes a text to a file, compressed as its name says, or to standard output without a file.
 pub(crate) fn write_text(path: Option<&Path>, text: &str) -> Result<(), Failure> {
     let output = Output::begin(path.unwrap_or(Path::new(DASH)))?;
-    output
-        .writer()?
-        .write_all(text.as_bytes())
-        .map_err(|error| output.failure(&error))?;
+    let writer = output.writer()?;
+    let written =
+        Encoder::new(writer, Compression::of_name(output.name())).and_then(|mut out| {
+            out.write_all(text.as_bytes())?;
+            out.finish()?.flush()
+        });
+    written.map_err(|error| output.failure(&error))?;
     output.finish()
 }

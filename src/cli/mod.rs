@@ -12,6 +12,7 @@ mod generate;
 mod import;
 mod interrupt;
 mod merge;
+mod output;
 mod plot;
 mod profile;
 mod progress;

@@ -11,8 +11,9 @@ use iovasim::study::fidelity::{self, ProfileCheck};
 use iovasim::trace::event::Header;
 use iovasim::trace::read::Reader;
 
-use super::common::{self, Allocators, Format, Terminal};
+use super::common::{self, Allocators, Terminal};
 use super::files;
+use super::output::Format;
 use super::status::{Failure, Verdict, say};
 use super::traces::CheckedTrace;
 

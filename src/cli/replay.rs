@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use iova::kernel::{Allocator, DomainConfig, FlushQueue, Release};
-use iovasim::report::result::{self, Expected};
-use iovasim::report::{self, Page, block};
+use iovasim::report::result::Expected;
 use iovasim::study::{
     self, Document, Observe, Observer, OutcomeWriter, RequestStream, Studied,
 };
@@ -14,8 +13,9 @@ use iovasim::trace::compress::{Compression, Encoder};
 use iovasim::trace::event::Header;
 use iovasim::trace::read::Reader;
 
-use super::common::{self, Allocators, Format, Report, Sampled, Terminal};
+use super::common::{self, Allocators, Sampled, Terminal};
 use super::files::{self, Output};
+use super::output::{self, Report, ResultForm};
 use super::progress::Progress;
 use super::status::{Failure, Verdict, say};
 
@@ -51,14 +51,15 @@ pub(crate) struct Args {
     #[arg(long)]
     forcedac: bool,
     #[command(flatten)]
-    report: Report,
+    report: Report<ResultForm>,
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    args.report.check()?;
     let named = args.allocators.named()?;
-    if args.sampled.sampling().is_some() && args.report.format != Format::Json {
+    if args.sampled.sampling().is_some() && !args.report.makes(ResultForm::Json)? {
         return Err(Failure::bad(
-            "--sample records into the document: add --format json",
+            "--sample records into the result: add -o FILE.json, or --format json",
         ));
     }
     if args.traces.len() > 1 {
@@ -74,15 +75,13 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     for output in outputs {
         output.finish()?;
     }
-    let to_stdout = args.report.output.as_deref().is_none_or(files::is_dash);
-    if !(to_stdout && args.outcomes.as_deref().is_some_and(files::is_dash)) {
-        let text = set(
-            &done,
-            args.report.format,
-            terminal.page(args.report.output.as_deref()),
-        );
-        files::write_text(args.report.output.as_deref(), &text)?;
-    }
+    let results = done.iter().map(|it| it.result.clone()).collect();
+    let document = Document::new(results);
+    let none = vec![Expected::default(); done.len()];
+    let to_stdout = !args.outcomes.as_deref().is_some_and(files::is_dash);
+    args.report.write(terminal, to_stdout, |form, page| {
+        output::set(form, page, &document, &done, &none)
+    })?;
     if args.check {
         verdict(&done)
     } else {
@@ -226,23 +225,6 @@ fn outcome_writers(outputs: &[Output]) -> Result<Vec<OutcomeWriter<Encoded>>, Fa
         Ok(OutcomeWriter::new(encoder))
     };
     outputs.iter().map(writer).collect()
-}
-
-/// The report.
-fn set(done: &[Studied], format: Format, page: Page) -> String {
-    match format {
-        Format::Json => {
-            let results = done.iter().map(|it| it.result.clone()).collect();
-            report::json(&Document::new(results))
-        }
-        Format::Text => {
-            let none = Expected::default();
-            let pages = done
-                .iter()
-                .map(|it| block::text(&result::sections(it, &none), page));
-            pages.collect::<Vec<_>>().join("\n\n")
-        }
-    }
 }
 
 /// What `--check` found.

@@ -8,14 +8,15 @@ use iovasim::report::compare::policy::Policy;
 use iovasim::report::compare::{Comparison, Side, Which};
 use iovasim::report::junit::{self, Suite};
 use iovasim::report::result::Expected;
-use iovasim::report::{self, Page, block, shell};
+use iovasim::report::{self, Page, shell};
 use iovasim::scenario::Scenario;
 use iovasim::study::scenarios::{self, Named, Part};
-use iovasim::study::{Document, Studied, StudyResult};
+use iovasim::study::{Document, StudyResult};
 
-use super::common::{Allocators, Format, Sampled, Terminal};
+use super::common::{Allocators, Sampled, Terminal};
 use super::compare;
 use super::files;
+use super::output::{self, Report, ResultForm};
 use super::progress;
 use super::results;
 use super::scenario;
@@ -45,12 +46,8 @@ pub(crate) struct Args {
     /// checked
     #[arg(long, value_name = "N")]
     seeds: Option<u32>,
-    /// The form of what is printed
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    format: Format,
-    /// Write the result to FILE as well, as JSON
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    report: Report<ResultForm>,
     /// Compare with the result in FILE, of an earlier run of the same scenarios; exit 1 if
     /// something changed that the policy forbids
     #[arg(long, value_name = "FILE")]
@@ -83,6 +80,7 @@ fn part(text: &str) -> Result<Part, String> {
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    args.report.check()?;
     let paths = scenario::without_schema(&args.scenarios, terminal);
     let mut scenarios = Vec::new();
     for path in &paths {
@@ -91,8 +89,8 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
             scenario: altered(scenario::read(path)?, args)?,
         });
     }
-    if args.sampled.sampling().is_some() && !makes_document(args) {
-        let problem = "--sample records into the result: add -o FILE, or --format json";
+    if args.sampled.sampling().is_some() && !makes_document(args)? {
+        let problem = "--sample records into the result: add -o FILE.json, or --format json";
         return Err(Failure::bad(problem));
     }
     let policy = results::policy(args.policy.as_deref())?;
@@ -111,7 +109,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let results: Vec<StudyResult> = studied.iter().map(|it| it.result.clone()).collect();
     let document = Document::new(results);
     if args.shard.is_some() {
-        files::write_text(args.output.as_deref(), &report::json(&document))?;
+        args.report.write_document(&report::json(&document))?;
         return Ok(Verdict::Done);
     }
     let expected: Vec<Expected> = studied
@@ -121,7 +119,9 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
             hold(&studied.result, &scenario.scenario, args.seeds.is_none())
         })
         .collect();
-    print(args, terminal, &document, &studied, &expected)?;
+    args.report.write(terminal, true, |form, page| {
+        output::set(form, page, &document, &studied, &expected)
+    })?;
     write_junit(args, &scenarios, &document.results)?;
     let compared = baseline.map(|baseline| compare(&baseline, &document.results, &policy));
     let compared = compared.transpose()?;
@@ -136,8 +136,8 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
 }
 
 /// Whether a document is written or printed.
-fn makes_document(args: &Args) -> bool {
-    args.output.is_some() || args.shard.is_some() || args.format == Format::Json
+fn makes_document(args: &Args) -> Result<bool, Failure> {
+    Ok(args.shard.is_some() || args.report.makes(ResultForm::Json)?)
 }
 
 /// An earlier result, and what messages call it.
@@ -173,15 +173,13 @@ fn compare(
     report::compare::compare(base, new, &Which::Same, policy).map_err(Failure::bad)
 }
 
-/// Prints the comparison after the pages; where documents are printed, on standard error.
+/// Prints the comparison after the pages; if standard output has data, on standard error.
 fn print_comparison(
     args: &Args,
     terminal: Terminal,
     comparison: &Comparison,
 ) -> Result<(), Failure> {
-    let documents =
-        args.output.as_deref().is_some_and(files::is_dash) || args.format == Format::Json;
-    if documents {
+    if args.report.on_stdout() != ResultForm::Text {
         files::write_to_stderr(&report::compare::text::page(comparison, Page::FILE));
         return Ok(());
     }
@@ -242,34 +240,6 @@ fn hold(result: &StudyResult, scenario: &Scenario, check: bool) -> Expected {
         unchecked: all.len() - checked,
         misses: result.misses(all),
     }
-}
-
-fn print(
-    args: &Args,
-    terminal: Terminal,
-    document: &Document,
-    studied: &[Studied],
-    expected: &[Expected],
-) -> Result<(), Failure> {
-    if let Some(path) = &args.output {
-        files::write_text(Some(path), &report::json(document))?;
-    }
-    if args.output.as_deref().is_some_and(files::is_dash) {
-        return Ok(());
-    }
-    let text = match args.format {
-        Format::Json => report::json(document),
-        Format::Text => pages(terminal.page(None), studied, expected),
-    };
-    files::write_text(None, &text)
-}
-
-fn pages(page: Page, studied: &[Studied], expected: &[Expected]) -> String {
-    let pages = studied.iter().zip(expected);
-    let pages = pages.map(|(studied, expected)| {
-        block::text(&report::result::sections(studied, expected), page)
-    });
-    pages.collect::<Vec<_>>().join("\n\n")
 }
 
 /// Says which expectations do not hold, and how to look closer.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use iovasim::trace::stats::Stats;
 
-use super::common::{Format, Report, Terminal};
-use super::files;
+use super::common::Terminal;
+use super::output::{Format, Report};
 use super::status::{Failure, Verdict};
 use super::traces::CheckedTrace;
 
@@ -23,20 +23,20 @@ pub(crate) struct Args {
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
     #[command(flatten)]
-    report: Report,
+    report: Report<Format>,
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    args.report.check()?;
     let mut trace = CheckedTrace::open(&args.trace, terminal)?;
     let mut stats = Stats::new(trace.header());
     while let Some(event) = trace.next()? {
         stats.observe(event);
     }
     drop(trace);
-    let text = match args.report.format {
+    args.report.write(terminal, true, |form, _| match form {
         Format::Text => stats.to_string(),
         Format::Json => stats.json(),
-    };
-    files::write_text(args.report.output.as_deref(), &text)?;
+    })?;
     Ok(Verdict::Done)
 }

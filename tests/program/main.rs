@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod examples;
+mod forms;
 mod gate;
 mod plot;
 mod profile;

@@ -354,9 +354,12 @@ fn sampling_needs_a_document_and_a_distance() {
     for (arguments, expected) in [
         (
             &["run", REPORT, "--sample"][..],
-            "add -o FILE, or --format json",
+            "add -o FILE.json, or --format json",
         ),
-        (&["replay", TRACE, "--sample"], "add --format json"),
+        (
+            &["replay", TRACE, "--sample"],
+            "add -o FILE.json, or --format json",
+        ),
         (
             &["replay", TRACE, "--sample=0"],
             "expected a number of events, or a time",

@@ -30,7 +30,7 @@ fn the_main_job_says_what_the_change_did() {
 fn the_result_does_not_depend_on_the_number_of_jobs() {
     let folder = Folder::new();
     let result = |jobs: &str| {
-        let file = folder.path(jobs);
+        let file = folder.path(&format!("{jobs}.json"));
         let file = file.to_str().expect("UTF-8");
         let run = run(&["run", STRESS, FOUNDING, "-j", jobs, "-o", file]);
         (run.stdout, fs::read(file).expect("a result"))
