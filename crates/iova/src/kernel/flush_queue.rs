@@ -41,7 +41,8 @@ type Ring = VecDeque<Entry>;
 #[derive(Clone, Debug)]
 pub struct Rings {
     per_cpu: bool,
-    rings: Vec<Ring>,
+    /// One a CPU, or a single one.
+    queues: Vec<Ring>,
     /// A ring of `2^n` entries has room for one less.
     room: usize,
     timeout_millis: u64,
@@ -71,7 +72,7 @@ impl Rings {
         };
         Some(Rings {
             per_cpu,
-            rings: Vec::new(),
+            queues: Vec::new(),
             room,
             timeout_millis,
             flushes_started: 0,
@@ -89,14 +90,14 @@ impl Rings {
         mut free: impl FnMut(Entry),
     ) -> Queued {
         let index = if self.per_cpu { cpu.index() } else { 0 };
-        if self.rings.len() <= index {
-            self.rings.resize_with(index + 1, Ring::new);
+        if self.queues.len() <= index {
+            self.queues.resize_with(index + 1, Ring::new);
         }
-        fq_ring_free(&mut self.rings[index], self.flushes_finished, &mut free);
+        fq_ring_free(&mut self.queues[index], self.flushes_finished, &mut free);
         let flushed = self.fq_full(index);
         if flushed {
             self.fq_flush_iotlb();
-            fq_ring_free(&mut self.rings[index], self.flushes_finished, &mut free);
+            fq_ring_free(&mut self.queues[index], self.flushes_finished, &mut free);
         }
         let length = self.fq_ring_add(index, (pfn, pages), now);
         let starts = !std::mem::replace(&mut self.timer_on, true);
@@ -109,12 +110,12 @@ impl Rings {
 
     /// `fq_full()`: whether a ring has no room for another entry.
     fn fq_full(&self, index: usize) -> bool {
-        self.rings[index].len() >= self.room
+        self.queues[index].len() >= self.room
     }
 
     /// `fq_ring_add()`: queues a range, and gives the length of the ring.
     fn fq_ring_add(&mut self, index: usize, (pfn, pages): (Pfn, Pages), since: Nanos) -> usize {
-        let ring = &mut self.rings[index];
+        let ring = &mut self.queues[index];
         ring.push_back(Entry {
             pfn,
             pages,
@@ -140,14 +141,14 @@ impl Rings {
     pub(super) fn fq_flush_timeout(&mut self, mut free: impl FnMut(Entry)) {
         self.timer_on = false;
         self.fq_flush_iotlb();
-        for ring in &mut self.rings {
+        for ring in &mut self.queues {
             fq_ring_free(ring, self.flushes_finished, &mut free);
         }
     }
 
     /// All entries, CPUs ascending, the oldest first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> + '_ {
-        self.rings.iter().flatten()
+        self.queues.iter().flatten()
     }
 }
 

@@ -33,7 +33,7 @@ pub struct IovaTree {
 pub enum SearchStrategy {
     /// As released: downwards from a cached node to the first gap that fits.
     FirstFit,
-    /// [`best_fit`]: no fast-fail, a failure leaves `max32` alone, and an insertion moves no
+    /// Android's best fit: no fast-fail, a failure leaves `max32` alone, and an insertion moves no
     /// cached node.
     BestFit,
 }
@@ -132,16 +132,13 @@ impl IovaTree {
                 };
             }
         }
-        let result = match place {
-            Some((above, pfn)) => {
-                let id = self.insert_iova(above, pfn, size);
-                self.cached_rbnode_insert_update(id);
-                Ok(pfn)
-            }
-            None => {
-                self.max32 = size;
-                Err(Refusal::NoPlace)
-            }
+        let result = if let Some((above, pfn)) = place {
+            let id = self.insert_iova(above, pfn, size);
+            self.cached_rbnode_insert_update(id);
+            Ok(pfn)
+        } else {
+            self.max32 = size;
+            Err(Refusal::NoPlace)
         };
         Search {
             result,

@@ -291,7 +291,7 @@ impl Replay {
         let domain = &mut self.domains[allocation.dom.0 as usize];
         match allocation.route {
             Route::Fast => {
-                domain.free_iova_fast(&mut self.machine, cpu, allocation.pfn, allocation.pages)
+                domain.free_iova_fast(&mut self.machine, cpu, allocation.pfn, allocation.pages);
             }
             Route::Mapped => {
                 let machine = &mut self.machine;

@@ -59,7 +59,7 @@ struct Node {
     parent: NodeId,
     left: NodeId,
     right: NodeId,
-    /// RangeTree in this subtree, and the colour in the highest bit.
+    /// Ranges in this subtree, and the colour in the highest bit.
     count_and_red: u32,
 }
 
