@@ -227,12 +227,12 @@ fn put_together(named: &Named, part: Part, units: &[Unit]) -> Studied {
         traces.collect(),
         runs.collect(),
     );
-    let names = scenario.allocators.iter().map(|it| it.name().to_owned());
+    let allocators = scenario.allocators.iter().map(|it| it.name().to_owned());
     let seeds = scenario.seeds.iter().map(|&it| scenario.in_results(it));
     result.shard = (part != Part::WHOLE).then(|| Shard {
         index: part.index,
         of: part.of,
-        allocators: names.collect(),
+        allocators: allocators.collect(),
         seeds: seeds.collect(),
     });
     let mut sampled = units

@@ -186,7 +186,7 @@ impl Policy {
         let results = || base.iter().chain(new);
         for rule in &self.rules {
             let place = rule.place.as_deref().unwrap_or_default();
-            let scenarios = || results().map(|it| it.name());
+            let scenarios = || results().map(StudyResult::name);
             let rows = || results().flat_map(|it| &it.rows);
             let allocators = || rows().map(|row| row.allocator.as_str());
             if let Some(name) = &rule.scenario

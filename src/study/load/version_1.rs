@@ -60,10 +60,10 @@ impl From<RunDocument> for Document {
         let seed = |seed: Option<u64>| seed.filter(|_| !recorded);
         let mut samples = old.samples.unwrap_or_default();
         let runs = old.runs.into_iter().map(|run| {
-            let sampled = samples.extract_if(.., |it| {
+            let of_run = samples.extract_if(.., |it| {
                 it.allocator == run.allocator && Some(it.seed) == run.seed
             });
-            let sampled = sampled.last().map(|it| SampledRecord {
+            let sampled = of_run.last().map(|it| SampledRecord {
                 timeline: it.timeline,
                 map: it.map,
             });

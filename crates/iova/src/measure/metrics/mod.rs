@@ -329,15 +329,16 @@ mod tests {
 
     #[test]
     fn a_document_has_all_metrics_and_nothing_else() {
+        type Change = fn(&mut serde_json::Value);
         let (metrics, _) = metrics("old", 3);
         let document = serde_json::to_value(&metrics).expect("a document");
-        let problem = |change: fn(&mut serde_json::Value)| {
+        let problem = |change: Change| {
             let mut document = document.clone();
             change(&mut document);
             let read: Result<Metrics, _> = serde_json::from_value(document);
             read.expect_err("refused").to_string()
         };
-        let cases: [(fn(&mut serde_json::Value), &str); 6] = [
+        let cases: [(Change, &str); 6] = [
             (|it| it["new"] = json!(1), "unknown field `new`"),
             (
                 |it| it["causes"]["new"] = json!(1),
