@@ -63,13 +63,13 @@ impl From<RunDocument> for Document {
             let of_run = samples.extract_if(.., |it| {
                 it.allocator == run.allocator && Some(it.seed) == run.seed
             });
-            let sampled = of_run.last().map(|it| SampledRecord {
+            let last = of_run.last().map(|it| SampledRecord {
                 timeline: it.timeline,
                 map: it.map,
             });
             Run {
                 seed: seed(run.seed),
-                sampled,
+                sampled: last,
                 ..with_undone(run)
             }
         });
