@@ -3,11 +3,12 @@
 //! A stream is `ChaCha8` with the key `seed` (8 bytes, little-endian, then 24 zero bytes) and
 //! the stream number FNV-1a-64 of `owner/purpose`, for instance `client:preview/sizes`. What one
 //! owner draws thus depends on the seed and on its own name alone: adding a client or a fault
-//! shifts nobody else's draws. Everything drawn is an integer, so that a decision is the same
-//! on every platform.
+//! shifts nobody else's draws. Integers are drawn by `rand::distr::Uniform<u64>`, whose values are
+//! the same on every platform.
 
 use std::num::NonZeroU64;
 
+use rand::distr::{Distribution as _, Uniform};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -49,16 +50,13 @@ impl Draws {
         self.0.next_u64()
     }
 
-    /// A number below `bound`, each equally likely: the high word of a product, drawn again in
-    /// the rare cases that would favour some results (Lemire, 2019).
+    /// A number below `bound`, each equally likely.
+    ///
+    /// Built anew for each draw on purpose: `Uniform<u64>` promises the same values on every
+    /// platform, which `random_range` and anything of `usize` do not.
     pub fn below(&mut self, bound: NonZeroU64) -> u64 {
-        let bound = bound.get();
-        loop {
-            let (high, low) = split(u128::from(self.bits()) * u128::from(bound));
-            if low >= bound || low >= bound.wrapping_neg() % bound {
-                return high;
-            }
-        }
+        let uniform = Uniform::new(0, bound.get()).expect("the bound is above 0");
+        uniform.sample(&mut self.0)
     }
 
     /// An index into `0..len`; 0 where there is at most one, which takes no draw.
@@ -109,13 +107,6 @@ impl Share {
         let millionths = u32::try_from(millionths).ok()?;
         (millionths <= Share::ALL.millionths).then_some(Share { millionths })
     }
-}
-
-/// The upper and the lower word of a product.
-fn split(product: u128) -> (u64, u64) {
-    let low = product & u128::from(u64::MAX);
-    let word = |half: u128| u64::try_from(half).expect("half of 128 bits");
-    (word(product >> 64), word(low))
 }
 
 /// The FNV-1a hash, 64 bits wide.
