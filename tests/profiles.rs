@@ -91,7 +91,7 @@ fn checks(path: &Path, allocators: &[Allocator]) -> Vec<ProfileCheck> {
         seeds: SEEDS,
     };
     let profile = profiler.finish().expect("requests");
-    let text = profile.scenario(&naming);
+    let text = profile.scenario(&naming).to_text();
     let mut no_trace = |_: &Path| Err("a profile names no trace".into());
     let scenario = Scenario::parse(&text, path, &mut no_trace).expect("a scenario");
     let jobs = NonZeroUsize::MIN;

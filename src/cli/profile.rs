@@ -87,11 +87,12 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     for allocator in &allocators {
         DomainConfig::new(allocator, header.domain_options()).map_err(Failure::bad)?;
     }
-    let text = profile.scenario(&Naming {
+    let file = profile.scenario(&Naming {
         name: &args.name,
         allocators: &allocators,
         seeds: args.seeds,
     });
+    let text = file.to_text();
     for (op, count) in profile.left_out() {
         if !terminal.is_quiet() {
             say(&format!("the profile leaves out {count} × {op}"));

@@ -3,47 +3,71 @@
 //! What an offline CPU would have asked moves to the next CPU above it that is online, from
 //! the highest on to the lowest.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::trace::event::{Event, Op};
-use crate::workload::Stint;
-use crate::workload::client::{Asks, Client};
+use crate::workload::ScheduledClient;
+use crate::workload::client::{Client, EventSink};
 use crate::workload::cpus::Cpus;
-use crate::workload::impossible::Impossible;
+use crate::workload::invalid::InvalidConfig;
+use crate::workload::quantity::Time;
 use iova::units::{Cpu, Nanos};
 
 use super::schedule::Schedule;
 
-/// CPUs go offline together, and return together.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// CPUs that go offline together and return together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Offline {
     /// Which, in the order in which they go and return.
     pub cpus: Cpus,
-    /// When, and for how long.
-    pub schedule: Schedule,
+    /// When.
+    pub at: Time,
+    /// For how long: for ever if missing.
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 1, "pattern" = "[1-9]"))]
+    pub lasts: Option<Time>,
+    /// The time from one going to the next: once if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 1, "pattern" = "[1-9]"))]
+    pub every: Option<Time>,
 }
 
 /// Refuses CPUs that are not there, named twice, or all there are.
-pub(super) fn check(faults: &[Offline], cpus: u32) -> Result<(), Impossible> {
+pub(super) fn check<'a>(
+    faults: impl Iterator<Item = &'a Offline>,
+    cpus: u32,
+) -> Result<(), InvalidConfig> {
     let mut named = vec![false; cpus as usize];
     for fault in faults {
-        fault.schedule.check()?;
+        fault.schedule().check()?;
         for cpu in fault.cpus.iter() {
             let expected = format!("below {cpus}, and each once");
             let possible = named.get(cpu.index()) == Some(&false);
-            Impossible::unless(possible, "cpus", cpu.0, expected)?;
+            InvalidConfig::unless(possible, "cpus", cpu.0, expected)?;
             named[cpu.index()] = true;
         }
     }
     let stays = named.contains(&false);
-    Impossible::unless(stays, "cpus", "all CPUs", "one at least that stays online")
+    InvalidConfig::unless(stays, "cpus", "all CPUs", "one at least that stays online")
 }
 
 impl Offline {
-    pub(super) fn stint(&self) -> Stint {
-        Stint {
+    fn schedule(&self) -> Schedule {
+        Schedule {
+            at: self.at.into(),
+            every: self.every.map(Nanos::from),
+            lasts: self.lasts.map(Nanos::from),
+        }
+    }
+
+    pub(super) fn client(&self) -> ScheduledClient {
+        ScheduledClient {
             client: Box::new(Switch {
                 cpus: self.cpus.iter().collect(),
-                due: Some(self.schedule.at),
-                schedule: self.schedule,
+                due: Some(self.at.into()),
+                schedule: self.schedule(),
                 strikes: 0,
                 next: 0,
                 down: false,
@@ -68,9 +92,9 @@ impl Client for Switch {
         self.due
     }
 
-    fn act(&mut self, asks: &mut Asks<'_>) {
+    fn act(&mut self, sink: &mut EventSink<'_>) {
         let op = if self.down { Op::CpuUp } else { Op::CpuDead };
-        asks.ask(self.cpus[self.next], 0, op);
+        sink.ask(self.cpus[self.next], 0, op);
         self.next += 1;
         if self.next < self.cpus.len() {
             return;
@@ -78,7 +102,7 @@ impl Client for Switch {
         self.next = 0;
         self.down = !self.down;
         self.due = if self.down {
-            self.schedule.end(asks.now())
+            self.schedule.end(sink.now())
         } else {
             self.strikes += 1;
             self.schedule.strike(self.strikes)
@@ -91,21 +115,21 @@ impl Client for Switch {
 }
 
 /// Events, those of offline CPUs moved to online ones.
-pub(super) struct Moved<I> {
+pub(super) struct Remapped<I> {
     source: I,
     online: Vec<bool>,
 }
 
-impl<I: Iterator<Item = Event>> Moved<I> {
-    pub(super) fn new(source: I, cpus: u32) -> Moved<I> {
-        Moved {
+impl<I: Iterator<Item = Event>> Remapped<I> {
+    pub(super) fn new(source: I, cpus: u32) -> Remapped<I> {
+        Remapped {
             source,
             online: vec![true; cpus as usize],
         }
     }
 
     /// The next CPU above an offline one that is online, from the highest on to the lowest.
-    fn stand_in(&self, cpu: Cpu) -> Cpu {
+    fn replacement(&self, cpu: Cpu) -> Cpu {
         let is_online = |&index: &usize| self.online[index];
         let mut above = cpu.index()..self.online.len();
         let index = above
@@ -116,7 +140,7 @@ impl<I: Iterator<Item = Event>> Moved<I> {
     }
 }
 
-impl<I: Iterator<Item = Event>> Iterator for Moved<I> {
+impl<I: Iterator<Item = Event>> Iterator for Remapped<I> {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
@@ -126,7 +150,7 @@ impl<I: Iterator<Item = Event>> Iterator for Moved<I> {
             Op::CpuUp => true,
             _ => {
                 if self.online.get(event.cpu.index()) == Some(&false) {
-                    event.cpu = self.stand_in(event.cpu);
+                    event.cpu = self.replacement(event.cpu);
                 }
                 return Some(event);
             }
@@ -144,21 +168,18 @@ mod tests {
     use crate::workload::Merge;
 
     fn offline(cpus: &str, at: u64, every: Option<u64>, lasts: Option<u64>) -> Offline {
-        let schedule = Schedule {
-            at: Nanos(at),
-            every: every.map(Nanos),
-            lasts: lasts.map(Nanos),
-        };
-        let cpus = cpus.parse().expect("a list");
-        Offline { cpus, schedule }
+        Offline {
+            cpus: cpus.parse().expect("a list"),
+            at: Time(at),
+            every: every.map(Time),
+            lasts: lasts.map(Time),
+        }
     }
 
     #[test]
     fn cpus_go_and_return_together() {
-        let switch = offline("1-2", 10, Some(100), Some(5)).stint();
-        let events = Merge::new(vec![switch])
-            .map(|sourced| sourced.event)
-            .take(5);
+        let switch = offline("1-2", 10, Some(100), Some(5)).client();
+        let events = Merge::new(vec![switch]).map(|tagged| tagged.event).take(5);
         let read = |event: Event| (event.at.0, event.cpu.0, event.op == Op::CpuUp);
         assert_eq!(
             events.map(read).collect::<Vec<_>>(),
@@ -193,8 +214,8 @@ mod tests {
             ask(3),
             ask(2),
         ];
-        let moved = Moved::new(events.into_iter(), 4);
-        let asked = moved.filter(|event| matches!(event.op, Op::Free { .. }));
+        let remapped = Remapped::new(events.into_iter(), 4);
+        let asked = remapped.filter(|event| matches!(event.op, Op::Free { .. }));
         let cpus: Vec<_> = asked.map(|event| event.cpu.0).collect();
         assert_eq!(cpus, [3, 0, 2, 2, 3, 2]);
     }
@@ -202,12 +223,12 @@ mod tests {
     #[test]
     fn one_cpu_at_least_stays_online() {
         let refused = |faults: &[Offline]| {
-            let error = check(faults, 4).expect_err("impossible");
+            let error = check(faults.iter(), 4).expect_err("impossible");
             (error.field, error.found)
         };
         let some = offline("0-1", 0, None, None);
         assert_eq!(
-            check(&[some.clone(), offline("2", 5, None, None)], 4),
+            check([some.clone(), offline("2", 5, None, None)].iter(), 4),
             Ok(())
         );
         assert_eq!(

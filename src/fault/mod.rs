@@ -1,4 +1,4 @@
-//! What goes wrong, and when: faults woven into a stream of events.
+//! What goes wrong, and when: faults injected into a stream of events.
 //!
 //! A fault becomes part of the trace, which then replays the same faults anywhere. Frees that
 //! never come, come late or come twice ([`frees`]), CPUs that go offline ([`hotplug`]), memory
@@ -7,66 +7,77 @@
 
 pub mod frees;
 pub mod hotplug;
-pub mod schedule;
+mod plan;
+mod schedule;
 pub mod shortage;
 pub mod stall;
 
-use frees::{FreeFault, Frees};
-use hotplug::{Moved, Offline};
-use shortage::Shortage;
+pub use plan::Fault;
+
+use frees::FaultyFrees;
+use hotplug::{Offline, Remapped};
 use stall::{Stall, Stalled};
 
 use crate::trace::event::Event;
-use crate::workload::impossible::Impossible;
-use crate::workload::{Merge, Stint, Workload};
+use crate::workload::invalid::InvalidConfig;
+use crate::workload::{Merge, Workload};
 use iova::units::Nanos;
 
-/// The faults of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FaultPlan {
-    /// Frees that go wrong; each fault sees every free, in this order.
-    pub frees: Vec<FreeFault>,
-    /// CPUs that go offline.
-    pub offline: Vec<Offline>,
-    /// Memory that runs out.
-    pub shortages: Vec<Shortage>,
-    /// Times during which no timer runs.
-    pub stalls: Vec<Stall>,
+/// Refuses faults that could not be generated on a machine with `cpus` CPUs.
+///
+/// # Errors
+///
+/// As the faults say; also where no CPU would be sure to stay online, or two stalls meet.
+pub fn check(faults: &[Fault], cpus: u32) -> Result<(), InvalidConfig> {
+    for fault in faults {
+        match fault {
+            Fault::Leak(affected) => affected.check()?,
+            Fault::Late(late) => late.of.check()?,
+            Fault::DoubleFree(double) => double.of.check()?,
+            Fault::Nomem(shortage) => shortage.check()?,
+            Fault::Offline(_) | Fault::Stall(_) => {}
+        }
+    }
+    hotplug::check(offline(faults), cpus)?;
+    stall::check(&stalls(faults))
 }
 
-impl FaultPlan {
-    /// Refuses what could not be generated on a machine with `cpus` CPUs.
-    ///
-    /// # Errors
-    ///
-    /// As the faults say; also where no CPU would be sure to stay online, or two stalls meet.
-    pub fn check(&self, cpus: u32) -> Result<(), Impossible> {
-        self.frees.iter().try_for_each(FreeFault::check)?;
-        hotplug::check(&self.offline, cpus)?;
-        self.shortages.iter().try_for_each(Shortage::check)?;
-        stall::check(&self.stalls)
-    }
+/// The events of a workload with its faults, before `until`, with the randomness of `seed`, on
+/// a machine with `cpus` CPUs.
+pub fn inject(
+    faults: &[Fault],
+    workload: &Workload,
+    seed: u64,
+    cpus: u32,
+    until: Option<Nanos>,
+) -> impl Iterator<Item = Event> + Send + use<> {
+    let mut clients = workload.clients(seed);
+    clients.extend(offline(faults).map(Offline::client));
+    clients.extend(faults.iter().filter_map(|fault| match fault {
+        Fault::Nomem(shortage) => Some(shortage.client()),
+        _ => None,
+    }));
+    let names: Vec<&str> = workload.runs().iter().map(|run| run.client()).collect();
+    let free_faults = plan::free_faults(faults, &names, seed);
+    let events = FaultyFrees::new(Merge::new(clients), free_faults);
+    let before_end = move |event: &Event| until.is_none_or(|until| event.at < until);
+    let events = Remapped::new(events, cpus).take_while(before_end);
+    Stalled::new(events, &stalls(faults))
+}
 
-    /// The events of a workload with its faults, before `until`, with the randomness of
-    /// `seed`, on a machine with `cpus` CPUs.
-    pub fn weave(
-        &self,
-        workload: &Workload,
-        seed: u64,
-        cpus: u32,
-        until: Option<Nanos>,
-    ) -> impl Iterator<Item = Event> + Send + use<> {
-        let mut stints = workload.stints(seed);
-        let offline = self.offline.iter().map(Offline::stint);
-        let shortages = self.shortages.iter().map(Shortage::stint);
-        stints.extend(offline.chain(shortages).collect::<Vec<Stint>>());
-        let events = Frees::new(Merge::new(stints), &self.frees, seed);
-        let before_end = move |event: &Event| until.is_none_or(|until| event.at < until);
-        Stalled::new(
-            Moved::new(events, cpus).take_while(before_end),
-            &self.stalls,
-        )
-    }
+fn offline(faults: &[Fault]) -> impl Iterator<Item = &Offline> {
+    faults.iter().filter_map(|fault| match fault {
+        Fault::Offline(offline) => Some(offline),
+        _ => None,
+    })
+}
+
+fn stalls(faults: &[Fault]) -> Vec<Stall> {
+    let stall = |fault: &Fault| match fault {
+        Fault::Stall(stall) => Some(*stall),
+        _ => None,
+    };
+    faults.iter().filter_map(stall).collect()
 }
 
 #[cfg(test)]
@@ -75,15 +86,16 @@ mod tests {
     use crate::trace::Place;
     use crate::trace::check::Checker;
     use crate::trace::event::{Header, Op};
-    use crate::workload::distribution::Distribution;
+    use crate::workload::distribution::Delay;
+    use crate::workload::quantity::Time;
     use crate::workload::random::Share;
     use crate::workload::size::Sizes;
     use crate::workload::stream::StreamPlan;
     use crate::workload::testing;
     use crate::workload::{Plan, Run};
-    use frees::FreeFaultKind;
+    use frees::{AffectedFrees, DoubleFrees, LateFrees};
     use iova::kernel::Memory;
-    use schedule::Schedule;
+    use shortage::Shortage;
 
     const CPUS: u32 = 4;
     const END: Nanos = Nanos(1_000_000);
@@ -93,75 +105,68 @@ mod tests {
             sizes: Sizes::fixed(4096).expect("possible"),
             jobs: CPUS,
             depth: 8,
-            service: Distribution::exponential(10_000),
-            think: Distribution::fixed(0),
+            service: Delay::exponential(10_000),
+            think: Delay::fixed(0),
         };
         let mut run: Run = testing::run("drive", Plan::Stream(plan));
         run.place.cpus = "0-3".parse().expect("a list");
         Workload::new(vec![run]).expect("possible")
     }
 
-    fn frees(name: &str, kind: FreeFaultKind) -> FreeFault {
-        FreeFault {
-            name: name.to_owned(),
-            kind,
+    fn frees() -> AffectedFrees {
+        AffectedFrees {
             share: Share::from_millionths(50_000).expect("a twentieth"),
             clients: None,
-            from: Nanos(0),
+            from: Time(0),
             until: None,
         }
     }
 
-    fn schedule(at: u64, every: u64, lasts: u64) -> Schedule {
-        Schedule {
-            at: Nanos(at),
-            every: Some(Nanos(every)),
-            lasts: Some(Nanos(lasts)),
-        }
-    }
-
-    fn everything() -> FaultPlan {
-        FaultPlan {
-            frees: vec![
-                frees("leak", FreeFaultKind::Leak),
-                frees(
-                    "late",
-                    FreeFaultKind::Late(Distribution::exponential(50_000)),
-                ),
-                frees(
-                    "twice",
-                    FreeFaultKind::Twice(Distribution::exponential(1000)),
-                ),
-            ],
-            offline: vec![Offline {
+    fn everything() -> Vec<Fault> {
+        vec![
+            Fault::Leak(frees()),
+            Fault::Late(LateFrees {
+                by: Delay::exponential(50_000),
+                of: frees(),
+            }),
+            Fault::DoubleFree(DoubleFrees {
+                after: Delay::exponential(1000),
+                of: frees(),
+            }),
+            Fault::Offline(Offline {
                 cpus: "1-2".parse().expect("a list"),
-                schedule: schedule(50_000, 200_000, 90_000),
-            }],
-            shortages: vec![Shortage {
+                at: Time(50_000),
+                every: Some(Time(200_000)),
+                lasts: Some(Time(90_000)),
+            }),
+            Fault::Nomem(Shortage {
                 what: Memory::Iova,
                 count: 3,
-                schedule: schedule(70_000, 100_000, 1),
-            }],
-            stalls: vec![Stall {
-                schedule: schedule(300_000, 250_000, 40_000),
-            }],
-        }
+                at: Time(70_000),
+                every: Some(Time(100_000)),
+            }),
+            Fault::Stall(Stall {
+                at: Time(300_000),
+                every: Some(Time(250_000)),
+                lasts: Time(40_000),
+            }),
+        ]
     }
 
-    fn woven(plan: &FaultPlan, seed: u64) -> Vec<Event> {
-        plan.check(CPUS).expect("possible");
-        plan.weave(&workload(), seed, CPUS, Some(END)).collect()
+    fn injected(faults: &[Fault], seed: u64) -> Vec<Event> {
+        check(faults, CPUS).expect("possible");
+        inject(faults, &workload(), seed, CPUS, Some(END)).collect()
     }
 
     #[test]
-    fn what_is_woven_is_a_trace() {
+    fn what_is_injected_is_a_trace() {
         let header = Header {
             cpus: CPUS,
             ..Header::default()
         };
         for seed in 0..50 {
             let mut checker = Checker::new(&header);
-            let events = woven(&everything(), seed);
+            let events = injected(&everything(), seed);
             for (number, event) in (0..).zip(&events) {
                 let admitted = checker.admit(Place::Event(number), event);
                 admitted.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
@@ -178,18 +183,16 @@ mod tests {
 
     #[test]
     fn clients_ask_for_the_same_with_faults_and_without() {
-        let asked = |plan: &FaultPlan| -> Vec<(Nanos, u64)> {
-            let events = woven(plan, 1).into_iter();
+        let asked = |faults: &[Fault]| -> Vec<(Nanos, u64)> {
+            let events = injected(faults, 1).into_iter();
             let ask = |event: Event| match event.op {
                 Op::Map { id, .. } => Some((event.at, id)),
                 _ => None,
             };
             events.filter_map(ask).collect()
         };
-        let plan = FaultPlan {
-            stalls: Vec::new(),
-            ..everything()
-        };
-        assert_eq!(asked(&plan), asked(&FaultPlan::default()));
+        let mut faults = everything();
+        faults.retain(|fault| !matches!(fault, Fault::Stall(_)));
+        assert_eq!(asked(&faults), asked(&[]));
     }
 }

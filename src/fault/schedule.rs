@@ -1,33 +1,29 @@
 //! When a fault strikes: once, or again and again.
 
-use crate::workload::impossible::Impossible;
+use crate::workload::invalid::InvalidConfig;
 use iova::units::Nanos;
 
 /// The moments at which a fault strikes, and how long it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Schedule {
-    pub at: Nanos,
+pub(super) struct Schedule {
+    pub(super) at: Nanos,
     /// The time from one to the next; none where it strikes once.
-    pub every: Option<Nanos>,
+    pub(super) every: Option<Nanos>,
     /// How long it lasts; none where it never ends.
-    pub lasts: Option<Nanos>,
+    pub(super) lasts: Option<Nanos>,
 }
 
 impl Schedule {
     /// Refuses a fault that would strike again before it has ended.
-    ///
-    /// # Errors
-    ///
-    /// Where that is so, or it lasts no time.
-    pub fn check(&self) -> Result<(), Impossible> {
+    pub(super) fn check(&self) -> Result<(), InvalidConfig> {
         let lasts = self.lasts.unwrap_or(Nanos(u64::MAX));
-        Impossible::unless(lasts.0 > 0, "for", 0, "a time above 0")?;
+        InvalidConfig::unless(lasts.0 > 0, "for", 0, "a time above 0")?;
         let Some(every) = self.every else {
             return Ok(());
         };
         let found = format!("{} ns", every.0);
         let expected = "longer than the fault lasts (`for`)";
-        Impossible::unless(every > lasts, "every", found, expected)
+        InvalidConfig::unless(every > lasts, "every", found, expected)
     }
 
     /// The moment of the strike `number`, counted from 0, if there is one.

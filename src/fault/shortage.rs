@@ -1,21 +1,42 @@
 //! Bursts in which the kernel has no memory.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
 use super::schedule::Schedule;
 use crate::trace::event::Op;
-use crate::workload::Stint;
-use crate::workload::client::{Asks, Client};
-use crate::workload::impossible::Impossible;
+use crate::workload::ScheduledClient;
+use crate::workload::client::{Client, EventSink};
+use crate::workload::invalid::InvalidConfig;
+use crate::workload::quantity::Time;
 use iova::kernel::Memory;
 use iova::units::{Cpu, Nanos};
 
-/// A number of memory allocations in a row fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A number of memory allocations that fail in a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Shortage {
+    /// Which allocations fail: those of a range's own record (`iova`), or of a magazine.
+    #[schemars(schema_with = "memory_schema")]
     pub what: Memory,
     /// How many, each time.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
     pub count: u64,
-    /// From when on; how long it takes until they have is up to the allocator.
-    pub schedule: Schedule,
+    /// From when on; how long it takes until they have failed is up to the allocator.
+    pub at: Time,
+    /// The time from one burst to the next: once if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 1, "pattern" = "[1-9]"))]
+    pub every: Option<Time>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn memory_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": Memory::NAMES })
 }
 
 impl Shortage {
@@ -24,16 +45,22 @@ impl Shortage {
     /// # Errors
     ///
     /// Where nothing fails, or all at one moment for ever.
-    pub fn check(&self) -> Result<(), Impossible> {
-        Impossible::unless(self.count > 0, "count", 0, "at least 1")?;
-        let every = self.schedule.every.unwrap_or(Nanos(1));
-        Impossible::unless(every.0 > 0, "every", 0, "a time above 0")
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::unless(self.count > 0, "count", 0, "at least 1")?;
+        let every = self.every.unwrap_or(Time(1));
+        InvalidConfig::unless(every.0 > 0, "every", 0, "a time above 0")
     }
 
-    pub(super) fn stint(&self) -> Stint {
-        Stint {
+    pub(super) fn client(&self) -> ScheduledClient {
+        ScheduledClient {
             client: Box::new(Striker {
-                shortage: self.clone(),
+                what: self.what,
+                count: self.count,
+                schedule: Schedule {
+                    at: self.at.into(),
+                    every: self.every.map(Nanos::from),
+                    lasts: None,
+                },
                 strikes: 0,
             }),
             stop: None,
@@ -43,18 +70,20 @@ impl Shortage {
 
 /// What announces the bursts.
 struct Striker {
-    shortage: Shortage,
+    what: Memory,
+    count: u64,
+    schedule: Schedule,
     strikes: u64,
 }
 
 impl Client for Striker {
     fn due(&self) -> Option<Nanos> {
-        self.shortage.schedule.strike(self.strikes)
+        self.schedule.strike(self.strikes)
     }
 
-    fn act(&mut self, asks: &mut Asks<'_>) {
-        let Shortage { what, count, .. } = self.shortage;
-        asks.ask(Cpu(0), 0, Op::NoMem { what, count });
+    fn act(&mut self, sink: &mut EventSink<'_>) {
+        let Striker { what, count, .. } = *self;
+        sink.ask(Cpu(0), 0, Op::NoMem { what, count });
         self.strikes += 1;
     }
 
@@ -69,22 +98,18 @@ mod tests {
     use crate::workload::Merge;
 
     fn shortage(count: u64, every: Option<u64>) -> Shortage {
-        let schedule = Schedule {
-            at: Nanos(7),
-            every: every.map(Nanos),
-            lasts: None,
-        };
         Shortage {
             what: Memory::Magazine,
             count,
-            schedule,
+            at: Time(7),
+            every: every.map(Time),
         }
     }
 
     #[test]
     fn bursts_come_on_schedule() {
         let strikes = |shortage: Shortage| -> Vec<_> {
-            let events = Merge::new(vec![shortage.stint()]).take(3);
+            let events = Merge::new(vec![shortage.client()]).take(3);
             let read = |op| {
                 matches!(
                     op,
@@ -95,7 +120,7 @@ mod tests {
                 )
             };
             events
-                .map(|sourced| (sourced.event.at.0, read(sourced.event.op)))
+                .map(|tagged| (tagged.event.at.0, read(tagged.event.op)))
                 .collect()
         };
         assert_eq!(strikes(shortage(5, None)), [(7, true)]);

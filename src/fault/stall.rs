@@ -6,38 +6,59 @@
 //! timer that had 4 ms to go still has. What this gives up: the two kinds of timer stall
 //! together, and a trace with stalls ends so much earlier.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::schedule::Schedule;
 use crate::trace::event::Event;
-use crate::workload::impossible::Impossible;
+use crate::workload::invalid::InvalidConfig;
+use crate::workload::quantity::Time;
 use iova::units::Nanos;
 
-/// No timer runs for a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A time in which no timer runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Stall {
-    /// When, by the clock of the clients, and for how long.
-    pub schedule: Schedule,
+    /// When, by the clock of the clients.
+    pub at: Time,
+    /// For how long.
+    #[serde(rename = "for")]
+    #[schemars(extend("minimum" = 1, "pattern" = "[1-9]"))]
+    pub lasts: Time,
+    /// The time from one stall to the next: once if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 1, "pattern" = "[1-9]"))]
+    pub every: Option<Time>,
 }
 
-/// Refuses stalls that overlap or never end.
-pub(super) fn check(stalls: &[Stall]) -> Result<(), Impossible> {
+impl Stall {
+    fn schedule(&self) -> Schedule {
+        Schedule {
+            at: self.at.into(),
+            every: self.every.map(Nanos::from),
+            lasts: Some(self.lasts.into()),
+        }
+    }
+}
+
+/// Refuses stalls that overlap.
+pub(super) fn check(stalls: &[Stall]) -> Result<(), InvalidConfig> {
     for stall in stalls {
-        stall.schedule.check()?;
-        let ends = stall.schedule.lasts.is_some();
-        Impossible::unless(ends, "for", "missing", "a time: a stall ends")?;
+        stall.schedule().check()?;
     }
     // Repeated stalls with different periods would meet sooner or later.
-    let alone = stalls.len() < 2 || stalls.iter().all(|stall| stall.schedule.every.is_none());
+    let alone = stalls.len() < 2 || stalls.iter().all(|stall| stall.every.is_none());
     let expected = "missing where there are several stalls";
-    Impossible::unless(alone, "every", "given", expected)?;
+    InvalidConfig::unless(alone, "every", "given", expected)?;
     let mut spans: Vec<_> = stalls
         .iter()
-        .map(|stall| (stall.schedule.at, stall.schedule.end(stall.schedule.at)))
+        .map(|stall| (Nanos::from(stall.at), stall.schedule().end(stall.at.into())))
         .collect();
     spans.sort_unstable();
     let meet = spans.windows(2).find(|pair| pair[0].1 > Some(pair[1].0));
     let at = meet.map_or(0, |pair| pair[1].0.0);
     let expected = "the end of the stall before it";
-    Impossible::unless(meet.is_none(), "at", format!("{at} ns"), expected)
+    InvalidConfig::unless(meet.is_none(), "at", format!("{at} ns"), expected)
 }
 
 /// Events on the clock that timers run by.
@@ -54,7 +75,7 @@ pub(super) struct Stalled<I> {
 impl<I: Iterator<Item = Event>> Stalled<I> {
     pub(super) fn new(source: I, stalls: &[Stall]) -> Stalled<I> {
         let mut stalls: Vec<_> = stalls.iter().map(|&stall| (stall, 0)).collect();
-        stalls.sort_unstable_by_key(|(stall, _)| std::cmp::Reverse(stall.schedule.at));
+        stalls.sort_unstable_by_key(|(stall, _)| std::cmp::Reverse(stall.at));
         let mut stalled = Stalled {
             source,
             stalls,
@@ -68,9 +89,9 @@ impl<I: Iterator<Item = Event>> Stalled<I> {
     fn find_next(&mut self) {
         self.next = None;
         while let (None, Some((stall, struck))) = (self.next, self.stalls.last_mut()) {
-            let begins = stall.schedule.strike(*struck);
+            let begins = stall.schedule().strike(*struck);
             *struck += 1;
-            self.next = begins.and_then(|at| Some((at, stall.schedule.end(at)?)));
+            self.next = begins.and_then(|at| Some((at, stall.schedule().end(at)?)));
             if self.next.is_none() {
                 self.stalls.pop();
             }
@@ -104,13 +125,12 @@ mod tests {
     use crate::trace::event::Op;
     use iova::units::Cpu;
 
-    fn stall(at: u64, every: Option<u64>, lasts: Option<u64>) -> Stall {
-        let schedule = Schedule {
-            at: Nanos(at),
-            every: every.map(Nanos),
-            lasts: lasts.map(Nanos),
-        };
-        Stall { schedule }
+    fn stall(at: u64, every: Option<u64>, lasts: u64) -> Stall {
+        Stall {
+            at: Time(at),
+            every: every.map(Time),
+            lasts: Time(lasts),
+        }
     }
 
     fn times(times: &[u64], stalls: &[Stall]) -> Vec<u64> {
@@ -127,24 +147,24 @@ mod tests {
     #[test]
     fn the_clock_stands_still_and_then_goes_on() {
         let asked = [0, 10, 12, 20, 21, 35, 45, 70];
-        let once = stall(10, None, Some(10));
+        let once = stall(10, None, 10);
         assert_eq!(times(&asked, &[once]), [0, 10, 10, 10, 11, 25, 35, 60]);
-        let again = stall(30, None, Some(20));
+        let again = stall(30, None, 20);
         assert_eq!(
             times(&asked, &[again, once]),
             [0, 10, 10, 10, 11, 20, 20, 40]
         );
-        let often = stall(10, Some(20), Some(10));
+        let often = stall(10, Some(20), 10);
         assert_eq!(times(&asked, &[often]), [0, 10, 10, 10, 11, 20, 25, 40]);
     }
 
     #[test]
     fn stalls_end_and_do_not_meet() {
         let field = |stalls: &[Stall]| check(stalls).expect_err("impossible").field;
-        let once = stall(10, None, Some(10));
-        assert_eq!(check(&[stall(20, None, Some(10)), once]), Ok(()));
-        assert_eq!(field(&[stall(0, None, None)]), "for");
-        assert_eq!(field(&[once, stall(19, None, Some(10))]), "at");
-        assert_eq!(field(&[once, stall(50, Some(20), Some(10))]), "every");
+        let once = stall(10, None, 10);
+        assert_eq!(check(&[stall(20, None, 10), once]), Ok(()));
+        assert_eq!(field(&[stall(0, None, 0)]), "for");
+        assert_eq!(field(&[once, stall(19, None, 10)]), "at");
+        assert_eq!(field(&[once, stall(50, Some(20), 10)]), "every");
     }
 }

@@ -19,7 +19,7 @@ const SLICES_MAX: usize = 512;
 const PAUSE_SHARE: u64 = 64;
 
 /// What a client did.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Activity {
     /// Requests and frees in each slice.
     pub(super) slices: Vec<(u32, u32)>,
@@ -45,8 +45,8 @@ pub(super) struct Slice {
     pub(super) lasts: Nanos,
 }
 
-/// Slices with as many acts each, of which the first is what came before any, and slices without any where nothing happens for long: what
-/// happens around a pause would be spread over it otherwise.
+/// Splits the trace into slices of equal activity. Slice 0 precedes the first act; long pauses get
+/// slices without acts, so that activity beside a pause is not averaged into it.
 pub(super) fn slices(acts: &[Act], begun: Nanos) -> Vec<Slice> {
     let count = (acts.len() / SLICE_ACTS).clamp(1, SLICES_MAX);
     let bound = |slice: usize| acts.len() * slice / count;
@@ -123,7 +123,15 @@ struct Watch {
 impl Watch {
     fn new(births: usize) -> Watch {
         Watch {
-            activity: Activity::default(),
+            activity: Activity {
+                slices: Vec::new(),
+                sizes: BTreeMap::new(),
+                cpus: BTreeMap::new(),
+                free_cpus: BTreeMap::new(),
+                frees_elsewhere: 0,
+                order: FreeOrder::NONE,
+                mixed: (0, 0),
+            },
             live: Ranks::new(births),
             born: 0,
             freed_before: None,
@@ -294,7 +302,7 @@ mod tests {
 
     #[test]
     fn ages_are_noted_where_there_is_a_choice() {
-        let mut order = FreeOrder::default();
+        let mut order = FreeOrder::NONE;
         for (older, live) in [(0, 1), (0, 5), (4, 5), (1, 16), (8, 16), (14, 16)] {
             note_age(&mut order, older, live);
         }

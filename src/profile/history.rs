@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::scenario::AllocPath;
 use crate::trace::event::{Event, Op};
 use crate::trace::fields;
 use crate::workload::size::BYTES_MAX;
-use iova::op::{Got, Path};
+use iova::op::Got;
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn, PfnRange};
 
 /// The requests of a trace and the order of what was done.
@@ -41,8 +42,7 @@ pub(super) struct Key {
 pub(super) enum Level {
     Alloc {
         limit: Pfn,
-        /// The path's name in scenario files.
-        path: &'static str,
+        path: AllocPath,
     },
     Map {
         mask: u64,
@@ -116,7 +116,7 @@ impl History {
             } => {
                 let level = Level::Alloc {
                     limit: *limit,
-                    path: path_name(*path),
+                    path: (*path).into(),
                 };
                 let request = Request {
                     id: *id,
@@ -175,7 +175,7 @@ impl History {
             let pages = Pages((node.hi().0 - node.lo().0).saturating_add(1));
             let level = Level::Alloc {
                 limit: Pfn(self.granule.dma32().0 - 1).max(node.hi()),
-                path: path_name(Path::Direct { align: false }),
+                path: AllocPath::DirectUnaligned,
             };
             let bytes = pages.0.saturating_mul(self.granule.bytes()).min(BYTES_MAX);
             let life = self.bear(event, bytes, level, false);
@@ -338,16 +338,6 @@ impl History {
             (to, taken) = (Pfn(end.0 + 1), Pfn(hi.0 + 1));
         }
         packed
-    }
-}
-
-/// A path's name in scenario files.
-fn path_name(path: Path) -> &'static str {
-    match path {
-        Path::Fast { flush: true } => "fast",
-        Path::Fast { flush: false } => "fast_without_flush",
-        Path::Direct { align: true } => "direct",
-        Path::Direct { align: false } => "direct_unaligned",
     }
 }
 

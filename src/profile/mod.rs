@@ -9,7 +9,7 @@
 //! * `history`: what a trace's requests were, from its events.
 //! * `clients`: which of them belong together.
 //! * `activity`: what a client did in each slice.
-//! * `text`: the scenario file.
+//! * `scenario`: the scenario of it.
 //!
 //! What it gives up: which client's request follows which, within a slice; more than one order
 //! of frees a client; CPUs that go and come, and other faults, which are counted as left out.
@@ -17,10 +17,11 @@
 mod activity;
 mod clients;
 mod history;
-mod text;
+mod scenario;
 
 use std::collections::BTreeMap;
 
+use crate::scenario::ScenarioFile;
 use crate::trace::event::{Event, Header};
 use activity::Activity;
 use clients::Client;
@@ -105,9 +106,9 @@ impl Profiler {
 }
 
 impl Profile {
-    /// The scenario, as text that ends with a newline.
-    pub fn scenario(&self, naming: &Naming<'_>) -> String {
-        text::scenario(self, naming)
+    /// The scenario.
+    pub fn scenario(&self, naming: &Naming<'_>) -> ScenarioFile {
+        scenario::scenario(self, naming)
     }
 
     /// How many requests there were.
@@ -134,7 +135,7 @@ mod tests {
     use crate::trace::check::Checker;
     use crate::trace::event::Op;
     use crate::trace::stats::Stats;
-    use crate::workload::impossible::LIVE_MAX;
+    use crate::workload::invalid::LIVE_MAX;
     use iova::op::Got;
     use iova::units::{Cpu, Pages, Pfn};
 
@@ -147,11 +148,12 @@ mod tests {
     }
 
     fn scenario(profile: &Profile) -> (String, Scenario) {
-        let text = profile.scenario(&Naming {
+        let file = profile.scenario(&Naming {
             name: "a \"profile\"",
             allocators: &["new".parse().expect("an allocator")],
             seeds: 2,
         });
+        let text = file.to_text();
         let mut no_trace = |_: &Path| Err("a profile names no trace".into());
         let scenario = Scenario::parse(&text, Path::new("profile"), &mut no_trace);
         (text, scenario.unwrap_or_else(|error| panic!("{error}")))
@@ -293,11 +295,13 @@ mod tests {
                 return Ok(());
             };
             prop_assume!(profile.requests() < LIVE_MAX);
-            let text = profile.scenario(&Naming {
+            let file = profile.scenario(&Naming {
                 name: "any",
                 allocators: &["new".parse().expect("an allocator")],
                 seeds: 1,
             });
+            let text = file.to_text();
+            prop_assert_eq!(&ScenarioFile::from_text(&text, Path::new("p")), &Ok(file));
             let mut no_trace = |_: &Path| Err("a profile names no trace".into());
             let read = Scenario::parse(&text, Path::new("p"), &mut no_trace);
             match read {

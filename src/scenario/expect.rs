@@ -2,36 +2,65 @@
 
 use std::fmt;
 
-use iova::kernel::Allocator;
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::error::{Error, Here};
+use crate::strict_json::{Error, JsonPath};
+use crate::workload::quantity::is_default;
+use iova::kernel::Allocator;
 use iova::measure::{METRICS, Metric, MetricId};
 
 /// What a figure of the result is held to.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Expectation", transform = needs_a_condition)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WireExpectation {
+pub struct ExpectationEntry {
     /// Whose figure.
     allocator: String,
     /// Which figure of its row, such as `failure_rate` or `causes.shortcut`.
+    #[schemars(extend("enum" = metric_paths()))]
     figure: String,
     /// It is at least this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     min: Option<f64>,
     /// It is at most this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     max: Option<f64>,
     /// It is exactly this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     equals: Option<f64>,
     /// It is above this allocator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     above: Option<String>,
     /// It is below this allocator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     below: Option<String>,
     /// It is exactly this allocator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     same_as: Option<String>,
     /// With `above` or `below`: so far that the 95 % intervals do not touch.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     apart: bool,
+}
+
+/// The paths of all metrics.
+fn metric_paths() -> Vec<&'static str> {
+    METRICS.iter().map(|metric| metric.path).collect()
+}
+
+/// At least one condition; `apart` beside `above` or `below` alone.
+fn needs_a_condition(schema: &mut Schema) {
+    let given = |field: &str| json!({ "required": [field], "properties": { field: { "not": { "type": "null" } } } });
+    let any = |fields: &[&str]| -> Vec<Value> { fields.iter().map(|it| given(it)).collect() };
+    let conditions = any(&["min", "max", "equals", "above", "below", "same_as"]);
+    let compared = any(&["above", "below"]);
+    schema.insert("anyOf".to_owned(), conditions.into());
+    schema.insert(
+        "if".to_owned(),
+        json!({ "required": ["apart"], "properties": { "apart": { "const": true } } }),
+    );
+    schema.insert("then".to_owned(), json!({ "anyOf": compared }));
 }
 
 /// What one figure of one allocator is held to.
@@ -88,12 +117,12 @@ pub struct Miss {
     pub other: Option<Measured>,
 }
 
-impl WireExpectation {
+impl ExpectationEntry {
     /// Checks an expectation of a scenario that runs `allocators`.
     pub(super) fn check(
         &self,
         allocators: &[Allocator],
-        here: &Here<'_>,
+        here: &JsonPath<'_>,
     ) -> Result<Expectation, Error> {
         let known = |field: &str, name: &String| {
             let names = allocators.iter().map(Allocator::name);

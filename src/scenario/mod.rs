@@ -1,30 +1,34 @@
 //! Scenario files: who asks what of which domain, under which allocators, and what to expect.
 //!
 //! A file is JSON, read strictly: an unknown field, an impossible value or a name that does
-//! not exist is an error that says where. The types that are read (`Wire…`) stand beside what
-//! they become, one file for each part; [`schema`] makes the JSON Schema from them.
+//! not exist is an error that says where. A [`ScenarioFile`] is what a file says; the plans of
+//! [`workload`](crate::workload) and [`fault`](crate::fault) are its parts, and [`schema`] makes
+//! the JSON Schema from all of them. [`ScenarioFile::resolve`] puts defaults in, loads traces
+//! and makes the [`Scenario`] that runs.
 
 mod client;
 mod domain;
-mod drawn;
-pub(crate) mod error;
 mod expect;
-mod faults;
 mod file;
 mod named;
 mod phases;
-mod quantity;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use error::Error;
-pub use expect::{Condition, Expectation, Measured, Miss};
-pub use file::schema;
+pub use crate::strict_json::Error;
+pub use client::{AllocPath, ClientEntry, Via, ViaAlloc, ViaMap};
+pub use domain::{DomainPlan, PageSize};
+pub use expect::{Condition, Expectation, ExpectationEntry, Measured, Miss};
+pub use file::{SamplingPlan, ScenarioFile, Seeds, Tag, Version, WorkloadPlan, schema};
+pub use named::Named;
+pub use phases::Phase;
 
-use crate::fault::FaultPlan;
+use crate::fault::{self, Fault};
+use crate::strict_json::JsonPath;
 use crate::trace::event::{Event, Header, Op};
 use crate::workload::{Run, Workload};
 use iova::kernel::Allocator;
@@ -72,7 +76,7 @@ enum Source {
 #[derive(Clone, Debug)]
 struct Clients {
     workload: Workload,
-    faults: FaultPlan,
+    faults: Vec<Fault>,
     reserved: Vec<PfnRange>,
     limit: Pfn,
     until: Option<Nanos>,
@@ -86,7 +90,7 @@ impl Scenario {
     ///
     /// Where the text is not a scenario, or asks for what cannot be.
     pub fn parse(text: &str, path: &Path, load: &mut Load<'_>) -> Result<Scenario, Error> {
-        file::parse(text, path, load)
+        ScenarioFile::from_text(text, path)?.resolve(path, load)
     }
 
     /// What the trace of a seed begins with.
@@ -132,14 +136,12 @@ impl Scenario {
 
 impl Clients {
     fn events(&self, seed: u64, cpus: u32) -> impl Iterator<Item = Event> + Send + use<> {
-        self.faults.weave(&self.workload, seed, cpus, self.until)
+        fault::inject(&self.faults, &self.workload, seed, cpus, self.until)
     }
 
     /// What puts the reserved pfns out of use in every domain, before anything else.
     fn reservations(&self) -> Vec<Event> {
-        let mut doms: Vec<_> = self.workload.runs().iter().flat_map(Run::doms).collect();
-        doms.sort_unstable();
-        doms.dedup();
+        let doms: BTreeSet<u64> = self.workload.runs().iter().flat_map(Run::doms).collect();
         let reservation = |dom: u64, &range: &PfnRange| Event {
             at: Nanos(0),
             cpu: Cpu(0),
@@ -156,7 +158,7 @@ impl Clients {
 }
 
 /// Reads the trace that a scenario names.
-fn load(name: &str, load: &mut Load<'_>, here: &error::Here<'_>) -> Result<Trace, Error> {
+fn load(name: &str, load: &mut Load<'_>, here: &JsonPath<'_>) -> Result<Trace, Error> {
     let folder = here.file().parent().unwrap_or(Path::new(""));
     load(&folder.join(name)).map_err(|error| here.error(error))
 }

@@ -1,56 +1,56 @@
 //! The phases of a scenario: which clients begin, change and end, and when.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::client::{Surroundings, WireClient};
-use super::error::{Error, Here};
+use super::client::{ClientEntry, Context};
 use super::named::Named;
-use super::quantity::Time;
+use crate::strict_json::{Error, JsonPath};
 use crate::workload::Run;
+use crate::workload::quantity::{Time, is_default};
 use iova::units::Nanos;
 
 /// What begins, changes and ends at one moment, and how long it then goes on.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WirePhase {
+pub struct Phase {
     /// How long the phase lasts; the last one may go on until `events` are reached.
-    #[serde(rename = "for")]
-    lasts: Option<Time>,
-    /// Clients that begin, by name. Their order breaks ties.
-    #[serde(default)]
-    start: Named<WireClient>,
-    /// Running clients that give everything back and go on as described here.
-    #[serde(default)]
-    change: Named<WireClient>,
-    /// Running clients that give everything back and end.
-    #[serde(default)]
-    stop: Vec<String>,
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Time>,
+    /// RunningClients that begin, by name. Their order breaks ties.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub start: Named<ClientEntry>,
+    /// Running clients that free everything and go on as described here.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub change: Named<ClientEntry>,
+    /// Running clients that free everything and end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stop: Vec<String>,
 }
 
-/// What phases become.
-pub(super) struct Plot {
+/// Which client runs when.
+pub(super) struct Schedule {
     pub(super) runs: Vec<Run>,
     /// The end; none where the last phase has none.
     pub(super) until: Option<Nanos>,
 }
 
 /// The clients of a scenario as they come and go.
-struct Stage<'a, 'b> {
-    surroundings: &'a mut Surroundings<'b>,
+struct RunningClients<'a, 'b> {
+    context: &'a mut Context<'b>,
     runs: Vec<Run>,
     /// The clients that were ever there: their names, how often each began, and the run that
     /// goes on.
     clients: Vec<(String, u32, Option<usize>)>,
 }
 
-impl Stage<'_, '_> {
+impl RunningClients<'_, '_> {
     fn begin(
         &mut self,
         name: &str,
-        client: &WireClient,
+        client: &ClientEntry,
         at: Nanos,
-        here: &Here<'_>,
+        here: &JsonPath<'_>,
     ) -> Result<(), Error> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || !name.chars().all(allowed) {
@@ -58,7 +58,7 @@ impl Stage<'_, '_> {
                 "the client's name is {name:?}, expected letters, digits, `-`, `_` and `.`"
             )));
         }
-        let (plan, place) = client.check(name, self.surroundings, here)?;
+        let (plan, place) = client.check(name, self.context, here)?;
         let known = self.clients.iter().position(|(other, ..)| other == name);
         let index = known.unwrap_or_else(|| {
             self.clients.push((name.to_owned(), 0, None));
@@ -82,7 +82,7 @@ impl Stage<'_, '_> {
         Ok(())
     }
 
-    fn end(&mut self, name: &str, at: Nanos, here: &Here<'_>) -> Result<(), Error> {
+    fn end(&mut self, name: &str, at: Nanos, here: &JsonPath<'_>) -> Result<(), Error> {
         let mut clients = self.clients.iter_mut();
         let run = clients.find_map(|(other, _, run)| run.take_if(|_| other == name));
         if let Some(run) = run {
@@ -100,12 +100,12 @@ impl Stage<'_, '_> {
 
 /// Checks the phases of a scenario.
 pub(super) fn check(
-    phases: &[WirePhase],
-    surroundings: &mut Surroundings<'_>,
-    here: &Here<'_>,
-) -> Result<Plot, Error> {
-    let mut stage = Stage {
-        surroundings,
+    phases: &[Phase],
+    context: &mut Context<'_>,
+    here: &JsonPath<'_>,
+) -> Result<Schedule, Error> {
+    let mut clients = RunningClients {
+        context,
         runs: Vec::new(),
         clients: Vec::new(),
     };
@@ -114,15 +114,15 @@ pub(super) fn check(
     for (index, phase) in phases.iter().enumerate() {
         let here = here.index(index);
         for (number, name) in phase.stop.iter().enumerate() {
-            stage.end(name, now, &here.field("stop").index(number))?;
+            clients.end(name, now, &here.field("stop").index(number))?;
         }
         for (name, client) in &phase.change.0 {
             let here = here.field("change").field(name);
-            stage.end(name, now, &here)?;
-            stage.begin(name, client, now, &here)?;
+            clients.end(name, now, &here)?;
+            clients.begin(name, client, now, &here)?;
         }
         for (name, client) in &phase.start.0 {
-            stage.begin(name, client, now, &here.field("start").field(name))?;
+            clients.begin(name, client, now, &here.field("start").field(name))?;
         }
         endless = phase.lasts.is_none();
         if endless && index + 1 < phases.len() {
@@ -130,11 +130,11 @@ pub(super) fn check(
         }
         now = now.after(phase.lasts.unwrap_or_default().0);
     }
-    if stage.runs.is_empty() {
+    if clients.runs.is_empty() {
         return Err(here.error("no client ever starts, expected one at least"));
     }
-    Ok(Plot {
-        runs: stage.runs,
+    Ok(Schedule {
+        runs: clients.runs,
         until: (!endless).then_some(now),
     })
 }

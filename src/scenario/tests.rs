@@ -123,7 +123,7 @@ fn allocators_may_be_abbreviated_and_ranges() {
 fn unknown_names_come_with_the_nearest_known() {
     refused(
         &with("/seed", json!(3)),
-        "seed: unknown field `seed`, expected one of `$schema`, `iovasim`, `version`, `name`, `shows`, \
+        "unknown field `seed`, expected one of `$schema`, `iovasim`, `version`, `name`, `shows`, \
          `domain`, `workload`, `allocators`, `seeds`, `events`, `faults`, `sampling`, `expect`; \
          did you mean `seeds`?",
     );
@@ -132,11 +132,11 @@ fn unknown_names_come_with_the_nearest_known() {
             "/workload/phases/0/start/pool/does/pool/lifetmie",
             json!("1s"),
         ),
-        "workload.phases[0].start.pool.does.pool.lifetmie: unknown field `lifetmie`, expected one of `sizes`, `keeps`, `lifetime`, `rest`, `fill`, `order`, `changes`; did you mean `lifetime`?",
+        "workload.phases[0].start.pool.does.pool: unknown field `lifetmie`, expected one of `sizes`, `keeps`, `lifetime`, `rest`, `fill`, `order`, `changes`; did you mean `lifetime`?",
     );
     refused(
         &with("/workload/phases/0/start/pool/does", json!({ "pol": {} })),
-        "workload.phases[0].start.pool.does: unknown variant `pol`, expected one of `pool`, `ring`, `stream`, `churn`, `idle`, `recorded`, `profiled`; did you mean `pool`?",
+        "workload.phases[0].start.pool.does: unknown name `pol`, expected one of `pool`, `ring`, `stream`, `churn`, `idle`, `recorded`, `profiled`; did you mean `pool`?",
     );
     refused(
         &with("/allocators/1", json!("nwe")),
@@ -144,7 +144,7 @@ fn unknown_names_come_with_the_nearest_known() {
     );
     refused(
         &with("/domain/flush_queue", json!("percpu")),
-        "domain.flush_queue: unknown variant `percpu`, expected one of `none`, `per-cpu`, `single`; did you mean `per-cpu`?",
+        "domain.flush_queue: unknown name `percpu`, expected one of `none`, `per-cpu`, `single`; did you mean `per-cpu`?",
     );
     let figure = json!([{ "allocator": "old", "figure": "failurerate", "min": 0 }]);
     let message = parse(&with("/expect", figure))
@@ -171,7 +171,7 @@ fn unknown_names_come_with_the_nearest_known() {
             "/faults",
             json!([{ "leak": { "share": 0.5, "clients": ["pol"] } }]),
         ),
-        "faults[0].leak.clients[0]: unknown client `pol`, expected one of `pool`; did you mean `pool`?",
+        "faults[0].leak.clients[0]: unknown client `pol`, expected `pool`; did you mean `pool`?",
     );
 }
 
@@ -189,7 +189,7 @@ fn values_that_cannot_be_are_refused_where_they_are() {
     );
     refused(
         &in_pool("sizes", json!([1])),
-        "workload.phases[0].start.pool.does.pool.sizes: invalid type: sequence, expected an object that says how sizes are found",
+        "workload.phases[0].start.pool.does.pool.sizes: invalid type: sequence, expected a size such as \"4KiB\" (B, KiB, MiB, GiB, TiB) or bytes, or an object that says how sizes are found",
     );
     refused(
         &in_pool("sizes", json!(0)),
@@ -232,16 +232,19 @@ fn values_that_cannot_be_are_refused_where_they_are() {
     );
     refused(
         &in_pool("changes", json!({ "every": 0 })),
-        "workload.phases[0].start.pool.does.pool.changes: `every` is 0, expected a time above 0",
+        "workload.phases[0].start.pool.does.pool: `changes.every` is 0, expected a time above 0",
     );
-    refused(&with("/version", json!(2)), "`version` is 2, expected 1");
+    refused(
+        &with("/version", json!(2)),
+        "version: `version` is 2, expected 1",
+    );
     refused(
         &with("/shows", json!(" ")),
         "`shows` is empty, expected a sentence",
     );
     refused(
         &with("/domain", json!({ "granule": 3000 })),
-        "domain: `granule` is 3000, expected a power of two up to 64 KiB",
+        "domain.granule: `granule` is 3000, expected a power of two up to 64 KiB",
     );
     refused(
         &with("/domain", json!({ "cpus": 0 })),
@@ -307,7 +310,7 @@ fn values_that_cannot_be_are_refused_where_they_are() {
     );
     refused(
         &with("/faults", json!([{ "leak": { "share": 1.5 } }])),
-        "faults[0].leak: `share` is 1.5, expected from 0 to 1",
+        "faults[0].leak.share: `share` is 1.5, expected from 0 to 1",
     );
     refused(
         &with(
@@ -440,4 +443,28 @@ fn events_bound_a_run_without_end() {
     let mut scenario = with("/workload/phases/0/for", json!(null));
     scenario["events"] = json!(17);
     assert_eq!(parse(&scenario).expect("possible").events(1).count(), 17);
+}
+
+#[test]
+fn what_the_schema_refuses_is_refused() {
+    refused(
+        &with("/domain", json!([4096])),
+        "domain: invalid type: sequence, expected an object",
+    );
+    refused(
+        &with("/domain", json!({ "flush_queue": { "none": null } })),
+        "domain.flush_queue: found an object with `none`, expected the name alone",
+    );
+    refused(
+        &with("/workload/phases/0/start/pool/does", json!("pool")),
+        "workload.phases[0].start.pool.does: found the name `pool` alone, expected an object {\"pool\": …}",
+    );
+    refused(
+        &with("/workload", json!({ "phases": [], "trace": "t" })),
+        "workload: found `trace` beside `phases`, expected one of them",
+    );
+    refused(
+        &with("/workload", json!({})),
+        "workload: found an empty object, expected one of `trace`, `phases`",
+    );
 }

@@ -3,44 +3,52 @@
 //! A round frees a random buffer, asks for one, and then for `extra` more, which a full space
 //! cannot grant; those are given back at once, whatever the answer was.
 
-use super::client::{Asks, Client, Held, On, Place, Port};
-use super::distribution::Distribution;
-use super::impossible::Impossible;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::client::{Client, ClientPlan, CpuChoice, EventSink, Held, Issuer, Place};
+use super::distribution::Delay;
+use super::invalid::{InvalidConfig, LIVE_MAX};
+use super::quantity::one;
 use super::random::{Draws, Owner};
 use super::size::Sizes;
 use iova::units::Nanos;
 
 /// Churn as a scenario describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ChurnPlan {
     /// The sizes of the buffers.
     pub sizes: Sizes,
     /// How many buffers fill the space.
+    #[schemars(range(min = 1, max = LIVE_MAX))]
     pub count: u32,
     /// How many more a round asks for.
+    #[serde(default = "one")]
+    #[schemars(range(max = LIVE_MAX))]
     pub extra: u32,
     /// The time between two rounds.
-    pub every: Distribution,
+    #[schemars(extend("minimum" = 1, "pattern" = "[1-9]"))]
+    pub every: Delay,
 }
 
-impl ChurnPlan {
-    /// Refuses what could not be generated.
-    ///
-    /// # Errors
-    ///
-    /// Where rounds would take no time.
-    pub fn check(&self) -> Result<(), Impossible> {
-        Impossible::unless_live("count", u64::from(self.count))?;
+impl ClientPlan for ChurnPlan {
+    fn check(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::unless_live("count", u64::from(self.count))?;
         let extra = u64::from(self.extra).max(1);
-        Impossible::unless_live("extra", extra)?;
-        Impossible::unless(!self.every.is_zero(), "every", 0, "a time above 0")
+        InvalidConfig::unless_live("extra", extra)?;
+        InvalidConfig::unless(!self.every.is_zero(), "every", 0, "a time above 0")
+    }
+
+    fn start(&self, place: Place, owner: &Owner, start: Nanos) -> Box<dyn Client> {
+        Box::new(Churn::new(self.clone(), place, owner, start))
     }
 }
 
 /// Running churn.
 pub struct Churn {
     plan: ChurnPlan,
-    port: Port,
+    port: Issuer,
     due: Option<Nanos>,
     live: Vec<Held>,
     asked: u64,
@@ -55,7 +63,7 @@ impl Churn {
     pub fn new(plan: ChurnPlan, place: Place, owner: &Owner, start: Nanos) -> Churn {
         Churn {
             plan,
-            port: Port::new(place, owner),
+            port: Issuer::new(place, owner),
             due: Some(start),
             live: Vec::new(),
             asked: 0,
@@ -66,20 +74,20 @@ impl Churn {
         }
     }
 
-    fn get(&mut self, asks: &mut Asks<'_>) -> Held {
+    fn get(&mut self, sink: &mut EventSink<'_>) -> Held {
         let bytes = self.plan.sizes.draw(&mut self.sizes, self.asked);
         self.asked += 1;
-        self.port.get(asks, On::Any, bytes)
+        self.port.get(sink, CpuChoice::Any, bytes)
     }
 
-    fn round(&mut self, asks: &mut Asks<'_>) {
+    fn round(&mut self, sink: &mut EventSink<'_>) {
         let victim = self.live.swap_remove(self.victims.index(self.live.len()));
-        self.port.put(asks, On::Any, victim);
-        let successor = self.get(asks);
+        self.port.put(sink, CpuChoice::Any, victim);
+        let successor = self.get(sink);
         self.live.push(successor);
-        let extra: Vec<Held> = (0..self.plan.extra).map(|_| self.get(asks)).collect();
+        let extra: Vec<Held> = (0..self.plan.extra).map(|_| self.get(sink)).collect();
         for held in extra {
-            self.port.put(asks, On::Any, held);
+            self.port.put(sink, CpuChoice::Any, held);
         }
     }
 }
@@ -89,18 +97,18 @@ impl Client for Churn {
         self.due
     }
 
-    fn act(&mut self, asks: &mut Asks<'_>) {
+    fn act(&mut self, sink: &mut EventSink<'_>) {
         let full = self.live.len() >= self.plan.count as usize;
         if self.stopping {
             if let Some(held) = self.live.pop() {
-                self.port.put(asks, On::Any, held);
+                self.port.put(sink, CpuChoice::Any, held);
             }
-            self.due = (!self.live.is_empty()).then(|| asks.now());
+            self.due = (!self.live.is_empty()).then(|| sink.now());
         } else if full {
-            self.round(asks);
-            self.due = Some(asks.now().after(self.plan.every.draw(&mut self.rounds)));
+            self.round(sink);
+            self.due = Some(sink.now().after(self.plan.every.draw(&mut self.rounds)));
         } else {
-            let held = self.get(asks);
+            let held = self.get(sink);
             self.live.push(held);
         }
     }
@@ -123,7 +131,7 @@ mod tests {
             sizes: Sizes::fixed(4096).expect("possible"),
             count: 3,
             extra: 1,
-            every: Distribution::fixed(10),
+            every: Delay::fixed(10),
         }
     }
 
@@ -149,7 +157,7 @@ mod tests {
             }),
             "extra"
         );
-        let every = Distribution::fixed(0);
+        let every = Delay::fixed(0);
         assert_eq!(field(ChurnPlan { every, ..plan() }), "every");
     }
 }

@@ -1,9 +1,10 @@
-//! What a client is, and how it asks.
+//! What a client is, and how it sink.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::cpus::Cpus;
+use super::invalid::InvalidConfig;
 use super::random::{Draws, Owner};
 use crate::trace::event::{Event, Op};
 use iova::op::{Got, Path};
@@ -16,29 +17,53 @@ pub trait Client: Send {
 
     /// Does what is due now. A burst may take several acts at one moment; an act asks for a
     /// few events at most.
-    fn act(&mut self, asks: &mut Asks<'_>);
+    fn act(&mut self, sink: &mut EventSink<'_>);
 
     /// Ends it: from `at` on it gives back what it holds, asks for nothing, and is done.
     fn stop(&mut self, at: Nanos);
 }
 
+/// A kind of client: a file of this folder has its plan, its state machine and its tests, and
+/// [`Plan`](super::Plan) has a row for it.
+pub trait ClientPlan {
+    /// Refuses what could not be generated.
+    ///
+    /// # Errors
+    ///
+    /// Where time would stand still, or the client would hold too much.
+    fn check(&self) -> Result<(), InvalidConfig>;
+
+    /// The client, ready to run from `start` on.
+    fn start(&self, place: Place, owner: &Owner, start: Nanos) -> Box<dyn Client>;
+
+    /// The domains that it asks where its place has `dom`.
+    fn doms(&self, dom: u64) -> BTreeSet<u64> {
+        BTreeSet::from([dom])
+    }
+
+    /// Whether it takes CPUs offline itself.
+    fn takes_cpus_offline(&self) -> bool {
+        false
+    }
+}
+
 /// An event and the number of the client that asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sourced {
+pub struct TaggedEvent {
     /// The client's place in the order of clients.
     pub client: usize,
     pub event: Event,
 }
 
 /// Where a client's events go; gives every allocation an id of its own, ascending from 1.
-pub struct Asks<'a> {
+pub struct EventSink<'a> {
     pub(super) now: Nanos,
     pub(super) client: usize,
     pub(super) last_id: &'a mut u64,
-    pub(super) events: &'a mut VecDeque<Sourced>,
+    pub(super) events: &'a mut VecDeque<TaggedEvent>,
 }
 
-impl Asks<'_> {
+impl EventSink<'_> {
     /// The moment of the act.
     pub fn now(&self) -> Nanos {
         self.now
@@ -51,7 +76,7 @@ impl Asks<'_> {
         first
     }
 
-    /// Asks `op` of domain `dom` on `cpu`.
+    /// EventSink `op` of domain `dom` on `cpu`.
     pub fn ask(&mut self, cpu: Cpu, dom: u64, op: Op) {
         let event = Event {
             at: self.now,
@@ -59,20 +84,18 @@ impl Asks<'_> {
             dom,
             op,
         };
-        self.events.push_back(Sourced {
+        self.events.push_back(TaggedEvent {
             client: self.client,
             event,
         });
     }
 }
 
-/// The level at which a client asks.
+/// The level at which a client sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Via {
+pub enum ApiLevel {
     /// `alloc` and `free`: the IOVA allocator itself.
     Iova {
-        /// What sizes in bytes are rounded up to.
-        granule: Granule,
         /// The highest pfn that may be handed out.
         limit: Pfn,
         /// Through the caches or straight from the tree.
@@ -93,16 +116,19 @@ pub enum Via {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub dom: u64,
-    pub via: Via,
+    /// What sizes in bytes are rounded up to: the size of a page.
+    pub granule: Granule,
+    /// The level at which it asks.
+    pub level: ApiLevel,
     /// The CPUs that allocate.
     pub cpus: Cpus,
     /// The CPUs that free; none where a buffer is freed on the CPU that it came by.
     pub free_cpus: Option<Cpus>,
 }
 
-/// Which of a place's CPUs asks.
+/// Which of a place's CPUs sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum On {
+pub(super) enum CpuChoice {
     /// Any, drawn each time.
     Any,
     /// The one of a lane.
@@ -119,42 +145,38 @@ pub(super) struct Held {
 
 /// A client's way to its place.
 #[derive(Debug)]
-pub(super) struct Port {
+pub(super) struct Issuer {
     place: Place,
     cpu_draws: Draws,
     free_cpu_draws: Draws,
 }
 
-impl Port {
-    pub(super) fn new(place: Place, owner: &Owner) -> Port {
-        Port {
+impl Issuer {
+    pub(super) fn new(place: Place, owner: &Owner) -> Issuer {
+        Issuer {
             place,
             cpu_draws: owner.draws("cpus"),
             free_cpu_draws: owner.draws("free-cpus"),
         }
     }
 
-    /// Asks for a buffer of `bytes`.
-    pub(super) fn get(&mut self, asks: &mut Asks<'_>, on: On, bytes: u64) -> Held {
-        let id = asks.fresh_ids(1);
+    /// EventSink for a buffer of `bytes`.
+    pub(super) fn get(&mut self, sink: &mut EventSink<'_>, on: CpuChoice, bytes: u64) -> Held {
+        let id = sink.fresh_ids(1);
         let cpu = match on {
-            On::Any => self.place.cpus.any(&mut self.cpu_draws),
-            On::Lane(lane) => self.place.cpus.of_lane(lane),
+            CpuChoice::Any => self.place.cpus.any(&mut self.cpu_draws),
+            CpuChoice::Lane(lane) => self.place.cpus.of_lane(lane),
         };
         let got = Got::Unrecorded;
-        let op = match &self.place.via {
-            Via::Iova {
-                granule,
-                limit,
-                path,
-            } => Op::Alloc {
+        let op = match &self.place.level {
+            ApiLevel::Iova { limit, path } => Op::Alloc {
                 id,
-                pages: granule.pages(bytes),
+                pages: self.place.granule.pages(bytes),
                 limit: *limit,
                 path: *path,
                 got,
             },
-            Via::Dma { mask, pci, dev } => Op::Map {
+            ApiLevel::Dma { mask, pci, dev } => Op::Map {
                 id,
                 bytes,
                 mask: *mask,
@@ -163,21 +185,21 @@ impl Port {
                 got,
             },
         };
-        asks.ask(cpu, self.place.dom, op);
+        sink.ask(cpu, self.place.dom, op);
         Held { id, bytes, cpu }
     }
 
     /// Gives a buffer back.
-    pub(super) fn put(&mut self, asks: &mut Asks<'_>, on: On, held: Held) {
+    pub(super) fn put(&mut self, sink: &mut EventSink<'_>, on: CpuChoice, held: Held) {
         let cpu = match (&self.place.free_cpus, on) {
             (None, _) => held.cpu,
-            (Some(cpus), On::Any) => cpus.any(&mut self.free_cpu_draws),
-            (Some(cpus), On::Lane(lane)) => cpus.of_lane(lane),
+            (Some(cpus), CpuChoice::Any) => cpus.any(&mut self.free_cpu_draws),
+            (Some(cpus), CpuChoice::Lane(lane)) => cpus.of_lane(lane),
         };
-        let op = match self.place.via {
-            Via::Iova { .. } => Op::Free { id: held.id },
-            Via::Dma { .. } => Op::Unmap { id: held.id },
+        let op = match self.place.level {
+            ApiLevel::Iova { .. } => Op::Free { id: held.id },
+            ApiLevel::Dma { .. } => Op::Unmap { id: held.id },
         };
-        asks.ask(cpu, self.place.dom, op);
+        sink.ask(cpu, self.place.dom, op);
     }
 }

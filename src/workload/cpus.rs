@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use super::impossible::Impossible;
+use super::invalid::InvalidConfig;
+use super::quantity::{Quantity, Written, quantity};
 use super::random::Draws;
 use iova::units::Cpu;
 
@@ -38,29 +39,66 @@ impl Cpus {
     }
 }
 
-impl FromStr for Cpus {
-    type Err = Impossible;
+impl FromIterator<Cpu> for Cpus {
+    /// The CPUs in this order; CPU 0 where there are none.
+    fn from_iter<T: IntoIterator<Item = Cpu>>(cpus: T) -> Cpus {
+        let mut cpus: Vec<Cpu> = cpus.into_iter().collect();
+        if cpus.is_empty() {
+            cpus.push(Cpu(0));
+        }
+        Cpus(cpus)
+    }
+}
 
-    fn from_str(text: &str) -> Result<Cpus, Impossible> {
-        let range = |part: &str| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-            (first <= last).then_some(first..=last)
+impl FromStr for Cpus {
+    type Err = InvalidConfig;
+
+    fn from_str(text: &str) -> Result<Cpus, InvalidConfig> {
+        Cpus::from_text(text).ok_or_else(|| InvalidConfig {
+            field: "cpus",
+            found: format!("{text:?}"),
+            expected: "a list of CPUs such as \"0-3,8\"".to_owned(),
+        })
+    }
+}
+
+impl Quantity for Cpus {
+    const EXPECTED: &'static str = "a list of CPUs such as \"0-3,8\", or one CPU";
+    const PATTERN: &'static str = "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$";
+    const INTEGER_MAX: u64 = u16::MAX as u64;
+
+    fn from_integer(integer: u64) -> Option<Cpus> {
+        u16::try_from(integer).ok().map(|cpu| Cpus::one(Cpu(cpu)))
+    }
+
+    fn from_text(text: &str) -> Option<Cpus> {
+        let number = |digits: &str| -> Option<u16> {
+            let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse().ok().filter(|_| plain)
         };
         let mut cpus = Vec::new();
         for part in text.split(',') {
-            let Some(range) = range(part) else {
-                return Err(Impossible {
-                    field: "cpus",
-                    found: format!("{text:?}"),
-                    expected: "a list of CPUs such as \"0-3,8\"".to_owned(),
-                });
-            };
-            cpus.extend(range.map(Cpu));
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (number(first)?, number(last)?);
+            if first > last {
+                return None;
+            }
+            cpus.extend((first..=last).map(Cpu));
         }
-        Ok(Cpus(cpus))
+        Some(Cpus(cpus))
+    }
+
+    fn written(&self) -> Written {
+        let ranges = self.0.chunk_by(|a, b| a.0.checked_add(1) == Some(b.0));
+        let written = ranges.map(|range| match range {
+            [first, .., last] => format!("{}-{}", first.0, last.0),
+            _ => range[0].0.to_string(),
+        });
+        Written::Text(written.collect::<Vec<_>>().join(","))
     }
 }
+
+quantity!(Cpus);
 
 #[cfg(test)]
 mod tests {
@@ -74,7 +112,7 @@ mod tests {
         };
         assert_eq!(read("0"), Some(vec![0]));
         assert_eq!(read("0-2,8"), Some(vec![0, 1, 2, 8]));
-        for wrong in ["", "a", "2-1", "1,", "-3", "1-2-3", "65536", " 1"] {
+        for wrong in ["", "a", "2-1", "1,", "-3", "1-2-3", "65536", " 1", "+1"] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
     }

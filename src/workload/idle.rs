@@ -2,49 +2,59 @@
 //!
 //! A USB controller without traffic is six pages in a domain that others fill.
 
-use super::change::Modes;
-use super::client::{Asks, Client, Held, On, Place, Port};
-use super::distribution::Distribution;
-use super::impossible::Impossible;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::client::{Client, ClientPlan, CpuChoice, EventSink, Held, Issuer, Place};
+use super::distribution::{Delay, Lifetime};
+use super::invalid::{InvalidConfig, LIVE_MAX};
 use super::pool::{Order, Pool, PoolPlan, Target};
+use super::quantity::{Bytes, Time};
 use super::random::Owner;
 use super::size::{BYTES_MAX, Sizes};
 use iova::units::Nanos;
 
 /// An idle user as a scenario describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct IdlePlan {
     /// How many buffers it holds all the time.
+    #[schemars(range(max = LIVE_MAX))]
     pub holds: u32,
-    /// How large each of them is, in bytes.
-    pub hold_size: u64,
-    /// The sizes of its transfers.
+    /// How large each of them is: one page if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 1, "maximum" = BYTES_MAX, "pattern" = "[1-9]"))]
+    pub hold_size: Option<Bytes>,
+    /// The sizes of the transfers.
     pub sizes: Sizes,
     /// The time between two transfers.
-    pub every: Distribution,
+    #[schemars(extend("minimum" = 1, "pattern" = "[1-9]"))]
+    pub every: Delay,
     /// How long a transfer takes.
-    pub lasts: Distribution,
+    pub lasts: Delay,
 }
 
-impl IdlePlan {
-    /// Refuses what could not be generated.
-    ///
-    /// # Errors
-    ///
-    /// Where transfers would follow each other without end at one moment.
-    pub fn check(&self) -> Result<(), Impossible> {
-        Impossible::unless_live("holds", u64::from(self.holds).max(1))?;
-        let possible = (1..=BYTES_MAX).contains(&self.hold_size);
-        let expected = "from 1 to 2^48 bytes";
-        Impossible::unless(possible, "hold_size", self.hold_size, expected)?;
-        Impossible::unless(!self.every.is_zero(), "every", 0, "a time above 0")
+impl ClientPlan for IdlePlan {
+    fn check(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::unless_live("holds", u64::from(self.holds).max(1))?;
+        if let Some(Bytes(size)) = self.hold_size {
+            let possible = (1..=BYTES_MAX).contains(&size);
+            InvalidConfig::unless(possible, "hold_size", size, "from 1 to 2^48 bytes")?;
+        }
+        InvalidConfig::unless(!self.every.is_zero(), "every", 0, "a time above 0")
+    }
+
+    fn start(&self, place: Place, owner: &Owner, start: Nanos) -> Box<dyn Client> {
+        Box::new(Idle::new(self.clone(), place, owner, start))
     }
 }
 
 /// A running idle user.
 pub struct Idle {
     plan: IdlePlan,
-    port: Port,
+    /// The size of each buffer that is held all the time, in bytes.
+    hold_size: u64,
+    port: Issuer,
     start: Nanos,
     held: Vec<Held>,
     transfers: Pool,
@@ -56,16 +66,18 @@ impl Idle {
     /// The user of `plan`, from `start` on.
     pub fn new(plan: IdlePlan, place: Place, owner: &Owner, start: Nanos) -> Idle {
         let transfers = PoolPlan {
-            modes: Modes::one(plan.sizes.clone()),
-            target: Target::Arrivals(plan.every),
-            lifetime: Some(plan.lasts),
-            rest: Distribution::fixed(0),
-            fill: Nanos(0),
+            sizes: plan.sizes.clone(),
+            keeps: Some(Target::Arrivals(plan.every)),
+            lifetime: Lifetime::For(plan.lasts),
+            rest: Delay::fixed(0),
+            fill: Time(0),
             order: Order::OldestFirst,
+            changes: None,
         };
         Idle {
+            hold_size: plan.hold_size.map_or(place.granule.bytes(), |size| size.0),
             plan,
-            port: Port::new(place.clone(), owner),
+            port: Issuer::new(place.clone(), owner),
             start,
             held: Vec::new(),
             transfers: Pool::new(transfers, place, owner, start),
@@ -83,18 +95,18 @@ impl Client for Idle {
         }
     }
 
-    fn act(&mut self, asks: &mut Asks<'_>) {
+    fn act(&mut self, sink: &mut EventSink<'_>) {
         if self.stopped.is_some()
             && let Some(held) = self.held.pop()
         {
-            self.port.put(asks, On::Lane(self.held.len()), held);
+            self.port.put(sink, CpuChoice::Lane(self.held.len()), held);
         } else if self.stopped.is_none() && self.held.len() < self.plan.holds as usize {
             let held = self
                 .port
-                .get(asks, On::Lane(self.held.len()), self.plan.hold_size);
+                .get(sink, CpuChoice::Lane(self.held.len()), self.hold_size);
             self.held.push(held);
         } else {
-            self.transfers.act(asks);
+            self.transfers.act(sink);
         }
     }
 
@@ -113,10 +125,10 @@ mod tests {
     fn plan() -> IdlePlan {
         IdlePlan {
             holds: 2,
-            hold_size: 4096,
+            hold_size: None,
             sizes: Sizes::fixed(65536).expect("possible"),
-            every: Distribution::fixed(10),
-            lasts: Distribution::fixed(4),
+            every: Delay::fixed(10),
+            lasts: Delay::fixed(4),
         }
     }
 
@@ -137,8 +149,8 @@ mod tests {
     fn an_idle_user_holds_little() {
         let plan = IdlePlan {
             holds: 6,
-            every: Distribution::exponential(1_000_000),
-            lasts: Distribution::exponential(2_000_000),
+            every: Delay::exponential(1_000_000),
+            lasts: Delay::exponential(2_000_000),
             ..plan()
         };
         let events = events(vec![run("usb", Plan::Idle(plan))], 10_100_000_000);
@@ -158,12 +170,12 @@ mod tests {
         );
         assert_eq!(
             field(IdlePlan {
-                hold_size: 0,
+                hold_size: Some(Bytes(0)),
                 ..plan()
             }),
             "hold_size"
         );
-        let every = Distribution::fixed(0);
+        let every = Delay::fixed(0);
         assert_eq!(field(IdlePlan { every, ..plan() }), "every");
     }
 }

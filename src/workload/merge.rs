@@ -5,11 +5,11 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::client::{Asks, Client, Sourced};
+use super::client::{Client, EventSink, TaggedEvent};
 use iova::units::Nanos;
 
 /// A client and when it is to stop; none to let it run on.
-pub struct Stint {
+pub struct ScheduledClient {
     pub client: Box<dyn Client>,
     /// From when on it gives back what it holds.
     pub stop: Option<Nanos>,
@@ -17,22 +17,22 @@ pub struct Stint {
 
 /// The events of many clients.
 pub struct Merge {
-    stints: Vec<Stint>,
+    clients: Vec<ScheduledClient>,
     agenda: BinaryHeap<Reverse<(Nanos, usize)>>,
-    events: VecDeque<Sourced>,
+    events: VecDeque<TaggedEvent>,
     last_id: u64,
 }
 
 impl Merge {
-    /// The events of `stints`, whose order breaks ties.
-    pub fn new(stints: Vec<Stint>) -> Merge {
+    /// The events of `clients`, whose order breaks ties.
+    pub fn new(clients: Vec<ScheduledClient>) -> Merge {
         let mut merge = Merge {
-            agenda: BinaryHeap::with_capacity(stints.len()),
-            stints,
+            agenda: BinaryHeap::with_capacity(clients.len()),
+            clients,
             events: VecDeque::new(),
             last_id: 0,
         };
-        for number in 0..merge.stints.len() {
+        for number in 0..merge.clients.len() {
             merge.put_down(number);
         }
         merge
@@ -40,7 +40,7 @@ impl Merge {
 
     /// Notes when a client comes next: to act, or to be stopped.
     fn put_down(&mut self, number: usize) {
-        let stint = &self.stints[number];
+        let stint = &self.clients[number];
         let next = match (stint.client.due(), stint.stop) {
             (Some(due), Some(stop)) => Some(due.min(stop)),
             (due, stop) => due.or(stop),
@@ -50,11 +50,11 @@ impl Merge {
 
     /// Lets the client act whose turn is at `now`, or stops it.
     fn take_turn(&mut self, now: Nanos, number: usize) {
-        let stint = &mut self.stints[number];
+        let stint = &mut self.clients[number];
         if let Some(stop) = stint.stop.take_if(|stop| *stop <= now) {
             stint.client.stop(stop);
         } else {
-            stint.client.act(&mut Asks {
+            stint.client.act(&mut EventSink {
                 now,
                 client: number,
                 last_id: &mut self.last_id,
@@ -66,9 +66,9 @@ impl Merge {
 }
 
 impl Iterator for Merge {
-    type Item = Sourced;
+    type Item = TaggedEvent;
 
-    fn next(&mut self) -> Option<Sourced> {
+    fn next(&mut self) -> Option<TaggedEvent> {
         while self.events.is_empty() {
             let Reverse((now, number)) = self.agenda.pop()?;
             self.take_turn(now, number);
@@ -81,36 +81,37 @@ impl Iterator for Merge {
 mod tests {
     use super::*;
     use crate::trace::event::{Event, Op};
-    use crate::workload::change::Modes;
-    use crate::workload::distribution::Distribution;
+    use crate::workload::distribution::{Delay, Lifetime};
     use crate::workload::pool::{Order, PoolPlan, Target};
+    use crate::workload::quantity::Time;
     use crate::workload::run::{Plan, Run, Workload};
     use crate::workload::size::Sizes;
     use crate::workload::testing::{events, read, run};
 
-    fn pool(name: &str, bytes: u64, interval: Distribution) -> Run {
+    fn pool(name: &str, bytes: u64, interval: Delay) -> Run {
         let sizes = Sizes::fixed(bytes).expect("possible");
         let plan = PoolPlan {
-            modes: Modes::one(sizes),
-            target: Target::Arrivals(interval),
-            lifetime: Some(Distribution::exponential(50)),
-            rest: Distribution::fixed(0),
-            fill: Nanos(0),
+            sizes,
+            keeps: Some(Target::Arrivals(interval)),
+            lifetime: Lifetime::For(Delay::exponential(50)),
+            rest: Delay::fixed(0),
+            fill: Time(0),
             order: Order::OldestFirst,
+            changes: None,
         };
         run(name, Plan::Pool(plan))
     }
 
     #[test]
     fn ties_go_in_the_order_of_clients() {
-        let ten = Distribution::fixed(10);
+        let ten = Delay::fixed(10);
         let story = read(&events(vec![pool("b", 1, ten), pool("a", 2, ten)], 11));
         assert_eq!(story, "10+1:1 10+2:2");
     }
 
     #[test]
     fn a_client_that_stops_gives_back_before_its_successor_begins() {
-        let ten = Distribution::fixed(10);
+        let ten = Delay::fixed(10);
         let mut first = pool("pool", 1, ten);
         first.stop = Some(Nanos(15));
         let mut second = pool("pool again", 2, ten);
@@ -126,7 +127,7 @@ mod tests {
             Op::Map { bytes, .. } => Some(bytes),
             _ => None,
         };
-        Merge::new(workload.stints(1))
+        Merge::new(workload.clients(1))
             .filter(|sourced| sourced.client == number)
             .take(500)
             .map(|sourced| (sourced.event.at, size(&sourced.event)))
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_client_more_shifts_nobody_elses_draws() {
-        let interval = Distribution::exponential(10);
+        let interval = Delay::exponential(10);
         let alone = of_client(vec![pool("a", 1, interval)], 0);
         let among = vec![pool("b", 2, interval), pool("a", 1, interval)];
         assert_eq!(of_client(among, 1), alone);
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let ten = Distribution::fixed(10);
+        let ten = Delay::fixed(10);
         let error = Workload::new(vec![pool("a", 1, ten), pool("a", 1, ten)]);
         assert_eq!(error.expect_err("twice").field, "name");
     }

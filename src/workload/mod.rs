@@ -11,12 +11,14 @@ pub mod churn;
 pub mod client;
 pub mod cpus;
 pub mod distribution;
+pub(crate) mod event_queue;
 mod fixed;
 pub mod idle;
-pub mod impossible;
+pub mod invalid;
 mod merge;
 pub mod pool;
 pub mod profiled;
+pub mod quantity;
 pub mod random;
 pub mod recorded;
 pub mod ring;
@@ -25,7 +27,6 @@ pub mod size;
 pub mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
-pub(crate) mod timeline;
 
-pub use merge::{Merge, Stint};
+pub use merge::{Merge, ScheduledClient};
 pub use run::{Plan, Run, Workload};

@@ -7,29 +7,34 @@
 
 use std::num::NonZeroU64;
 
-use super::change::{Change, Modes};
-use super::client::{Asks, Client, Held, On, Place, Port};
-use super::distribution::Distribution;
-use super::impossible::Impossible;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::change::{Change, Changes, SizePhases};
+use super::client::{Client, ClientPlan, CpuChoice, EventSink, Held, Issuer, Place};
+use super::distribution::{Delay, Lifetime};
+use super::event_queue::EventQueue;
+use super::invalid::{InvalidConfig, LIVE_MAX};
+use super::quantity::{Bytes, Time, is_default};
 use super::random::{Draws, Owner};
-use super::timeline::Timeline;
+use super::size::Sizes;
 use iova::units::Nanos;
 
 /// What a pool keeps live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Target {
-    /// So many buffers; each has a place of its own, which takes the sizes of a list in turn.
-    Count(u32),
-    /// The buffers of the mode's list of sizes, each in a place of its own.
-    List,
-    /// As many buffers as fit into so many bytes: the next waits until there is room for it.
-    Bytes(u64),
-    /// What arrives at these intervals and lives for its time: rate × mean lifetime buffers.
-    Arrivals(Distribution),
+    /// This many buffers; each has a place of its own, which takes the sizes of a list in turn.
+    Count(#[schemars(range(min = 1, max = LIVE_MAX))] u32),
+    /// As many buffers as fit into this many bytes: the next waits until there is room for it.
+    Bytes(#[schemars(extend("minimum" = 1, "pattern" = "[1-9]"))] Bytes),
+    /// Buffers that arrive at these intervals: rate × mean lifetime of them.
+    Arrivals(#[schemars(extend("minimum" = 1, "pattern" = "[1-9]"))] Delay),
 }
 
 /// The order in which a whole pool is freed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// The oldest buffer first.
     #[default]
@@ -40,61 +45,82 @@ pub enum Order {
 }
 
 /// A pool as a scenario describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PoolPlan {
-    /// The sizes of the buffers, and the changes of them.
-    pub modes: Modes,
-    /// What is kept live.
-    pub target: Target,
-    /// How long a buffer lives; none for ever.
-    pub lifetime: Option<Distribution>,
+    /// The sizes of the buffers.
+    pub sizes: Sizes,
+    /// What is kept live; missing where a list of sizes says it: the buffers of the list, each
+    /// in a place of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps: Option<Target>,
+    /// How long a buffer lives.
+    pub lifetime: Lifetime,
     /// How long after a buffer's end its successor is asked for; no matter to arrivals.
-    pub rest: Distribution,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rest: Delay,
     /// The time between two buffers while the pool is filled.
-    pub fill: Nanos,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fill: Time,
     /// The order in which the whole pool is freed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub order: Order,
+    /// Changes of the sizes, each of which frees the whole pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
 }
 
-impl PoolPlan {
-    /// Refuses what could not be generated.
-    ///
-    /// # Errors
-    ///
-    /// Where the largest buffer exceeds the target, or time would stand still.
-    pub fn check(&self) -> Result<(), Impossible> {
-        match self.target {
-            Target::Bytes(bytes) => {
-                let largest = self.modes.largest();
+impl ClientPlan for PoolPlan {
+    fn check(&self) -> Result<(), InvalidConfig> {
+        self.changes.as_ref().map_or(Ok(()), Changes::check)?;
+        match self.keeps {
+            Some(Target::Bytes(Bytes(bytes))) => {
+                let largest = self.phases().largest();
                 let expected = format!("at least the largest size, {largest} bytes");
-                Impossible::unless(bytes >= largest, "bytes", bytes, expected)?;
+                InvalidConfig::unless(bytes >= largest, "bytes", bytes, expected)?;
             }
-            Target::Arrivals(interval) => {
+            Some(Target::Arrivals(interval)) => {
                 let expected = "an interval above 0";
-                Impossible::unless(!interval.is_zero(), "arrivals", 0, expected)?;
+                InvalidConfig::unless(!interval.is_zero(), "arrivals", 0, expected)?;
             }
-            Target::Count(count) => Impossible::unless_live("count", u64::from(count))?,
-            Target::List => {
-                for sizes in self.modes.iter() {
+            Some(Target::Count(count)) => {
+                InvalidConfig::unless_live("count", u64::from(count))?
+            }
+            None => {
+                for sizes in self.phases().iter() {
                     let listed = sizes.listed();
                     let expected = "it where sizes are not a list";
-                    Impossible::unless(listed.is_some(), "keeps", "missing", expected)?;
-                    Impossible::unless_live("list", listed.map_or(1, NonZeroU64::get))?;
+                    InvalidConfig::unless(listed.is_some(), "keeps", "missing", expected)?;
+                    InvalidConfig::unless_live("list", listed.map_or(1, NonZeroU64::get))?;
                 }
             }
         }
-        let at_once = self.lifetime.is_some_and(Distribution::is_zero) && self.rest.is_zero();
-        let closed = !matches!(self.target, Target::Arrivals(_));
+        let brief = matches!(self.lifetime, Lifetime::For(delay) if delay.is_zero());
+        let at_once = brief && self.rest.is_zero();
+        let closed = !matches!(self.keeps, Some(Target::Arrivals(_)));
         let expected = "above 0, or a `rest`";
-        Impossible::unless(!(at_once && closed), "lifetime", 0, expected)
+        InvalidConfig::unless(!(at_once && closed), "lifetime", 0, expected)
+    }
+
+    fn start(&self, place: Place, owner: &Owner, start: Nanos) -> Box<dyn Client> {
+        Box::new(Pool::new(self.clone(), place, owner, start))
+    }
+}
+
+impl PoolPlan {
+    fn phases(&self) -> SizePhases<'_> {
+        SizePhases {
+            first: &self.sizes,
+            changes: self.changes.as_ref(),
+        }
     }
 }
 
 /// A running pool.
 pub struct Pool {
     plan: PoolPlan,
-    port: Port,
-    agenda: Timeline<Step>,
+    port: Issuer,
+    queue: EventQueue<Step>,
     /// The buffers, each in its place.
     places: Vec<Option<Held>>,
     /// The places that are free where they are not a fixed number.
@@ -134,8 +160,8 @@ impl Pool {
     /// The pool of `plan`, from `start` on.
     pub fn new(plan: PoolPlan, place: Place, owner: &Owner, start: Nanos) -> Pool {
         let mut pool = Pool {
-            port: Port::new(place, owner),
-            agenda: Timeline::new(),
+            port: Issuer::new(place, owner),
+            queue: EventQueue::new(),
             places: Vec::new(),
             vacant: Vec::new(),
             leaving: Vec::new(),
@@ -159,18 +185,18 @@ impl Pool {
 
     /// Begins to fill the pool, and notes when it changes next.
     fn open(&mut self, now: Nanos) {
-        match self.plan.target {
-            Target::Count(count) => self.open_places(now, count),
-            Target::List => {
-                let listed = self.change.sizes(&self.plan.modes).listed();
+        match self.plan.keeps {
+            Some(Target::Count(count)) => self.open_places(now, count),
+            None => {
+                let listed = self.change.sizes(self.plan.phases()).listed();
                 let count = listed.and_then(|count| u32::try_from(count.get()).ok());
                 self.open_places(now, count.unwrap_or(0));
             }
-            Target::Bytes(_) => self.agenda.enter(now, Step::Fill),
-            Target::Arrivals(_) => self.await_arrival(now),
+            Some(Target::Bytes(_)) => self.queue.push(now, Step::Fill),
+            Some(Target::Arrivals(_)) => self.await_arrival(now),
         }
-        if let Some(at) = self.change.next(&self.plan.modes, now) {
-            self.agenda.enter(at, Step::Change);
+        if let Some(at) = self.change.next(self.plan.phases(), now) {
+            self.queue.push(at, Step::Change);
         }
     }
 
@@ -178,20 +204,20 @@ impl Pool {
         self.places.resize(count as usize, None);
         for place in 0..count {
             let gap = self.plan.fill.0.saturating_mul(u64::from(place));
-            self.agenda.enter(now.after(gap), Step::Born(place));
+            self.queue.push(now.after(gap), Step::Born(place));
         }
     }
 
     fn await_arrival(&mut self, now: Nanos) {
-        if let Target::Arrivals(interval) = self.plan.target {
+        if let Some(Target::Arrivals(interval)) = self.plan.keeps {
             let at = now.after(interval.draw(&mut self.draws.arrivals));
-            self.agenda.enter(at, Step::Arrive);
+            self.queue.push(at, Step::Arrive);
         }
     }
 
     /// Draws the size of the next buffer; `turn` says whose turn a list has reached.
     fn draw_size(&mut self, turn: u64) -> u64 {
-        let sizes = self.change.sizes(&self.plan.modes);
+        let sizes = self.change.sizes(self.plan.phases());
         sizes.draw(&mut self.draws.sizes, turn)
     }
 
@@ -203,17 +229,17 @@ impl Pool {
         })
     }
 
-    fn bear(&mut self, asks: &mut Asks<'_>, place: u32, bytes: u64) {
+    fn bear(&mut self, sink: &mut EventSink<'_>, place: u32, bytes: u64) {
         self.born += 1;
         self.bytes_live += u128::from(bytes);
-        self.places[place as usize] = Some(self.port.get(asks, On::Any, bytes));
-        if let Some(lifetime) = self.plan.lifetime {
-            let at = asks.now().after(lifetime.draw(&mut self.draws.lifetimes));
-            self.agenda.enter(at, Step::Die(place));
+        self.places[place as usize] = Some(self.port.get(sink, CpuChoice::Any, bytes));
+        if let Lifetime::For(lifetime) = self.plan.lifetime {
+            let at = sink.now().after(lifetime.draw(&mut self.draws.lifetimes));
+            self.queue.push(at, Step::Die(place));
         }
     }
 
-    fn fill(&mut self, asks: &mut Asks<'_>, bytes_max: u64) {
+    fn fill(&mut self, sink: &mut EventSink<'_>, bytes_max: u64) {
         let bytes = self
             .waiting
             .take()
@@ -223,31 +249,31 @@ impl Pool {
             return;
         }
         let place = self.any_place();
-        self.bear(asks, place, bytes);
-        self.agenda
-            .enter(asks.now().after(self.plan.fill.0), Step::Fill);
+        self.bear(sink, place, bytes);
+        self.queue
+            .push(sink.now().after(self.plan.fill.0), Step::Fill);
     }
 
-    fn give_back(&mut self, asks: &mut Asks<'_>, place: u32) {
+    fn give_back(&mut self, sink: &mut EventSink<'_>, place: u32) {
         if let Some(held) = self.places[place as usize].take() {
             self.bytes_live -= u128::from(held.bytes);
-            self.port.put(asks, On::Any, held);
+            self.port.put(sink, CpuChoice::Any, held);
         }
     }
 
     /// Frees a buffer whose time has come, and has it replaced.
-    fn die(&mut self, asks: &mut Asks<'_>, place: u32) {
-        self.give_back(asks, place);
-        let successor = match self.plan.target {
-            Target::Count(_) | Target::List => Step::Born(place),
-            Target::Bytes(_) => Step::Fill,
-            Target::Arrivals(_) => return self.vacant.push(place),
+    fn die(&mut self, sink: &mut EventSink<'_>, place: u32) {
+        self.give_back(sink, place);
+        let successor = match self.plan.keeps {
+            Some(Target::Count(_)) | None => Step::Born(place),
+            Some(Target::Bytes(_)) => Step::Fill,
+            Some(Target::Arrivals(_)) => return self.vacant.push(place),
         };
-        if let Target::Bytes(_) = self.plan.target {
+        if let Some(Target::Bytes(_)) = self.plan.keeps {
             self.vacant.push(place);
         }
         let rest = self.plan.rest.draw(&mut self.draws.rests);
-        self.agenda.enter(asks.now().after(rest), successor);
+        self.queue.push(sink.now().after(rest), successor);
     }
 
     /// Strikes out all plans and begins to free the whole pool.
@@ -266,20 +292,20 @@ impl Pool {
         }
         self.leaving = live.into_iter().map(|(_, place)| place).collect();
         self.waiting = None;
-        self.agenda.clear();
-        self.agenda.enter(now, Step::Leave);
+        self.queue.clear();
+        self.queue.push(now, Step::Leave);
     }
 
     /// Frees the next buffer of a pool that goes.
-    fn leave_on(&mut self, asks: &mut Asks<'_>) {
+    fn leave_on(&mut self, sink: &mut EventSink<'_>) {
         if let Some(place) = self.leaving.pop() {
-            self.give_back(asks, place);
-            self.agenda.enter(asks.now(), Step::Leave);
+            self.give_back(sink, place);
+            self.queue.push(sink.now(), Step::Leave);
         } else {
             self.places.clear();
             self.vacant.clear();
             if !self.stopping {
-                self.open(asks.now().after(self.plan.modes.pause().0));
+                self.open(sink.now().after(self.plan.phases().pause().0));
             }
         }
     }
@@ -287,31 +313,31 @@ impl Pool {
 
 impl Client for Pool {
     fn due(&self) -> Option<Nanos> {
-        self.agenda.due()
+        self.queue.due()
     }
 
-    fn act(&mut self, asks: &mut Asks<'_>) {
-        let Some((_, step)) = self.agenda.pop() else {
+    fn act(&mut self, sink: &mut EventSink<'_>) {
+        let Some((_, step)) = self.queue.pop() else {
             return;
         };
-        match (step, self.plan.target) {
+        match (step, self.plan.keeps) {
             (Step::Born(place), _) => {
                 let bytes = self.draw_size(u64::from(place));
-                self.bear(asks, place, bytes);
+                self.bear(sink, place, bytes);
             }
-            (Step::Fill, Target::Bytes(bytes_max)) => self.fill(asks, bytes_max),
+            (Step::Fill, Some(Target::Bytes(bytes_max))) => self.fill(sink, bytes_max.0),
             (Step::Arrive | Step::Fill, _) => {
                 let bytes = self.draw_size(self.born);
                 let place = self.any_place();
-                self.bear(asks, place, bytes);
-                self.await_arrival(asks.now());
+                self.bear(sink, place, bytes);
+                self.await_arrival(sink.now());
             }
-            (Step::Die(place), _) => self.die(asks, place),
+            (Step::Die(place), _) => self.die(sink, place),
             (Step::Change, _) => {
                 self.change.turn();
-                self.leave(asks.now());
+                self.leave(sink.now());
             }
-            (Step::Leave, _) => self.leave_on(asks),
+            (Step::Leave, _) => self.leave_on(sink),
         }
     }
 
@@ -324,9 +350,11 @@ impl Client for Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::distribution::Uniform;
+    use crate::workload::quantity::Or;
     use crate::workload::run::Plan;
-    use crate::workload::size::Sizes;
-    use crate::workload::testing::{events, live, mean_live, read, run};
+    use crate::workload::size::ManySizes;
+    use crate::workload::testing::{events, list, live, mean_live, read, run};
 
     const MS: u64 = 1_000_000;
 
@@ -334,15 +362,20 @@ mod tests {
         Sizes::fixed(bytes).expect("possible")
     }
 
-    fn plan(target: Target, lifetime: Option<Distribution>) -> PoolPlan {
+    fn plan(keeps: impl Into<Option<Target>>, lifetime: Lifetime) -> PoolPlan {
         PoolPlan {
-            modes: Modes::one(sizes(4096)),
-            target,
+            sizes: sizes(4096),
+            keeps: keeps.into(),
             lifetime,
-            rest: Distribution::fixed(0),
-            fill: Nanos(0),
+            rest: Delay::fixed(0),
+            fill: Time(0),
             order: Order::OldestFirst,
+            changes: None,
         }
+    }
+
+    fn exponential(mean: u64) -> Lifetime {
+        Lifetime::For(Delay::exponential(mean))
     }
 
     fn generate(plan: PoolPlan, until: u64) -> Vec<crate::trace::event::Event> {
@@ -351,18 +384,17 @@ mod tests {
 
     #[test]
     fn a_count_is_kept_by_replacing_what_dies() {
-        let mut plan = plan(Target::Count(2), Some(Distribution::fixed(5)));
-        plan.fill = Nanos(1);
-        plan.rest = Distribution::fixed(2);
+        let mut plan = plan(Target::Count(2), Lifetime::For(Delay::fixed(5)));
+        plan.fill = Time(1);
+        plan.rest = Delay::fixed(2);
         let story = read(&generate(plan, 10));
         assert_eq!(story, "0+1:4096 1+2:4096 5-1 6-2 7+3:4096 8+4:4096");
     }
 
     #[test]
     fn the_places_of_a_list_keep_their_sizes() {
-        let mut plan = plan(Target::List, Some(Distribution::exponential(10)));
-        let list = Sizes::list(&[(1, 1), (2, 1), (3, 1)]).expect("possible");
-        plan.modes = Modes::one(list);
+        let mut plan = plan(None, exponential(10));
+        plan.sizes = list(&[(1, 1), (2, 1), (3, 1)]);
         let events = generate(plan, 1000);
         let after_births = live(&events).into_iter().filter(|&(count, _)| count == 3);
         let bytes: Vec<_> = after_births.map(|(_, bytes)| bytes).collect();
@@ -374,10 +406,11 @@ mod tests {
 
     #[test]
     fn a_target_in_bytes_is_met_and_never_exceeded() {
-        let target = Target::Bytes(1 << 20);
-        let mut plan = plan(target, Some(Distribution::exponential(MS)));
-        let drawn = Distribution::uniform(4096, 65536).expect("possible");
-        plan.modes = Modes::one(Sizes::drawn(drawn).expect("possible"));
+        let target = Target::Bytes(Bytes(1 << 20));
+        let mut plan = plan(target, exponential(MS));
+        let [min, max] = [4096, 65536].map(Bytes);
+        let uniform = ManySizes::Uniform(Uniform { min, max });
+        plan.sizes = Sizes::try_from(Or::Long(uniform)).expect("possible");
         let live = live(&generate(plan, 20 * MS));
         let full = live
             .iter()
@@ -391,19 +424,22 @@ mod tests {
     /// average over 4 s has a standard deviation of √(2 · 100 · 1 ms / 4 s) = 0.22.
     #[test]
     fn arrivals_keep_rate_times_lifetime_live() {
-        let interval = Distribution::exponential(10_000);
-        let lifetime = Some(Distribution::exponential(MS));
-        let events = generate(plan(Target::Arrivals(interval), lifetime), 4_010 * MS);
+        let interval = Delay::exponential(10_000);
+        let keeps = Target::Arrivals(interval);
+        let events = generate(plan(keeps, exponential(MS)), 4_010 * MS);
         let mean = mean_live(&events, 10 * MS, 4_010 * MS);
         assert!((mean - 100.0).abs() < 0.9, "{mean}");
     }
 
     #[test]
     fn a_change_frees_all_and_fills_again_with_other_sizes() {
-        let mut plan = plan(Target::Count(2), None);
-        let every = Distribution::fixed(10);
-        plan.modes =
-            Modes::changing(sizes(1), vec![sizes(2)], every, Nanos(3)).expect("possible");
+        let mut plan = plan(Target::Count(2), Lifetime::Forever);
+        plan.sizes = sizes(1);
+        plan.changes = Some(Changes {
+            every: Delay::fixed(10),
+            pause: Time(3),
+            to: vec![sizes(2)],
+        });
         let story = |order| {
             let plan = PoolPlan {
                 order,
@@ -423,8 +459,8 @@ mod tests {
 
     #[test]
     fn pools_are_pinned() {
-        let mut plan = plan(Target::Count(3), Some(Distribution::exponential(1000)));
-        plan.rest = Distribution::exponential(100);
+        let mut plan = plan(Target::Count(3), exponential(1000));
+        plan.rest = Delay::exponential(100);
         plan.order = Order::Random;
         let mut run = run("pinned", Plan::Pool(plan));
         run.stop = Some(Nanos(1500));
@@ -439,14 +475,26 @@ mod tests {
 
     #[test]
     fn pools_that_cannot_be_are_refused() {
-        let zero = Distribution::fixed(0);
+        let zero = Delay::fixed(0);
         let field = |plan: PoolPlan| plan.check().expect_err("impossible").field;
-        assert_eq!(field(plan(Target::Count(0), None)), "count");
-        assert_eq!(field(plan(Target::List, None)), "keeps");
-        assert_eq!(field(plan(Target::Bytes(4095), None)), "bytes");
-        assert_eq!(field(plan(Target::Arrivals(zero), None)), "arrivals");
-        assert_eq!(field(plan(Target::Count(1), Some(zero))), "lifetime");
-        let refused = Modes::changing(sizes(1), vec![], zero, Nanos(0));
-        assert_eq!(refused.expect_err("impossible").field, "every");
+        let forever = |target: Target| plan(target, Lifetime::Forever);
+        assert_eq!(field(forever(Target::Count(0))), "count");
+        assert_eq!(field(plan(None, Lifetime::Forever)), "keeps");
+        assert_eq!(field(forever(Target::Bytes(Bytes(4095)))), "bytes");
+        assert_eq!(field(forever(Target::Arrivals(zero))), "arrivals");
+        assert_eq!(
+            field(plan(Target::Count(1), Lifetime::For(zero))),
+            "lifetime"
+        );
+        let changes = Some(Changes {
+            every: zero,
+            pause: Time(0),
+            to: Vec::new(),
+        });
+        let changing = PoolPlan {
+            changes,
+            ..forever(Target::Count(1))
+        };
+        assert_eq!(field(changing), "changes.every");
     }
 }

@@ -7,10 +7,13 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::ages::Ages;
-use super::client::{Asks, Client, Held, On, Place, Port};
-use super::distribution::Millionths;
-use super::impossible::{Impossible, LIVE_MAX};
+use super::client::{Client, ClientPlan, CpuChoice, EventSink, Held, Issuer, Place};
+use super::invalid::{InvalidConfig, LIVE_MAX};
+use super::quantity::{Millionths, Time, is_default};
 use super::random::{Draws, Owner, Share};
 use super::size::Sizes;
 use iova::units::Nanos;
@@ -19,39 +22,84 @@ use iova::units::Nanos;
 pub const AGE_PARTS: usize = 8;
 
 /// A stretch of time, and what happens in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "(Time, u32, u32)", into = "(Time, u32, u32)")]
 pub struct Slice {
     /// How long it is.
-    pub lasts: Nanos,
+    pub lasts: Time,
     /// How many buffers are asked for.
     pub allocs: u32,
     /// How many are freed.
     pub frees: u32,
 }
 
+impl From<(Time, u32, u32)> for Slice {
+    fn from((lasts, allocs, frees): (Time, u32, u32)) -> Slice {
+        Slice {
+            lasts,
+            allocs,
+            frees,
+        }
+    }
+}
+
+impl From<Slice> for (Time, u32, u32) {
+    fn from(slice: Slice) -> Self {
+        (slice.lasts, slice.allocs, slice.frees)
+    }
+}
+
 /// How often which of the live buffers is freed, as weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FreeOrder {
+    /// The oldest buffer.
+    #[serde(default)]
     pub oldest: u64,
+    /// The newest.
+    #[serde(default)]
     pub newest: u64,
-    /// One of the eldest eighth, of the next, and so on.
+    /// One of the oldest eighth of the buffers, of the next, and so on.
+    #[serde(default)]
     pub between: [u64; AGE_PARTS],
 }
 
+impl Default for FreeOrder {
+    /// Always the oldest.
+    fn default() -> FreeOrder {
+        FreeOrder {
+            oldest: 1,
+            ..FreeOrder::NONE
+        }
+    }
+}
+
 /// A client as a profile describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ProfiledPlan {
     /// The sizes of the buffers.
     pub sizes: Sizes,
-    /// What happens when; nothing after the last.
-    pub slices: Arc<[Slice]>,
     /// How many buffers are asked for in a row, on average, where some are freed as well.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(extend("minimum" = 1))]
     pub burst: Millionths,
-    /// Which buffers are freed.
+    /// Which of the live buffers are freed, as weights: the oldest if missing.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub order: FreeOrder,
+    /// How long each slice is, how many buffers it asks for, and how many it frees; nothing
+    /// happens after the last.
+    pub slices: Arc<[Slice]>,
 }
 
 impl FreeOrder {
+    /// No weight at all.
+    pub const NONE: FreeOrder = FreeOrder {
+        oldest: 0,
+        newest: 0,
+        between: [0; AGE_PARTS],
+    };
+
     fn total(&self) -> Option<NonZeroU64> {
         let weights = self.between.iter().chain([&self.oldest, &self.newest]);
         let total = weights.fold(0_u64, |sum, &weight| sum.saturating_add(weight));
@@ -81,39 +129,37 @@ impl FreeOrder {
     }
 }
 
-impl ProfiledPlan {
-    /// Refuses what could not be generated.
-    ///
-    /// # Errors
-    ///
-    /// Where more buffers are freed than are live, too many are live, a burst is less than one
-    /// buffer, or nothing says which buffers are freed.
-    pub fn check(&self) -> Result<(), Impossible> {
+impl ClientPlan for ProfiledPlan {
+    fn check(&self) -> Result<(), InvalidConfig> {
         let burst = self.burst;
-        Impossible::unless(burst >= Millionths::ONE, "burst", burst, "at least 1")?;
+        InvalidConfig::unless(burst >= Millionths::ONE, "burst", burst, "at least 1")?;
         let mut live = 0_u64;
         for (number, slice) in self.slices.iter().enumerate() {
             let held = live + u64::from(slice.allocs);
             let frees = u64::from(slice.frees);
             let found = format!("{frees} frees in slice {number}");
             let expected = format!("at most the {held} buffers that are live");
-            Impossible::unless(frees <= held, "slices", found, expected)?;
+            InvalidConfig::unless(frees <= held, "slices", found, expected)?;
             let found = format!("{held} live buffers in slice {number}");
             let expected = format!("at most {LIVE_MAX}");
-            Impossible::unless(held <= LIVE_MAX, "slices", found, expected)?;
+            InvalidConfig::unless(held <= LIVE_MAX, "slices", found, expected)?;
             live = held - frees;
         }
         let ordered = self.order.total().is_some();
         let freed = self.slices.iter().any(|slice| slice.frees > 0);
         let expected = "a weight above 0 where something is freed";
-        Impossible::unless(ordered || !freed, "order", "no weight", expected)
+        InvalidConfig::unless(ordered || !freed, "order", "no weight", expected)
+    }
+
+    fn start(&self, place: Place, owner: &Owner, start: Nanos) -> Box<dyn Client> {
+        Box::new(Profiled::new(self.clone(), place, owner, start))
     }
 }
 
 /// A running client of a profile.
 pub struct Profiled {
     plan: ProfiledPlan,
-    port: Port,
+    port: Issuer,
     /// The slice after the one that runs, and when it begins.
     next_slice: usize,
     next_start: Nanos,
@@ -146,7 +192,7 @@ impl Profiled {
     /// The client of `plan`, from `start` on.
     pub fn new(plan: ProfiledPlan, place: Place, owner: &Owner, start: Nanos) -> Profiled {
         let mut client = Profiled {
-            port: Port::new(place, owner),
+            port: Issuer::new(place, owner),
             next_slice: 0,
             next_start: start,
             moments: Vec::new(),
@@ -227,9 +273,9 @@ impl Profiled {
         deck[self.dealt]
     }
 
-    fn free(&mut self, asks: &mut Asks<'_>, older: usize) {
+    fn free(&mut self, sink: &mut EventSink<'_>, older: usize) {
         if let Some(held) = self.live.take(older) {
-            self.port.put(asks, On::Any, held);
+            self.port.put(sink, CpuChoice::Any, held);
         }
     }
 }
@@ -242,19 +288,19 @@ impl Client for Profiled {
         }
     }
 
-    fn act(&mut self, asks: &mut Asks<'_>) {
+    fn act(&mut self, sink: &mut EventSink<'_>) {
         if self.stopped.is_some() {
-            return self.free(asks, 0);
+            return self.free(sink, 0);
         }
         self.moments.pop();
         if self.frees_next() {
             self.frees_left -= 1;
             let older = self.plan.order.draw(self.live.len(), &mut self.draws.ages);
-            self.free(asks, older);
+            self.free(sink, older);
         } else {
             self.allocs_left -= 1;
             let bytes = self.size();
-            self.live.push(self.port.get(asks, On::Any, bytes));
+            self.live.push(self.port.get(sink, CpuChoice::Any, bytes));
         }
         self.open_slice();
     }
@@ -269,22 +315,19 @@ impl Client for Profiled {
 mod tests {
     use super::*;
     use crate::workload::run::Plan;
-    use crate::workload::testing::{events, live, read, run};
+    use crate::workload::testing::{events, list, live, read, run};
 
     fn plan(slices: &[(u64, u32, u32)]) -> ProfiledPlan {
         let slice = |&(lasts, allocs, frees): &(u64, u32, u32)| Slice {
-            lasts: Nanos(lasts),
+            lasts: Time(lasts),
             allocs,
             frees,
         };
         ProfiledPlan {
-            sizes: Sizes::list(&[(1, 1), (2, 1)]).expect("possible"),
+            sizes: list(&[(1, 1), (2, 1)]),
             slices: slices.iter().map(slice).collect(),
             burst: Millionths::ONE,
-            order: FreeOrder {
-                oldest: 1,
-                ..FreeOrder::default()
-            },
+            order: FreeOrder::default(),
         }
     }
 
@@ -307,7 +350,7 @@ mod tests {
     fn the_newest_goes_where_the_order_says_so() {
         let order = FreeOrder {
             newest: 1,
-            ..FreeOrder::default()
+            ..FreeOrder::NONE
         };
         let plan = ProfiledPlan {
             order,
@@ -320,7 +363,7 @@ mod tests {
     /// 2/8 · 2,701 to 3/8 · 3,000, and numbers above those by what went before.
     #[test]
     fn ages_are_drawn_from_their_part() {
-        let mut order = FreeOrder::default();
+        let mut order = FreeOrder::NONE;
         order.between[2] = 1;
         let plan = ProfiledPlan {
             order,
@@ -368,7 +411,7 @@ mod tests {
         assert_eq!(field(plan(&[(0, u32::MAX, 0)])), "slices");
         let burst = Millionths(999_999);
         assert_eq!(field(ProfiledPlan { burst, ..plan(&[]) }), "burst");
-        let order = FreeOrder::default();
+        let order = FreeOrder::NONE;
         let freed = plan(&[(0, 1, 1)]);
         assert_eq!(field(ProfiledPlan { order, ..freed }), "order");
         assert_eq!(plan(&[(9, 1, 0), (0, 0, 1)]).check(), Ok(()));

@@ -11,6 +11,11 @@ use std::num::NonZeroU64;
 use rand::distr::{Distribution as _, Uniform};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::invalid::InvalidConfig;
+use super::quantity::Millionths;
 
 /// Who draws: the seed of the run and the owner's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +96,10 @@ impl Draws {
 const MILLION: NonZeroU64 = NonZeroU64::new(1_000_000).expect("not zero");
 
 /// A share from 0 to 1, exact to a millionth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(try_from = "Millionths", into = "Millionths")]
 pub struct Share {
     millionths: u32,
 }
@@ -106,6 +114,24 @@ impl Share {
     pub fn from_millionths(millionths: u64) -> Option<Share> {
         let millionths = u32::try_from(millionths).ok()?;
         (millionths <= Share::ALL.millionths).then_some(Share { millionths })
+    }
+}
+
+impl TryFrom<Millionths> for Share {
+    type Error = InvalidConfig;
+
+    fn try_from(share: Millionths) -> Result<Share, InvalidConfig> {
+        Share::from_millionths(share.0).ok_or_else(|| InvalidConfig {
+            field: "share",
+            found: share.to_string(),
+            expected: "from 0 to 1".to_owned(),
+        })
+    }
+}
+
+impl From<Share> for Millionths {
+    fn from(share: Share) -> Millionths {
+        Millionths(u64::from(share.millionths))
     }
 }
 

@@ -5,18 +5,22 @@
 //! that the recording left offline come back. What a recorded kernel answered is dropped:
 //! among other clients it says nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::client::{Asks, Client};
-use super::distribution::Millionths;
-use super::impossible::Impossible;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::client::{Client, ClientPlan, EventSink, Place};
+use super::invalid::InvalidConfig;
+use super::quantity::{Millionths, Time, is_default, one};
+use super::random::Owner;
 use crate::trace::event::{Event, Op};
 use iova::op::Got;
 use iova::units::Nanos;
 
 /// Events that can be mixed in. Their ids number the lives of the recording from 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
     events: Arc<[Event]>,
     lives: u64,
@@ -32,13 +36,13 @@ impl Recording {
     pub fn new(
         events: impl IntoIterator<Item = Event>,
         cpus: u32,
-    ) -> Result<Recording, Impossible> {
+    ) -> Result<Recording, InvalidConfig> {
         let mut names = Names::default();
         let mut renamed = Vec::new();
         for mut event in events {
             let refuse = |found: String, expected: &str| {
                 let found = format!("{found} in event {}", renamed.len());
-                Impossible::unless(false, "trace", found, expected)
+                InvalidConfig::unless(false, "trace", found, expected)
             };
             if u32::from(event.cpu.0) >= cpus {
                 refuse(format!("CPU {}", event.cpu.0), "a CPU of the domain")?;
@@ -56,16 +60,11 @@ impl Recording {
             }
             renamed.push(event);
         }
-        Impossible::unless(!renamed.is_empty(), "trace", "empty", "at least one event")?;
+        InvalidConfig::unless(!renamed.is_empty(), "trace", "empty", "at least one event")?;
         Ok(Recording {
             events: renamed.into(),
             lives: names.lives,
         })
-    }
-
-    /// Whether it takes CPUs offline.
-    pub fn takes_cpus(&self) -> bool {
-        self.events.iter().any(|event| event.op == Op::CpuDead)
     }
 
     /// What ends a playing after the first `played` events: frees what is live, in the order
@@ -131,39 +130,52 @@ impl Names {
 }
 
 /// A recording as a scenario mixes it in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RecordedPlan {
-    pub recording: Recording,
-    /// What is added to the numbers of its domains.
-    pub first_dom: u64,
-    /// What its times are multiplied with.
+    /// The trace file's path, relative to the scenario's file.
+    pub trace: String,
+    /// What its times are multiplied with: 1 if missing.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub stretch: Millionths,
     /// How often it is played.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
     pub times: u32,
     /// The time between the end of one playing and the beginning of the next.
-    pub gap: Nanos,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gap: Time,
+    /// The events of the trace; none until they are loaded.
+    #[serde(skip)]
+    pub recording: Recording,
 }
 
-impl RecordedPlan {
-    /// The domains that it asks, one an event.
-    pub(super) fn doms(&self) -> impl Iterator<Item = u64> + '_ {
-        let events = self.recording.events.iter();
-        events.map(|event| self.first_dom.wrapping_add(event.dom))
+impl ClientPlan for RecordedPlan {
+    fn check(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::unless(self.times > 0, "times", 0, "at least 1")
     }
 
-    /// Refuses what could not be generated.
-    ///
-    /// # Errors
-    ///
-    /// Where the recording is not played at all.
-    pub fn check(&self) -> Result<(), Impossible> {
-        Impossible::unless(self.times > 0, "times", 0, "at least 1")
+    fn start(&self, place: Place, _owner: &Owner, start: Nanos) -> Box<dyn Client> {
+        Box::new(Recorded::new(self.clone(), place.dom, start))
+    }
+
+    /// Those of the recording, moved by `dom`.
+    fn doms(&self, dom: u64) -> BTreeSet<u64> {
+        let events = self.recording.events.iter();
+        events.map(|event| dom.wrapping_add(event.dom)).collect()
+    }
+
+    fn takes_cpus_offline(&self) -> bool {
+        let mut events = self.recording.events.iter();
+        events.any(|event| event.op == Op::CpuDead)
     }
 }
 
 /// A recording being played.
 pub struct Recorded {
     plan: RecordedPlan,
+    /// What is added to the numbers of its domains.
+    first_dom: u64,
     /// When this playing began.
     begun: Nanos,
     /// The id of its first life.
@@ -177,10 +189,11 @@ pub struct Recorded {
 
 impl Recorded {
     /// The recording of `plan`, from `start` on.
-    pub fn new(plan: RecordedPlan, start: Nanos) -> Recorded {
+    pub fn new(plan: RecordedPlan, first_dom: u64, start: Nanos) -> Recorded {
         Recorded {
             left: plan.times,
             plan,
+            first_dom,
             begun: start,
             first_id: None,
             next: 0,
@@ -197,10 +210,10 @@ impl Recorded {
             .after(u64::try_from(stretched).unwrap_or(u64::MAX))
     }
 
-    /// Asks an event under the ids of this playing.
-    fn play(&mut self, asks: &mut Asks<'_>, event: Event) {
+    /// EventSink an event under the ids of this playing.
+    fn play(&mut self, sink: &mut EventSink<'_>, event: Event) {
         let lives = self.plan.recording.lives;
-        let first_id = *self.first_id.get_or_insert_with(|| asks.fresh_ids(lives));
+        let first_id = *self.first_id.get_or_insert_with(|| sink.fresh_ids(lives));
         let mut op = event.op;
         match &mut op {
             Op::Alloc { id, .. }
@@ -210,7 +223,7 @@ impl Recorded {
             | Op::DoubleFree { id } => *id += first_id,
             _ => {}
         }
-        asks.ask(event.cpu, self.plan.first_dom.wrapping_add(event.dom), op);
+        sink.ask(event.cpu, self.first_dom.wrapping_add(event.dom), op);
     }
 
     /// Ends this playing at `at`, and begins the next after the gap.
@@ -228,18 +241,18 @@ impl Client for Recorded {
         if !self.closing.is_empty() {
             return Some(self.closing_at);
         }
-        let event = &self.plan.recording.events[self.next];
+        let event = self.plan.recording.events.get(self.next)?;
         (self.left > 0).then(|| self.moment(event.at))
     }
 
-    fn act(&mut self, asks: &mut Asks<'_>) {
+    fn act(&mut self, sink: &mut EventSink<'_>) {
         if let Some(event) = self.closing.pop_front() {
-            self.play(asks, event);
+            self.play(sink, event);
         } else if let Some(event) = self.plan.recording.events.get(self.next).cloned() {
-            self.play(asks, event);
+            self.play(sink, event);
             self.next += 1;
             if self.next == self.plan.recording.events.len() {
-                self.close(asks.now());
+                self.close(sink.now());
             }
         }
         if self.next == 0 && self.closing.is_empty() {
@@ -289,11 +302,11 @@ mod tests {
 
     fn plan(events: Vec<Event>) -> RecordedPlan {
         RecordedPlan {
+            trace: "trace.jsonl".to_owned(),
             recording: Recording::new(events, 2).expect("possible"),
-            first_dom: 0,
             stretch: Millionths::ONE,
             times: 1,
-            gap: Nanos(0),
+            gap: Time(0),
         }
     }
 
@@ -307,7 +320,7 @@ mod tests {
         let plan = RecordedPlan {
             stretch: Millionths(1_500_000),
             times: 2,
-            gap: Nanos(5),
+            gap: Time(5),
             ..plan(recording)
         };
         let mut run = recorded(plan);
@@ -345,7 +358,7 @@ mod tests {
     #[test]
     fn cpus_that_are_left_offline_come_back() {
         let plan = plan(vec![event(1, 1, Op::CpuDead), map(2, 1, 10)]);
-        assert!(plan.recording.takes_cpus());
+        assert!(plan.takes_cpus_offline());
         let events = events(vec![recorded(plan)], u64::MAX);
         assert_eq!(events[2..], [event(2, 1, Op::CpuUp), unmap(2, 1)]);
     }

@@ -6,51 +6,73 @@
 
 use std::collections::VecDeque;
 
-use super::change::{Change, Modes};
-use super::client::{Asks, Client, Held, On, Place, Port};
-use super::distribution::Distribution;
-use super::impossible::Impossible;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::change::{Change, Changes, SizePhases};
+use super::client::{Client, ClientPlan, CpuChoice, EventSink, Held, Issuer, Place};
+use super::distribution::Delay;
+use super::event_queue::EventQueue;
+use super::invalid::{InvalidConfig, LIVE_MAX};
+use super::quantity::one;
 use super::random::{Draws, Owner};
-use super::timeline::Timeline;
+use super::size::Sizes;
 use iova::units::Nanos;
 
 /// The largest number of queues.
 const QUEUES_MAX: u32 = 1 << 16;
 
 /// A device's rings as a scenario describes them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RingPlan {
-    /// The sizes of the buffers, and the changes of them.
-    pub modes: Modes,
-    /// How many queues there are.
+    /// The sizes of the buffers.
+    pub sizes: Sizes,
+    /// How many queues there are; they take the CPUs in turn.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = QUEUES_MAX))]
     pub queues: u32,
     /// How many buffers each holds.
+    #[schemars(range(min = 1, max = LIVE_MAX))]
     pub depth: u32,
     /// The time between two completions of a queue.
-    pub every: Distribution,
+    #[schemars(extend("minimum" = 1, "pattern" = "[1-9]"))]
+    pub every: Delay,
+    /// Changes of the sizes, each of which frees all queues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
+}
+
+impl ClientPlan for RingPlan {
+    fn check(&self) -> Result<(), InvalidConfig> {
+        let possible = (1..=QUEUES_MAX).contains(&self.queues);
+        let expected = format!("from 1 to {QUEUES_MAX}");
+        InvalidConfig::unless(possible, "queues", self.queues, expected)?;
+        self.changes.as_ref().map_or(Ok(()), Changes::check)?;
+        let buffers = u64::from(self.queues) * u64::from(self.depth);
+        InvalidConfig::unless_live("depth", buffers)?;
+        InvalidConfig::unless(!self.every.is_zero(), "every", 0, "a time above 0")
+    }
+
+    fn start(&self, place: Place, owner: &Owner, start: Nanos) -> Box<dyn Client> {
+        Box::new(Ring::new(self.clone(), place, owner, start))
+    }
 }
 
 impl RingPlan {
-    /// Refuses what could not be generated.
-    ///
-    /// # Errors
-    ///
-    /// Where completions would take no time.
-    pub fn check(&self) -> Result<(), Impossible> {
-        let possible = (1..=QUEUES_MAX).contains(&self.queues);
-        let expected = format!("from 1 to {QUEUES_MAX}");
-        Impossible::unless(possible, "queues", self.queues, expected)?;
-        let buffers = u64::from(self.queues) * u64::from(self.depth);
-        Impossible::unless_live("depth", buffers)?;
-        Impossible::unless(!self.every.is_zero(), "every", 0, "a time above 0")
+    fn phases(&self) -> SizePhases<'_> {
+        SizePhases {
+            first: &self.sizes,
+            changes: self.changes.as_ref(),
+        }
     }
 }
 
 /// Running rings.
 pub struct Ring {
     plan: RingPlan,
-    port: Port,
-    agenda: Timeline<Step>,
+    port: Issuer,
+    agenda: EventQueue<Step>,
     queues: Vec<VecDeque<Held>>,
     change: Change,
     posted: u64,
@@ -72,8 +94,8 @@ impl Ring {
     /// The rings of `plan`, from `start` on.
     pub fn new(plan: RingPlan, place: Place, owner: &Owner, start: Nanos) -> Ring {
         let mut ring = Ring {
-            port: Port::new(place, owner),
-            agenda: Timeline::new(),
+            port: Issuer::new(place, owner),
+            agenda: EventQueue::new(),
             queues: vec![VecDeque::new(); plan.queues as usize],
             change: Change::new(owner),
             posted: 0,
@@ -89,48 +111,48 @@ impl Ring {
     /// Begins to fill the queues, and notes when the sizes change next.
     fn open(&mut self, now: Nanos) {
         for queue in 0..self.queues.len() {
-            self.agenda.enter(now, Step::Fill(queue));
+            self.agenda.push(now, Step::Fill(queue));
         }
-        if let Some(at) = self.change.next(&self.plan.modes, now) {
-            self.agenda.enter(at, Step::Change);
+        if let Some(at) = self.change.next(self.plan.phases(), now) {
+            self.agenda.push(at, Step::Change);
         }
     }
 
-    fn post(&mut self, asks: &mut Asks<'_>, queue: usize) {
-        let sizes = self.change.sizes(&self.plan.modes);
+    fn post(&mut self, sink: &mut EventSink<'_>, queue: usize) {
+        let sizes = self.change.sizes(self.plan.phases());
         let bytes = sizes.draw(&mut self.sizes, self.posted);
         self.posted += 1;
-        let held = self.port.get(asks, On::Lane(queue), bytes);
+        let held = self.port.get(sink, CpuChoice::Lane(queue), bytes);
         self.queues[queue].push_back(held);
     }
 
     /// Frees the queue's oldest buffer; whether there was one.
-    fn retire(&mut self, asks: &mut Asks<'_>, queue: usize) -> bool {
+    fn retire(&mut self, sink: &mut EventSink<'_>, queue: usize) -> bool {
         let oldest = self.queues[queue].pop_front();
         if let Some(held) = oldest {
-            self.port.put(asks, On::Lane(queue), held);
+            self.port.put(sink, CpuChoice::Lane(queue), held);
         }
         oldest.is_some()
     }
 
     fn await_completion(&mut self, now: Nanos, queue: usize) {
         let at = now.after(self.plan.every.draw(&mut self.completions));
-        self.agenda.enter(at, Step::Complete(queue));
+        self.agenda.push(at, Step::Complete(queue));
     }
 
     fn leave(&mut self, now: Nanos) {
         self.agenda.clear();
-        self.agenda.enter(now, Step::Leave);
+        self.agenda.push(now, Step::Leave);
     }
 
     /// Frees the next buffer of rings that go.
-    fn leave_on(&mut self, asks: &mut Asks<'_>) {
+    fn leave_on(&mut self, sink: &mut EventSink<'_>) {
         let full = self.queues.iter().position(|queue| !queue.is_empty());
         if let Some(queue) = full {
-            self.retire(asks, queue);
-            self.agenda.enter(asks.now(), Step::Leave);
+            self.retire(sink, queue);
+            self.agenda.push(sink.now(), Step::Leave);
         } else if !self.stopping {
-            self.open(asks.now().after(self.plan.modes.pause().0));
+            self.open(sink.now().after(self.plan.phases().pause().0));
         }
     }
 }
@@ -140,29 +162,29 @@ impl Client for Ring {
         self.agenda.due()
     }
 
-    fn act(&mut self, asks: &mut Asks<'_>) {
+    fn act(&mut self, sink: &mut EventSink<'_>) {
         let Some((now, step)) = self.agenda.pop() else {
             return;
         };
         match step {
             Step::Fill(queue) => {
-                self.post(asks, queue);
+                self.post(sink, queue);
                 if self.queues[queue].len() < self.plan.depth as usize {
-                    self.agenda.enter(now, Step::Fill(queue));
+                    self.agenda.push(now, Step::Fill(queue));
                 } else {
                     self.await_completion(now, queue);
                 }
             }
             Step::Complete(queue) => {
-                self.retire(asks, queue);
-                self.post(asks, queue);
+                self.retire(sink, queue);
+                self.post(sink, queue);
                 self.await_completion(now, queue);
             }
             Step::Change => {
                 self.change.turn();
                 self.leave(now);
             }
-            Step::Leave => self.leave_on(asks),
+            Step::Leave => self.leave_on(sink),
         }
     }
 
@@ -175,6 +197,7 @@ impl Client for Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::quantity::Time;
     use crate::workload::run::Plan;
     use crate::workload::size::Sizes;
     use crate::workload::testing::{events, live, read, run};
@@ -185,10 +208,11 @@ mod tests {
 
     fn plan() -> RingPlan {
         RingPlan {
-            modes: Modes::one(sizes(4096)),
+            sizes: sizes(4096),
             queues: 2,
             depth: 2,
-            every: Distribution::fixed(10),
+            every: Delay::fixed(10),
+            changes: None,
         }
     }
 
@@ -206,10 +230,15 @@ mod tests {
 
     #[test]
     fn a_change_frees_the_queues_and_fills_them_again() {
-        let every = Distribution::fixed(15);
-        let modes =
-            Modes::changing(sizes(1), vec![sizes(2)], every, Nanos(2)).expect("possible");
-        let plan = RingPlan { modes, ..plan() };
+        let plan = RingPlan {
+            sizes: sizes(1),
+            changes: Some(Changes {
+                every: Delay::fixed(15),
+                pause: Time(2),
+                to: vec![sizes(2)],
+            }),
+            ..plan()
+        };
         let story = read(&events(vec![run("ring", Plan::Ring(plan))], 20));
         assert_eq!(
             story,
@@ -224,7 +253,7 @@ mod tests {
         let plan = RingPlan {
             queues: 3,
             depth: 64,
-            every: Distribution::exponential(500),
+            every: Delay::exponential(500),
             ..plan()
         };
         let events = events(vec![run("ring", Plan::Ring(plan))], 1_000_000);
@@ -267,7 +296,7 @@ mod tests {
             }),
             "depth"
         );
-        let every = Distribution::fixed(0);
+        let every = Delay::fixed(0);
         assert_eq!(field(RingPlan { every, ..plan() }), "every");
     }
 }

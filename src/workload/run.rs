@@ -2,29 +2,39 @@
 
 use std::collections::BTreeSet;
 
-use super::churn::{Churn, ChurnPlan};
-use super::client::{Client, Place};
-use super::idle::{Idle, IdlePlan};
-use super::impossible::Impossible;
-use super::merge::Stint;
-use super::pool::{Pool, PoolPlan};
-use super::profiled::{Profiled, ProfiledPlan};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::churn::ChurnPlan;
+use super::client::{ClientPlan, Place};
+use super::idle::IdlePlan;
+use super::invalid::InvalidConfig;
+use super::merge::ScheduledClient;
+use super::pool::PoolPlan;
+use super::profiled::ProfiledPlan;
 use super::random::Owner;
-use super::recorded::{Recorded, RecordedPlan};
-use super::ring::{Ring, RingPlan};
-use super::stream::{Stream, StreamPlan};
+use super::recorded::RecordedPlan;
+use super::ring::RingPlan;
+use super::stream::StreamPlan;
 use iova::units::Nanos;
 
 /// What a client does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the plans say it")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Plan {
+    /// Buffer pools: cameras, video, displays, GPUs.
     Pool(PoolPlan),
+    /// NIC rings.
     Ring(RingPlan),
+    /// Request streams: `NVMe` drives, storage adapters.
     Stream(StreamPlan),
+    /// Fills the space; then, in each round, frees one at random, asks for one, and for more.
     Churn(ChurnPlan),
+    /// Holds a few buffers for ever, with a short transfer now and then.
     Idle(IdlePlan),
+    /// A recorded trace among other clients; it says itself where it asks.
     Recorded(RecordedPlan),
+    /// What `profile` found in a trace.
     Profiled(ProfiledPlan),
 }
 
@@ -48,20 +58,16 @@ pub struct Workload {
 }
 
 impl Plan {
-    /// Refuses what could not be generated.
-    ///
-    /// # Errors
-    ///
-    /// As the plans say.
-    pub fn check(&self) -> Result<(), Impossible> {
+    /// Its name in scenario files, and the plan itself.
+    pub fn kind(&self) -> (&'static str, &dyn ClientPlan) {
         match self {
-            Plan::Pool(plan) => plan.check(),
-            Plan::Ring(plan) => plan.check(),
-            Plan::Stream(plan) => plan.check(),
-            Plan::Churn(plan) => plan.check(),
-            Plan::Idle(plan) => plan.check(),
-            Plan::Recorded(plan) => plan.check(),
-            Plan::Profiled(plan) => plan.check(),
+            Plan::Pool(plan) => ("pool", plan),
+            Plan::Ring(plan) => ("ring", plan),
+            Plan::Stream(plan) => ("stream", plan),
+            Plan::Churn(plan) => ("churn", plan),
+            Plan::Idle(plan) => ("idle", plan),
+            Plan::Recorded(plan) => ("recorded", plan),
+            Plan::Profiled(plan) => ("profiled", plan),
         }
     }
 }
@@ -72,12 +78,12 @@ impl Workload {
     /// # Errors
     ///
     /// Where one of them could not be generated, or two share a name.
-    pub fn new(runs: Vec<Run>) -> Result<Workload, Impossible> {
+    pub fn new(runs: Vec<Run>) -> Result<Workload, InvalidConfig> {
         let mut names = BTreeSet::new();
         for run in &runs {
-            run.plan.check()?;
+            run.plan.kind().1.check()?;
             let new = names.insert(&run.name);
-            Impossible::unless(new, "name", &run.name, "a name of its own")?;
+            InvalidConfig::unless(new, "name", &run.name, "a name of its own")?;
         }
         Ok(Workload { runs })
     }
@@ -88,36 +94,27 @@ impl Workload {
     }
 
     /// The clients, ready to run with the randomness of `seed`.
-    pub fn stints(&self, seed: u64) -> Vec<Stint> {
-        self.runs.iter().map(|run| run.stint(seed)).collect()
+    pub fn clients(&self, seed: u64) -> Vec<ScheduledClient> {
+        self.runs.iter().map(|run| run.start(seed)).collect()
     }
 }
 
 impl Run {
-    /// The domains that the client asks, not all different.
-    pub fn doms(&self) -> impl Iterator<Item = u64> + '_ {
-        let recorded = match &self.plan {
-            Plan::Recorded(plan) => Some(plan.doms()),
-            _ => None,
-        };
-        let own = recorded.is_none().then_some(self.place.dom);
-        recorded.into_iter().flatten().chain(own)
+    /// The client's name in the scenario, where it may begin several times.
+    pub fn client(&self) -> &str {
+        self.name.split('#').next().unwrap_or_default()
     }
 
-    fn stint(&self, seed: u64) -> Stint {
-        let owner = &Owner::new(seed, format!("client:{}", self.name));
-        let (place, start) = (self.place.clone(), self.start);
-        let client: Box<dyn Client> = match self.plan.clone() {
-            Plan::Pool(plan) => Box::new(Pool::new(plan, place, owner, start)),
-            Plan::Ring(plan) => Box::new(Ring::new(plan, place, owner, start)),
-            Plan::Stream(plan) => Box::new(Stream::new(plan, place, owner, start)),
-            Plan::Churn(plan) => Box::new(Churn::new(plan, place, owner, start)),
-            Plan::Idle(plan) => Box::new(Idle::new(plan, place, owner, start)),
-            Plan::Recorded(plan) => Box::new(Recorded::new(plan, start)),
-            Plan::Profiled(plan) => Box::new(Profiled::new(plan, place, owner, start)),
-        };
-        Stint {
-            client,
+    /// The domains that the client asks.
+    pub fn doms(&self) -> BTreeSet<u64> {
+        self.plan.kind().1.doms(self.place.dom)
+    }
+
+    fn start(&self, seed: u64) -> ScheduledClient {
+        let owner = Owner::new(seed, format!("client:{}", self.name));
+        let (_, plan) = self.plan.kind();
+        ScheduledClient {
+            client: plan.start(self.place.clone(), &owner, self.start),
             stop: self.stop,
         }
     }

@@ -5,49 +5,57 @@
 //! is random. Each job is a lane: it submits on one CPU and, where the place says so, its
 //! requests complete on another.
 
-use super::client::{Asks, Client, Held, On, Place, Port};
-use super::distribution::Distribution;
-use super::impossible::Impossible;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::client::{Client, ClientPlan, CpuChoice, EventSink, Held, Issuer, Place};
+use super::distribution::Delay;
+use super::event_queue::EventQueue;
+use super::invalid::{InvalidConfig, LIVE_MAX};
+use super::quantity::{is_default, one};
 use super::random::{Draws, Owner};
 use super::size::Sizes;
-use super::timeline::Timeline;
 use iova::units::Nanos;
 
 /// A request stream as a scenario describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct StreamPlan {
     /// The sizes of the requests.
     pub sizes: Sizes,
-    /// How many jobs submit requests.
+    /// How many jobs submit requests; they take the CPUs in turn.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = LIVE_MAX))]
     pub jobs: u32,
     /// How many requests a job keeps in flight.
+    #[schemars(range(min = 1, max = LIVE_MAX))]
     pub depth: u32,
     /// How long a request takes.
-    pub service: Distribution,
+    pub service: Delay,
     /// How long a job waits after a completion before it submits the next request.
-    pub think: Distribution,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub think: Delay,
 }
 
-impl StreamPlan {
-    /// Refuses what could not be generated.
-    ///
-    /// # Errors
-    ///
-    /// Where requests would take no time.
-    pub fn check(&self) -> Result<(), Impossible> {
-        Impossible::unless_live("jobs", u64::from(self.jobs))?;
+impl ClientPlan for StreamPlan {
+    fn check(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::unless_live("jobs", u64::from(self.jobs))?;
         let requests = u64::from(self.jobs) * u64::from(self.depth);
-        Impossible::unless_live("depth", requests)?;
+        InvalidConfig::unless_live("depth", requests)?;
         let at_once = self.service.is_zero() && self.think.is_zero();
-        Impossible::unless(!at_once, "service", 0, "above 0, or a `think`")
+        InvalidConfig::unless(!at_once, "service", 0, "above 0, or a `think`")
+    }
+
+    fn start(&self, place: Place, owner: &Owner, start: Nanos) -> Box<dyn Client> {
+        Box::new(Stream::new(self.clone(), place, owner, start))
     }
 }
 
 /// A running request stream.
 pub struct Stream {
     plan: StreamPlan,
-    port: Port,
-    agenda: Timeline<Step>,
+    port: Issuer,
+    queue: EventQueue<Step>,
     /// The requests in flight, `depth` places a job.
     flights: Vec<Option<Held>>,
     sizes: Draws,
@@ -66,14 +74,14 @@ impl Stream {
     /// The stream of `plan`, from `start` on.
     pub fn new(plan: StreamPlan, place: Place, owner: &Owner, start: Nanos) -> Stream {
         let flights = plan.jobs as usize * plan.depth as usize;
-        let mut agenda = Timeline::new();
+        let mut queue = EventQueue::new();
         for flight in 0..flights {
-            agenda.enter(start, Step::Submit(flight));
+            queue.push(start, Step::Submit(flight));
         }
         Stream {
             plan,
-            port: Port::new(place, owner),
-            agenda,
+            port: Issuer::new(place, owner),
+            queue,
             flights: vec![None; flights],
             sizes: owner.draws("sizes"),
             services: owner.draws("services"),
@@ -81,41 +89,41 @@ impl Stream {
         }
     }
 
-    fn job(&self, flight: usize) -> On {
-        On::Lane(flight / self.plan.depth as usize)
+    fn job(&self, flight: usize) -> CpuChoice {
+        CpuChoice::Lane(flight / self.plan.depth as usize)
     }
 
-    fn submit(&mut self, asks: &mut Asks<'_>, flight: usize) {
+    fn submit(&mut self, sink: &mut EventSink<'_>, flight: usize) {
         let bytes = self.plan.sizes.draw(&mut self.sizes, flight as u64);
-        self.flights[flight] = Some(self.port.get(asks, self.job(flight), bytes));
-        let at = asks.now().after(self.plan.service.draw(&mut self.services));
-        self.agenda.enter(at, Step::Complete(flight));
+        self.flights[flight] = Some(self.port.get(sink, self.job(flight), bytes));
+        let at = sink.now().after(self.plan.service.draw(&mut self.services));
+        self.queue.push(at, Step::Complete(flight));
     }
 
-    fn complete(&mut self, asks: &mut Asks<'_>, flight: usize) {
+    fn complete(&mut self, sink: &mut EventSink<'_>, flight: usize) {
         if let Some(held) = self.flights[flight].take() {
-            self.port.put(asks, self.job(flight), held);
+            self.port.put(sink, self.job(flight), held);
         }
     }
 }
 
 impl Client for Stream {
     fn due(&self) -> Option<Nanos> {
-        self.agenda.due()
+        self.queue.due()
     }
 
-    fn act(&mut self, asks: &mut Asks<'_>) {
-        let Some((now, step)) = self.agenda.pop() else {
+    fn act(&mut self, sink: &mut EventSink<'_>) {
+        let Some((now, step)) = self.queue.pop() else {
             return;
         };
         match step {
-            Step::Submit(flight) => self.submit(asks, flight),
+            Step::Submit(flight) => self.submit(sink, flight),
             Step::Complete(flight) => {
-                self.complete(asks, flight);
+                self.complete(sink, flight);
                 let think = self.plan.think.draw(&mut self.thinks);
-                self.agenda.enter(now.after(think), Step::Submit(flight));
+                self.queue.push(now.after(think), Step::Submit(flight));
             }
-            Step::Leave(flight) => self.complete(asks, flight),
+            Step::Leave(flight) => self.complete(sink, flight),
         }
     }
 
@@ -126,9 +134,9 @@ impl Client for Stream {
             .filter_map(|(flight, held)| held.map(|held| (held.id, flight)))
             .collect();
         live.sort_unstable();
-        self.agenda.clear();
+        self.queue.clear();
         for (_, flight) in live {
-            self.agenda.enter(at, Step::Leave(flight));
+            self.queue.push(at, Step::Leave(flight));
         }
     }
 }
@@ -137,15 +145,15 @@ impl Client for Stream {
 mod tests {
     use super::*;
     use crate::workload::run::Plan;
-    use crate::workload::testing::{events, live, mean_live, read, run};
+    use crate::workload::testing::{events, list, live, mean_live, read, run};
 
     fn plan() -> StreamPlan {
         StreamPlan {
-            sizes: Sizes::list(&[(1, 1), (2, 1)]).expect("possible"),
+            sizes: list(&[(1, 1), (2, 1)]),
             jobs: 2,
             depth: 1,
-            service: Distribution::fixed(4),
-            think: Distribution::fixed(1),
+            service: Delay::fixed(4),
+            think: Delay::fixed(1),
         }
     }
 
@@ -168,8 +176,8 @@ mod tests {
         let plan = StreamPlan {
             jobs: 4,
             depth: 32,
-            service: Distribution::exponential(300_000),
-            think: Distribution::exponential(100_000),
+            service: Delay::exponential(300_000),
+            think: Delay::exponential(100_000),
             ..plan()
         };
         let events = events(vec![run("drive", Plan::Stream(plan))], 410_000_000);
@@ -182,7 +190,7 @@ mod tests {
     fn requests_complete_out_of_order() {
         let plan = StreamPlan {
             depth: 8,
-            service: Distribution::exponential(1000),
+            service: Delay::exponential(1000),
             ..plan()
         };
         let mut run = run("pinned", Plan::Stream(plan));
@@ -199,7 +207,7 @@ mod tests {
         let field = |plan: StreamPlan| plan.check().expect_err("impossible").field;
         assert_eq!(field(StreamPlan { jobs: 0, ..plan() }), "jobs");
         assert_eq!(field(StreamPlan { depth: 0, ..plan() }), "depth");
-        let zero = Distribution::fixed(0);
+        let zero = Delay::fixed(0);
         assert_eq!(
             field(StreamPlan {
                 service: zero,

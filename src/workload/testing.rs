@@ -3,26 +3,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::client::{Place, Via};
+use super::client::{ApiLevel, Place};
 use super::cpus::Cpus;
 use super::merge::Merge;
+use super::quantity::{Bytes, Or};
 use super::run::{Plan, Run, Workload};
+use super::size::{ManySizes, Sizes};
 use crate::trace::event::{Event, Op};
-use iova::units::{Cpu, Nanos};
+use iova::units::{Cpu, Granule, Nanos};
 
 /// A place on CPU 0 at the DMA level of domain 0.
 pub(super) fn place() -> Place {
-    let via = Via::Dma {
+    let level = ApiLevel::Dma {
         mask: u64::from(u32::MAX),
         pci: false,
         dev: None,
     };
     Place {
         dom: 0,
-        via,
+        granule: Granule::KIB_4,
+        level,
         cpus: Cpus::one(Cpu(0)),
         free_cpus: None,
     }
+}
+
+/// Sizes in turn: (size, how many in a row).
+pub(super) fn list(sizes: &[(u64, u64)]) -> Sizes {
+    let sizes = sizes.iter().map(|&(size, count)| (Bytes(size), count));
+    Sizes::try_from(Or::Long(ManySizes::List(sizes.collect()))).expect("possible")
 }
 
 /// A client alone, from the beginning for ever.
@@ -39,7 +48,7 @@ pub(crate) fn run(name: &str, plan: Plan) -> Run {
 /// The events before `until` of clients with seed 1, which any client must keep to.
 pub(super) fn events(runs: Vec<Run>, until: u64) -> Vec<Event> {
     let workload = Workload::new(runs).expect("possible");
-    let events: Vec<_> = Merge::new(workload.stints(1))
+    let events: Vec<_> = Merge::new(workload.clients(1))
         .map(|sourced| sourced.event)
         .take_while(|event| event.at.0 < until)
         .collect();

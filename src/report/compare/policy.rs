@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Paired;
-use crate::scenario::error::{Error, Here};
+use crate::strict_json::{self, Error, JsonPath};
 use crate::study::StudyResult;
 use iova::measure::{METRICS, Metric, MetricId, Value};
 use iova::words::nearest;
@@ -117,8 +117,7 @@ enum WireAllowed {
 
 /// The JSON Schema of policy files, as text that ends with a newline.
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(WirePolicy);
-    format!("{:#}\n", schema.as_value())
+    strict_json::schema::<WirePolicy>()
 }
 
 impl Default for Policy {
@@ -145,13 +144,8 @@ impl Policy {
     ///
     /// Where the text is no policy.
     pub fn parse(text: &str, path: &Path) -> Result<Policy, Error> {
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let wire: WirePolicy = serde_path_to_error::deserialize(&mut reader)
-            .map_err(|error| Error::in_json(path, &error))?;
-        reader
-            .end()
-            .map_err(|error| Error::after_json(path, &error))?;
-        let here = Here::root(path);
+        let wire: WirePolicy = strict_json::read(text, path)?;
+        let here = JsonPath::root(path);
         if wire.version != VERSION {
             let problem = format!("found {}, expected {VERSION}", wire.version);
             return Err(here.field("version").error(problem));
@@ -216,7 +210,7 @@ fn hint<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
 }
 
 impl WireRule {
-    fn check(&self, here: &Here<'_>, path: &Path, index: usize) -> Result<Rule, Error> {
+    fn check(&self, here: &JsonPath<'_>, path: &Path, index: usize) -> Result<Rule, Error> {
         let Some(metric) = Metric::find(&self.figure) else {
             let names = METRICS.iter().map(|it| it.path);
             return Err(here.field("figure").unknown("figure", &self.figure, names));
@@ -241,7 +235,7 @@ impl WireRule {
 }
 
 impl WireAllowed {
-    fn check(&self, here: &Here<'_>) -> Result<Allowed, Error> {
+    fn check(&self, here: &JsonPath<'_>) -> Result<Allowed, Error> {
         let expected = "expected a number from 0 on, `any`, or per cent such as `5 %`";
         let possible = |number: &f64| number.is_finite() && *number >= 0.0;
         let (found, allowed) = match self {

@@ -9,22 +9,22 @@ pub const LIVE_MAX: u64 = 1 << 24;
 /// A field's value with which nothing could be generated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` is {found}, expected {expected}")]
-pub struct Impossible {
+pub struct InvalidConfig {
     pub field: &'static str,
     pub found: String,
     /// What it could be.
     pub expected: String,
 }
 
-impl Impossible {
+impl InvalidConfig {
     /// Refuses to hold more than [`LIVE_MAX`] buffers at once, or none.
     ///
     /// # Errors
     ///
     /// Where `count` is beyond that.
-    pub(super) fn unless_live(field: &'static str, count: u64) -> Result<(), Impossible> {
+    pub(super) fn unless_live(field: &'static str, count: u64) -> Result<(), InvalidConfig> {
         let possible = (1..=LIVE_MAX).contains(&count);
-        Impossible::unless(
+        InvalidConfig::unless(
             possible,
             field,
             count,
@@ -42,11 +42,11 @@ impl Impossible {
         field: &'static str,
         found: impl fmt::Display,
         expected: impl Into<String>,
-    ) -> Result<(), Impossible> {
+    ) -> Result<(), InvalidConfig> {
         if possible {
             return Ok(());
         }
-        Err(Impossible {
+        Err(InvalidConfig {
             field,
             found: found.to_string(),
             expected: expected.into(),

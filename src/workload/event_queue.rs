@@ -7,7 +7,7 @@ use iova::units::Nanos;
 
 /// An agenda.
 #[derive(Debug)]
-pub(crate) struct Timeline<T> {
+pub(crate) struct EventQueue<T> {
     entries: BinaryHeap<Reverse<Entry<T>>>,
     entered: u64,
 }
@@ -19,16 +19,16 @@ struct Entry<T> {
     what: T,
 }
 
-impl<T> Timeline<T> {
-    pub(crate) fn new() -> Timeline<T> {
-        Timeline {
+impl<T> EventQueue<T> {
+    pub(crate) fn new() -> EventQueue<T> {
+        EventQueue {
             entries: BinaryHeap::new(),
             entered: 0,
         }
     }
 
     /// Enters `what` for `at`.
-    pub(crate) fn enter(&mut self, at: Nanos, what: T) {
+    pub(crate) fn push(&mut self, at: Nanos, what: T) {
         let number = self.entered;
         self.entered += 1;
         self.entries.push(Reverse(Entry { at, number, what }));
@@ -84,9 +84,9 @@ mod tests {
 
     #[test]
     fn entries_come_by_time_then_by_entry() {
-        let mut timeline = Timeline::new();
+        let mut timeline = EventQueue::new();
         for (at, what) in [(5, 'a'), (3, 'b'), (5, 'c'), (3, 'd')] {
-            timeline.enter(Nanos(at), what);
+            timeline.push(Nanos(at), what);
         }
         assert_eq!(timeline.due(), Some(Nanos(3)));
         let order: String = std::iter::from_fn(|| timeline.pop())

@@ -1,5 +1,0 @@
-//! Prints the JSON Schema of scenario files: what `scenarios/schema.json` holds.
-
-fn main() {
-    print!("{}", iovasim::scenario::schema());
-}
