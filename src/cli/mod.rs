@@ -21,6 +21,7 @@ mod replay;
 mod results;
 mod run;
 mod scenario;
+mod schema;
 mod stats;
 mod status;
 mod traces;
@@ -60,6 +61,7 @@ enum Command {
     Profile(profile::Args),
     Stats(stats::Args),
     Allocators(allocators::Args),
+    Schema(schema::Args),
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -79,6 +81,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Profile(args) => profile::run(&args, terminal),
         Command::Stats(args) => stats::run(&args, terminal),
         Command::Allocators(args) => allocators::run(&args, terminal),
+        Command::Schema(args) => schema::run(&args),
     };
     status::exit(verdict)
 }

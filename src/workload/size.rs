@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::distribution::{LogNormal, PowerLaw, Uniform};
@@ -17,6 +17,7 @@ pub const BYTES_MAX: u64 = 1 << 48;
 /// The sizes of buffers: at least 1 byte, at most [`BYTES_MAX`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Or<Bytes, ManySizes>", into = "Or<Bytes, ManySizes>")]
+#[schemars(extend("minimum" = 1, "maximum" = BYTES_MAX, "pattern" = "[1-9]"))]
 pub struct Sizes {
     text: Or<Bytes, ManySizes>,
     /// Of weighted and listed sizes: each, and the sum of the numbers up to it.
@@ -36,11 +37,29 @@ pub enum ManySizes {
     /// Sizes with a heavy tail.
     PowerLaw(PowerLaw<Bytes>),
     /// Sizes drawn with their weights, as pairs.
-    Weighted(#[schemars(length(min = 1))] Vec<(Bytes, u64)>),
+    Weighted(#[schemars(schema_with = "pairs_schema")] Vec<(Bytes, u64)>),
     /// Sizes in turn, round and round, with how many of each in a row, as pairs.
-    List(#[schemars(length(min = 1))] Vec<(Bytes, u64)>),
+    List(#[schemars(schema_with = "pairs_schema")] Vec<(Bytes, u64)>),
     /// Scatter lists: a geometric number of entries, all of one size.
     Scatter(Scatter),
+}
+
+/// At least one pair of a possible size and a number.
+fn pairs_schema(generator: &mut SchemaGenerator) -> Schema {
+    let mut size = generator.subschema_for::<Bytes>();
+    size.insert("minimum".to_owned(), 1.into());
+    size.insert("maximum".to_owned(), BYTES_MAX.into());
+    size.insert("pattern".to_owned(), "[1-9]".into());
+    json_schema!({
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "type": "array",
+            "prefixItems": [size, generator.subschema_for::<u64>()],
+            "minItems": 2,
+            "maxItems": 2,
+        },
+    })
 }
 
 impl InPlace for ManySizes {

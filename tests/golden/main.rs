@@ -161,7 +161,7 @@ fn all_hold(results: impl Iterator<Item = Result<(), String>>) {
 
 #[test]
 fn help_reads_as_before() {
-    const COMMANDS: [&str; 12] = [
+    const COMMANDS: [&str; 13] = [
         "run",
         "replay",
         "compare",
@@ -174,6 +174,7 @@ fn help_reads_as_before() {
         "profile",
         "stats",
         "allocators",
+        "schema",
     ];
     let whole = text("help/iovasim", &["--help"]);
     let each = COMMANDS.map(|it| text(&format!("help/{it}"), &[it, "--help"]));

@@ -418,14 +418,19 @@ fn what_is_no_result_is_refused_with_the_reason() {
 }
 
 #[test]
-fn the_schema_of_policies_is_the_one_that_is_checked_in() {
-    let path = root().join("ci/policy.schema.json");
-    let found = fs::read_to_string(path).unwrap_or_default();
-    let made = iovasim::report::compare::policy::schema();
-    assert!(
-        found == made,
-        "ci/policy.schema.json is not up to date:\n{made}"
-    );
+fn the_schemas_that_are_checked_in_are_those_that_the_program_prints() {
+    let files = [
+        ("scenario", "scenarios/schema.json"),
+        ("policy", "ci/policy.schema.json"),
+    ];
+    for (kind, file) in files {
+        let printed = run(&["schema", kind]).stdout;
+        let found = fs::read_to_string(root().join(file)).unwrap_or_default();
+        assert!(
+            found == printed,
+            "{file} is not up to date: run `iovasim schema {kind} -o {file}`"
+        );
+    }
 }
 
 #[test]

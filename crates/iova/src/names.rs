@@ -54,8 +54,7 @@ macro_rules! named_enum {
         impl<'de> serde::Deserialize<'de> for $Type {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<$Type, D::Error> {
                 let name = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(from)?;
-                name.parse()
-                    .map_err(|_| serde::de::Error::unknown_variant(&name, $Type::NAMES))
+                name.parse().map_err(serde::de::Error::custom)
             }
         }
     };
@@ -63,9 +62,11 @@ macro_rules! named_enum {
 
 pub(crate) use named_enum;
 
+use crate::words::nearest;
+
 /// A name that is not one of an enumeration's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown name `{found}`, expected one of `{}`", expected.join("`, `"))]
+#[error("unknown name `{found}`, expected one of `{}`{}", expected.join("`, `"), self.hint())]
 pub struct UnknownName {
     found: String,
     expected: &'static [&'static str],
@@ -77,6 +78,11 @@ impl UnknownName {
             found: found.to_owned(),
             expected,
         }
+    }
+
+    fn hint(&self) -> String {
+        let meant = nearest(&self.found, self.expected.iter().copied());
+        meant.map_or(String::new(), |meant| format!("; did you mean `{meant}`?"))
     }
 }
 
@@ -98,7 +104,7 @@ mod tests {
         let error = serde_json::from_str::<FlushQueue>("\"percpu\"").expect_err("unknown");
         assert!(
             error.to_string().starts_with(
-                "unknown variant `percpu`, expected one of `none`, `per-cpu`, `single`"
+                "unknown name `percpu`, expected one of `none`, `per-cpu`, `single`"
             ),
             "{error}"
         );
