@@ -452,8 +452,11 @@ fn what_the_schema_refuses_is_refused() {
         "domain: invalid type: sequence, expected an object",
     );
     refused(
-        &with("/domain", json!({ "flush_queue": { "none": null } })),
-        "domain.flush_queue: found an object with `none`, expected the name alone",
+        &with(
+            "/workload/phases/0/start/pool/does/pool/order",
+            json!({ "random": null }),
+        ),
+        "workload.phases[0].start.pool.does.pool.order: found an object with `random`, expected the name alone",
     );
     refused(
         &with("/workload/phases/0/start/pool/does", json!("pool")),
