@@ -3,22 +3,30 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use boon::{Compiler, SchemaIndex, Schemas};
 use iovasim::scenario::{ScenarioFile, schema};
-use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{folder, parse, text};
 
-static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
+static SCHEMA: LazyLock<(Schemas, SchemaIndex)> = LazyLock::new(|| {
     let schema: Value = serde_json::from_str(&schema()).expect("JSON");
-    jsonschema::validator_for(&schema).expect("a schema")
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    compiler
+        .add_resource("schema.json", schema)
+        .expect("a place for it");
+    let index = compiler
+        .compile("schema.json", &mut schemas)
+        .expect("a schema");
+    (schemas, index)
 });
 
 /// Whether the schema accepts a document.
 pub(crate) fn schema_accepts(document: &str) -> bool {
     let document: Value = serde_json::from_str(document).expect("JSON");
-    VALIDATOR.is_valid(&document)
+    let (schemas, index) = &*SCHEMA;
+    schemas.validate(&document, *index).is_ok()
 }
 
 fn plain() -> Value {
