@@ -21,7 +21,6 @@ mod scenario;
 
 use std::collections::BTreeMap;
 
-use crate::scenario::ScenarioFile;
 use crate::trace::event::{Event, Header};
 use activity::Activity;
 use clients::Client;
@@ -106,11 +105,6 @@ impl Profiler {
 }
 
 impl Profile {
-    /// The scenario.
-    pub fn scenario(&self, naming: &Naming<'_>) -> ScenarioFile {
-        scenario::scenario(self, naming)
-    }
-
     /// How many requests there were.
     pub fn requests(&self) -> u64 {
         self.requests
@@ -129,7 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::scenario::Scenario;
+    use crate::scenario::{Scenario, ScenarioFile};
     use crate::trace::Place;
     use crate::trace::arbitrary;
     use crate::trace::check::Checker;

@@ -26,7 +26,14 @@ const SIZES_MAX: usize = 64;
 /// How many parts the CPUs of a client are weighted in.
 const CPU_PARTS: u64 = 16;
 
-pub(super) fn scenario(profile: &Profile, naming: &Naming<'_>) -> ScenarioFile {
+impl Profile {
+    /// The scenario.
+    pub fn scenario(&self, naming: &Naming<'_>) -> ScenarioFile {
+        scenario(self, naming)
+    }
+}
+
+fn scenario(profile: &Profile, naming: &Naming<'_>) -> ScenarioFile {
     let mut names = Names::new(profile);
     let clients = profile.clients.iter().enumerate();
     let clients = clients.map(|(number, (client, activity))| {

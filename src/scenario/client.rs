@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Load;
 use super::domain::Domain;
+use super::load::{Load, load};
 use crate::strict_json::{Error, JsonPath};
 use crate::workload::Plan;
 use crate::workload::client::{ApiLevel, Place};
@@ -224,7 +224,7 @@ fn recording(
     here: &JsonPath<'_>,
 ) -> Result<Recording, Error> {
     let of_trace = here.field("trace");
-    let trace = super::load(&plan.trace, context.load, &of_trace)?;
+    let trace = load(&plan.trace, context.load, &of_trace)?;
     let header = &context.domain.header;
     let (found, expected) = (trace.header.granule, header.granule);
     of_trace.check(InvalidConfig::unless(

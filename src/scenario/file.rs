@@ -11,8 +11,9 @@ use serde_json::json;
 use super::client::Context;
 use super::domain::{Domain, DomainPlan};
 use super::expect::ExpectationEntry;
+use super::load::Load;
 use super::phases::{self, Phase};
-use super::{Clients, Load, Scenario, Source};
+use super::runnable::{Clients, Scenario, Source};
 use crate::fault::{self, Fault};
 use crate::strict_json::{self, Error, JsonPath};
 use crate::trace::event::Header;
@@ -174,6 +175,18 @@ pub fn schema() -> String {
     strict_json::schema::<ScenarioFile>()
 }
 
+impl Scenario {
+    /// Reads a scenario. `path` is what errors call it; trace files are found relative to it
+    /// and read by `load`.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is not a scenario, or asks for what cannot be.
+    pub fn parse(text: &str, path: &Path, load: &mut Load<'_>) -> Result<Scenario, Error> {
+        ScenarioFile::from_text(text, path)?.resolve(path, load)
+    }
+}
+
 impl ScenarioFile {
     /// Reads a scenario file, without the traces that it names. `path` is what errors call it.
     ///
@@ -239,7 +252,7 @@ impl ScenarioFile {
                     let problem = "are for clients, expected none for a recorded trace";
                     return Err(here.field("faults").error(problem));
                 }
-                let trace = super::load(name, load, &workload.field("trace"))?;
+                let trace = super::load::load(name, load, &workload.field("trace"))?;
                 Ok((trace.header, Source::Trace(trace.events.into())))
             }
             (WorkloadPlan::Trace(_), Some(_)) => {

@@ -19,7 +19,7 @@ use modules::{Import, Source};
 const LINES_MAX: usize = 600;
 
 /// The floors of the house from the top down. A floor depends on those in later rows alone.
-const FLOORS: [&[&str]; 11] = [
+const FLOORS: [&[&str]; 12] = [
     &["cli"],
     &["plot"],
     &["report"],
@@ -28,6 +28,7 @@ const FLOORS: [&[&str]; 11] = [
     &["scenario"],
     &["fault"],
     &["workload"],
+    &["strict_json"],
     &["import"],
     &["trace"],
     &["iova", "tracedat"],
@@ -35,21 +36,14 @@ const FLOORS: [&[&str]; 11] = [
 
 /// Circles of today, which are to be broken; nothing is to be added here. A circle within one
 /// of these sets passes.
-const CIRCLES_OF_TODAY: [&[&str]; 6] = [
+const CIRCLES_OF_TODAY: [&[&str]; 4] = [
     &["iova::kernel::rbtree", "iova::kernel::rbtree::summaries"],
     &["iova::measure::metrics", "iova::measure::metrics::values"],
-    &["iovasim::profile", "iovasim::profile::text"],
     &[
         "iovasim::report::compare",
         "iovasim::report::compare::policy",
         "iovasim::report::compare::rows",
         "iovasim::report::compare::words",
-    ],
-    &[
-        "iovasim::scenario",
-        "iovasim::scenario::client",
-        "iovasim::scenario::file",
-        "iovasim::scenario::phases",
     ],
     &["iovasim::trace::stats", "iovasim::trace::stats::timeline"],
 ];

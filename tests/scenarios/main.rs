@@ -1,5 +1,6 @@
 //! Scenario files: the library, the schema, a golden trace, and files that nobody wrote.
 
+mod documents;
 mod schema;
 
 use std::fs::File;
