@@ -349,7 +349,7 @@ mod tests {
         assert!(figure.starts_with("p.json: rules[0].figure: unknown figure `failure`"));
         assert!(figure.ends_with("did you mean `failures`?"), "{figure}");
         let field = wrong(r#"{"figure":"failures","rises":0}"#);
-        assert!(field.contains("rules[0].rises: unknown field"), "{field}");
+        assert!(field.contains("rules[0]: unknown field `rises`"), "{field}");
         assert!(field.ends_with("did you mean `rise`?"), "{field}");
         assert_eq!(
             wrong(r#"{"figure":"failures"}"#),
