@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use iovasim::report::result::{self, Expected};
-use iovasim::report::{self, Page, block};
+use iovasim::report::result::{self, Detail, Expected};
+use iovasim::report::{self, Page, answer, block, tables};
 use iovasim::study::{Document, Studied};
 
 use super::common::Terminal;
@@ -136,16 +136,49 @@ impl<F: Form> Report<F> {
     }
 }
 
+/// How much a result tells in text and Markdown.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Tables {
+    /// Print the answer and the main table, or every table
+    #[arg(long, value_name = "WHICH", default_value = "main")]
+    tables: Which,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Which {
+    Main,
+    All,
+}
+
+impl Tables {
+    pub(crate) fn detail(self) -> Detail {
+        match self.tables {
+            Which::Main => Detail::Main,
+            Which::All => Detail::All,
+        }
+    }
+}
+
+/// The help of a command that prints results, with the meaning of each column.
+pub(crate) fn with_columns(examples: &str) -> String {
+    let line = |(heading, meaning): (&str, &str)| format!("  {heading:<20}  {meaning}\n");
+    let main: String = answer::columns().map(line).collect();
+    let all: String = tables::columns().map(line).collect();
+    format!("Columns of the main table:\n{main}\nMore with --tables all:\n{all}\n{examples}")
+}
+
 /// A result in some form.
 pub(crate) fn set(
     form: ResultForm,
     page: Page,
+    tables: Tables,
     document: &Document,
     studied: &[Studied],
     expected: &[Expected],
 ) -> String {
     let sections = studied.iter().zip(expected);
-    let sections = sections.map(|(studied, expected)| result::sections(studied, expected));
+    let sections = sections
+        .map(|(studied, expected)| result::sections(studied, expected, tables.detail()));
     match form {
         ResultForm::Json => report::json(document),
         ResultForm::Csv => report::csv::text(&document.results),

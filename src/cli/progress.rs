@@ -106,6 +106,11 @@ pub(crate) fn runs(done: usize, all: usize) {
     let _ = write!(io::stderr().lock(), "\r\x1b[K{line}");
 }
 
+/// Wipes the line out, so that something else can be printed.
+pub(crate) fn wipe() {
+    let _ = write!(io::stderr().lock(), "\r\x1b[K");
+}
+
 struct Counted {
     bytes: Box<dyn Read + Send>,
     read: Arc<AtomicU64>,

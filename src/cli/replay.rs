@@ -15,19 +15,21 @@ use iovasim::trace::read::Reader;
 
 use super::common::{self, Allocators, Sampled, Terminal};
 use super::files::{self, Output};
-use super::output::{self, Report, ResultForm};
+use super::output::{self, Report, ResultForm, Tables};
 use super::progress::Progress;
 use super::status::{Failure, Verdict, say};
 
+const EXAMPLE: &str = "\
+Example, which runs in the repository: the effect of 5b61343b5059 (5.18) on a real bug report
+  iovasim replay traces/mediatek-report.trace.jsonl.gz --allocator old,new";
+
 /// Replay traces against one or more allocators
 ///
-/// Every allocator gets the same requests, and is compared with the first one named. The
-/// report has the failures and their causes, the cost of the searches, what the caches and
-/// flush queues did, what was found broken, and what differs.
+/// Every allocator serves the same requests and is compared with the first one. The report has the
+/// answer and the failures. `--tables all` adds causes, search cost, rcaches, flush queues, and how
+/// each allocator differs from the first.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "\
-Example, which runs in the repository: what the change of 5.18 did for a real report
-  iovasim replay traces/mediatek-report.trace.jsonl.gz --allocator old,new")]
+#[command(after_help = EXAMPLE, after_long_help = output::with_columns(EXAMPLE))]
 pub(crate) struct Args {
     /// Traces, plain or compressed; `-` is standard input
     #[arg(value_name = "TRACE", required = true)]
@@ -50,6 +52,8 @@ pub(crate) struct Args {
     /// PCI devices skip the 32-bit try, whatever the trace says
     #[arg(long)]
     forcedac: bool,
+    #[command(flatten)]
+    tables: Tables,
     #[command(flatten)]
     report: Report<ResultForm>,
 }
@@ -80,7 +84,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let none = vec![Expected::default(); done.len()];
     let to_stdout = !args.outcomes.as_deref().is_some_and(files::is_dash);
     args.report.write(terminal, to_stdout, |form, page| {
-        output::set(form, page, &document, &done, &none)
+        output::set(form, page, args.tables, &document, &done, &none)
     })?;
     if args.check {
         verdict(&done)

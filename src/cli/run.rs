@@ -8,38 +8,43 @@ use iovasim::report::compare::policy::Policy;
 use iovasim::report::compare::{Comparison, Side, Which};
 use iovasim::report::junit::{self, Suite};
 use iovasim::report::result::Expected;
-use iovasim::report::{self, Page, shell};
+use iovasim::report::{self, Page, block, shell};
 use iovasim::scenario::Scenario;
 use iovasim::study::scenarios::{self, Named, Part};
-use iovasim::study::{Document, StudyResult};
+use iovasim::study::{Document, Studied, StudyResult};
 
 use super::common::{Allocators, Sampled, Terminal};
 use super::compare;
 use super::files;
-use super::output::{self, Report, ResultForm};
+use super::output::{self, Report, ResultForm, Tables};
 use super::progress;
 use super::results;
 use super::scenario;
 use super::status::{Failure, Verdict, say};
 
+const EXAMPLES: &str = "\
+Example, which runs in the repository: the bug report that 5.18 fixes
+  iovasim run scenarios/mediatek-report.json
+A gate: keep a result, and fail when a later one is worse
+  iovasim run scenarios/founding-stress.json --update-baseline baseline.json
+  iovasim run scenarios/founding-stress.json --baseline baseline.json";
+
 /// Run scenarios: how often do allocations fail, and is the difference real?
 ///
-/// Every allocator gets the same requests. The table has the failure rates with their 95 %
-/// intervals, the causes, the cost of the searches and what differs from the first allocator.
-/// What a scenario expects is checked: exit status 1 if something does not hold.
+/// Every allocator serves the same requests. Each scenario is printed when it is done: the answer,
+/// then the failures of each allocator with 95 % intervals. `--tables all` adds causes, search cost,
+/// rcaches, flush queues, and how each allocator differs from the first. Exit status 1 if an
+/// expectation of a scenario does not hold.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "\
-Example, which runs in the repository: the report that the change of 5.18 mends
-  iovasim run scenarios/mediatek-report.json
-A gate: keep a result, and fail when it gets worse
-  iovasim run scenarios/founding-stress.json --update-baseline baseline.json
-  iovasim run scenarios/founding-stress.json --baseline baseline.json")]
+#[command(after_help = EXAMPLES, after_long_help = output::with_columns(EXAMPLES))]
 pub(crate) struct Args {
     /// Scenario files; `-` is standard input
     #[arg(value_name = "SCENARIO", required = true)]
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
     allocators: Allocators,
+    #[command(flatten)]
+    tables: Tables,
     #[command(flatten)]
     sampled: Sampled,
     /// Run seeds 1 to N in place of those of the scenario, whose expectations are then not
@@ -104,8 +109,17 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
             progress::runs(done, units);
         }
     };
-    let studied = scenarios::run(&scenarios, part, terminal.jobs(), &done);
+    let prints_pages = args.shard.is_none() && args.report.on_stdout() == ResultForm::Text;
+    let mut printed = Ok(());
+    let mut each = |number: usize, studied: &Studied| {
+        if prints_pages && printed.is_ok() {
+            let expected = hold(args, &studied.result, &scenarios[number].scenario);
+            printed = print_page(args, terminal, number, studied, &expected);
+        }
+    };
+    let studied = scenarios::run(&scenarios, part, terminal.jobs(), &done, &mut each);
     let studied = studied.map_err(Failure::bad)?;
+    printed?;
     let results: Vec<StudyResult> = studied.iter().map(|it| it.result.clone()).collect();
     let document = Document::new(results);
     if args.shard.is_some() {
@@ -115,12 +129,10 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let expected: Vec<Expected> = studied
         .iter()
         .zip(&scenarios)
-        .map(|(studied, scenario)| {
-            hold(&studied.result, &scenario.scenario, args.seeds.is_none())
-        })
+        .map(|(studied, scenario)| hold(args, &studied.result, &scenario.scenario))
         .collect();
-    args.report.write(terminal, true, |form, page| {
-        output::set(form, page, &document, &studied, &expected)
+    args.report.write(terminal, !prints_pages, |form, page| {
+        output::set(form, page, args.tables, &document, &studied, &expected)
     })?;
     write_junit(args, &scenarios, &document.results)?;
     let compared = baseline.map(|baseline| compare(&baseline, &document.results, &policy));
@@ -226,9 +238,9 @@ fn altered(mut scenario: Scenario, args: &Args) -> Result<Scenario, Failure> {
 }
 
 /// Holds a result to what its scenario expects.
-fn hold(result: &StudyResult, scenario: &Scenario, check: bool) -> Expected {
+fn hold(args: &Args, result: &StudyResult, scenario: &Scenario) -> Expected {
     let all = &scenario.expectations;
-    if !check {
+    if args.seeds.is_some() {
         return Expected {
             unchecked: all.len(),
             ..Expected::default()
@@ -240,6 +252,23 @@ fn hold(result: &StudyResult, scenario: &Scenario, check: bool) -> Expected {
         unchecked: all.len() - checked,
         misses: result.misses(all),
     }
+}
+
+/// Prints the page of a scenario, apart from the one before.
+fn print_page(
+    args: &Args,
+    terminal: Terminal,
+    number: usize,
+    studied: &Studied,
+    expected: &Expected,
+) -> Result<(), Failure> {
+    let sections = report::result::sections(studied, expected, args.tables.detail());
+    if terminal.shows_progress() {
+        progress::wipe();
+    }
+    let between = if number > 0 { "\n\n" } else { "" };
+    let text = block::text(&sections, terminal.page(None));
+    files::write_text(None, &format!("{between}{text}"))
 }
 
 /// Says which expectations do not hold, and how to look closer.

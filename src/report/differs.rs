@@ -218,7 +218,7 @@ fn alike(first: &Side<'_>, other: &Side<'_>, difference: &Difference) -> String 
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn list(names: &[&str]) -> String {
+pub(super) fn list(names: &[&str]) -> String {
     match names {
         [] => String::new(),
         [one] => (*one).to_owned(),

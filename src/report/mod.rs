@@ -1,6 +1,7 @@
 //! Reports: text, Markdown, CSV and JSON as pure functions of what was measured.
 //!
 //! * [`result`]: the report of `run` and `replay`, as blocks; [`block`] writes them.
+//! * [`answer`]: its first sentence and its main table.
 //! * [`compare`]: what differs between two results, and whether that is allowed.
 //! * [`fidelity`]: what `profile --check` found.
 //! * [`junit`]: outcomes of checks, for CI systems.
@@ -12,6 +13,7 @@
 //! * [`table`], [`page`], [`number`]: how tables, paragraphs and numbers are set.
 
 pub mod allocators;
+pub mod answer;
 pub mod block;
 pub mod compare;
 pub mod csv;

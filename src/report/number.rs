@@ -44,14 +44,34 @@ pub fn decimal(number: f64, decimals: usize) -> String {
     format!("{sign}{}{fraction}", in_threes(whole))
 }
 
-/// `part / whole` in per cent with two decimals; what is more than nothing never reads as 0.
+/// Decimals of a percentage, and the most that a small one gets.
+const DECIMALS: u32 = 2;
+const DECIMALS_MAX: u32 = 12;
+
+/// `part / whole` in per cent: with two decimals, and with more where the share, or what it lacks
+/// to 100 %, would otherwise have fewer than two significant digits. `None` of a whole of 0.
 pub fn percent(part: u64, whole: u64) -> Option<String> {
-    let text = ratio(u128::from(part) * 100, whole.into(), 2)?;
-    Some(match text.as_str() {
-        "0.00" if part > 0 => "<0.01 %".to_owned(),
-        "100.00" if part < whole => ">99.99 %".to_owned(),
-        _ => format!("{text} %"),
-    })
+    let rest = part.abs_diff(whole);
+    let has_two_digits = |part: u64, decimals: u32| {
+        let scaled = u128::from(part) * 100 * 10_u128.pow(decimals);
+        part == 0 || scaled >= 10 * u128::from(whole)
+    };
+    let decimals = (DECIMALS..DECIMALS_MAX)
+        .find(|&it| has_two_digits(part, it) && has_two_digits(rest, it))
+        .unwrap_or(DECIMALS_MAX);
+    let text = ratio(u128::from(part) * 100, whole.into(), decimals)?;
+    Some(format!("{text} %"))
+}
+
+/// A share, or a difference of two, in per cent, with digits as [`percent`] has them.
+pub fn percentage_points(share: f64) -> String {
+    let percent = share * 100.0;
+    let has_two_digits = |decimals: &u32| {
+        let scale = (0..*decimals).fold(1.0, |scale, _| scale * 10.0);
+        percent == 0.0 || percent.abs() * scale >= 9.5
+    };
+    let decimals = (DECIMALS..DECIMALS_MAX).find(has_two_digits);
+    decimal(percent, decimals.unwrap_or(DECIMALS_MAX) as usize)
 }
 
 /// Nanoseconds in the largest unit that leaves at least 1: `12.3 ms`.
@@ -115,11 +135,32 @@ mod tests {
     }
 
     #[test]
-    fn a_small_share_is_not_nothing_and_a_large_one_not_all() {
-        let texts = [(0, 9), (1, 1_000_000), (999_999, 1_000_000), (9, 9)]
-            .map(|(part, whole)| percent(part, whole).expect("of something"));
-        assert_eq!(texts, ["0.00 %", "<0.01 %", ">99.99 %", "100.00 %"]);
+    fn shares_keep_two_significant_digits() {
+        let texts = [
+            (0, 9),
+            (24, 1_000_000),
+            (999_976, 1_000_000),
+            (9, 9),
+            (8, 22),
+            (1, u64::MAX),
+        ]
+        .map(|(part, whole)| percent(part, whole).expect("of something"));
+        let expected = [
+            "0.00 %",
+            "0.0024 %",
+            "99.9976 %",
+            "100.00 %",
+            "36.36 %",
+            "0.000000000000 %",
+        ];
+        assert_eq!(texts, expected);
         assert_eq!(percent(0, 0), None);
+    }
+
+    #[test]
+    fn percentage_points_keep_two_significant_digits() {
+        let texts = [0.0, 0.031_8, -0.000_024, 0.000_95].map(percentage_points);
+        assert_eq!(texts, ["0.00", "3.18", "-0.0024", "0.095"]);
     }
 
     #[test]

@@ -3,12 +3,11 @@
 
 use super::block::Block;
 use super::differs::{self, End, Side};
-use super::number::{counted, decimal, grouped};
-use super::table::dash;
-use super::{Table, tables};
+use super::number::{counted, grouped};
+use super::{answer, tables};
 use crate::scenario::Miss;
 use crate::study::agreement::{Answered, Disagreement};
-use crate::study::document::{Against, FoundRecord, Row, Run, StudyResult, Subject};
+use crate::study::document::{FoundRecord, Row, Run, StudyResult, Subject};
 use crate::study::{Agreement, Studied};
 use crate::trace::event::{Event, Header};
 use crate::trace::write::Writer;
@@ -29,14 +28,33 @@ pub struct Expected {
     pub misses: Vec<Miss>,
 }
 
-/// The report, section by section.
-pub fn sections(studied: &Studied, expected: &Expected) -> Vec<Vec<Block>> {
+/// How much a report tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// The answer and the main table.
+    Main,
+    /// Also what the scenario shows, every table that is not all zero, and how each allocator
+    /// differs from the first, request by request.
+    All,
+}
+
+/// The report, section by section: the answer first.
+pub fn sections(studied: &Studied, expected: &Expected, detail: Detail) -> Vec<Vec<Block>> {
     let result = &studied.result;
     let rows = &result.rows;
-    let mut sections = vec![heading(result), requests(result)];
-    sections.extend(tables::details(rows).map(|table| vec![Block::Table(table)]));
+    let mut sections = vec![heading(result, detail), answer(studied), main_table(result)];
+    if detail == Detail::All {
+        sections.extend(tables::details(rows).map(|table| vec![Block::Table(table)]));
+    }
     sections.push(violations(result));
-    sections.push(differences(studied));
+    if detail == Detail::All {
+        sections.push(
+            differences(studied)
+                .into_iter()
+                .map(Block::Paragraph)
+                .collect(),
+        );
+    }
     let agreements = rows.iter().zip(&studied.agreements);
     let agreements = agreements.filter_map(|(row, it)| Some((row, it.as_ref()?)));
     sections.push(agreements.flat_map(|(row, it)| agreed(row, it)).collect());
@@ -44,7 +62,7 @@ pub fn sections(studied: &Studied, expected: &Expected) -> Vec<Vec<Block>> {
     sections
 }
 
-fn heading(result: &StudyResult) -> Vec<Block> {
+fn heading(result: &StudyResult, detail: Detail) -> Vec<Block> {
     let domain = &result.domain;
     let file = result.file.as_deref().unwrap_or_default();
     let name = result.subject.name();
@@ -68,8 +86,10 @@ fn heading(result: &StudyResult) -> Vec<Block> {
         domain.start_pfn,
     );
     let shows = match &result.subject {
-        Subject::Scenario { shows, .. } => Some(Block::Paragraph(shows.clone())),
-        Subject::Trace { .. } => None,
+        Subject::Scenario { shows, .. } if detail == Detail::All => {
+            Some(Block::Paragraph(shows.clone()))
+        }
+        Subject::Scenario { .. } | Subject::Trace { .. } => None,
     };
     let mut blocks = vec![Block::Heading(format!("{file}{name}"))];
     blocks.extend(shows);
@@ -77,65 +97,18 @@ fn heading(result: &StudyResult) -> Vec<Block> {
     blocks
 }
 
-/// The main table: failures, for a scenario with their intervals.
-fn requests(result: &StudyResult) -> Vec<Block> {
-    match result.subject {
-        Subject::Trace { .. } => vec![Block::Table(tables::requests(&result.rows))],
-        Subject::Scenario { .. } => vec![
-            Block::Table(rates(&result.rows)),
-            Block::Paragraph(footnote(&result.rows)),
-        ],
-    }
+/// The answer, and the first request that two allocators answer differently.
+fn answer(studied: &Studied) -> Vec<Block> {
+    let sentence = Block::Paragraph(answer::sentence(&studied.result));
+    let first_that_differs = differences(studied).into_iter().next();
+    let first = first_that_differs.map(Block::Paragraph);
+    [sentence].into_iter().chain(first).collect()
 }
 
-fn rates(rows: &[Row]) -> Table {
-    let headings = [
-        "allocs",
-        "failures",
-        "failed",
-        "95 % interval",
-        "vs first",
-        "95 % interval",
-    ];
-    let mut table = Table::new("allocator", &headings);
-    for row in rows {
-        let cell = |metric| tables::cell(&row.metrics, metric);
-        let against = row.against_first.as_ref();
-        let cells = vec![
-            cell(MetricId::Allocs),
-            cell(MetricId::Failures),
-            cell(MetricId::FailureRate),
-            dash(row.failure_rate_ci95.map(points)),
-            dash(against.map(difference)),
-            dash(against.and_then(|it| it.failure_rate_ci95).map(points)),
-        ];
-        table.row(&row.allocator, cells);
-    }
-    table
-}
-
-/// `2.95 to 4.10`, in per cent.
-fn points([lo, hi]: [f64; 2]) -> String {
-    format!("{} to {}", decimal(lo * 100.0, 2), decimal(hi * 100.0, 2))
-}
-
-fn difference(against: &Against) -> String {
-    match against.seen {
-        Some(false) => "none seen".to_owned(),
-        _ => decimal(against.failure_rate * 100.0, 2),
-    }
-}
-
-fn footnote(rows: &[Row]) -> String {
-    let seeds = rows.first().map_or(0, |row| row.runs);
-    match seeds {
-        0 | 1 => "95 % intervals: Wilson's, as if the requests of the one run were independent"
-            .to_owned(),
-        _ => format!(
-            "95 % intervals: Wilson's, for as many independent requests as the spread between \
-             the {seeds} seeds leaves; of the difference in percentage points: seed by seed"
-        ),
-    }
+fn main_table(result: &StudyResult) -> Vec<Block> {
+    let footnote = answer::footnote(result).map(Block::Paragraph);
+    let table = Block::Table(answer::table(result));
+    [table].into_iter().chain(footnote).collect()
 }
 
 /// Violations of a replay, each kind with its first event; the runs of a scenario that ended early.
@@ -191,12 +164,11 @@ fn found(found: &FoundRecord) -> String {
     format!(", first at event {}{range}", found.event)
 }
 
-fn differences(studied: &Studied) -> Vec<Block> {
+fn differences(studied: &Studied) -> Vec<String> {
     let result = &studied.result;
     let sides: Vec<Side<'_>> = result.rows.iter().map(|row| side(result, row)).collect();
     let granule = Granule::from_bytes(result.domain.granule).unwrap_or(Granule::KIB_4);
-    let sentences = differs::sentences(&sides, &studied.differences, granule);
-    sentences.into_iter().map(Block::Paragraph).collect()
+    differs::sentences(&sides, &studied.differences, granule)
 }
 
 fn side<'a>(result: &'a StudyResult, row: &'a Row) -> Side<'a> {

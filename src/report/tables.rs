@@ -13,19 +13,9 @@ use iova::measure::{MetricId, Metrics, Value};
 /// A table: its columns, each with its heading.
 struct Layout {
     columns: &'static [(&'static str, MetricId)],
-    /// It is shown if one of these is more than 0; always if there are none.
+    /// It is shown if one of these is more than 0; without any, if one of its columns is.
     shown_for: &'static [MetricId],
 }
-
-/// The requests of a single run.
-const REQUESTS: Layout = Layout {
-    columns: &[
-        ("allocs", MetricId::Allocs),
-        ("failures", MetricId::Failures),
-        ("failed", MetricId::FailureRate),
-    ],
-    shown_for: &[],
-};
 
 /// The load of the callers, which failures lower, and violations.
 const LOAD: Layout = Layout {
@@ -99,11 +89,6 @@ const DETAILS: [Layout; 5] = [
     },
 ];
 
-/// The requests of a replay, each allocator of which has a single run.
-pub fn requests(rows: &[Row]) -> Table {
-    REQUESTS.table(rows)
-}
-
 /// The load, and the details of requests and searches.
 pub fn details(rows: &[Row]) -> impl Iterator<Item = Table> {
     let layouts = [LOAD].into_iter().chain(DETAILS);
@@ -111,10 +96,21 @@ pub fn details(rows: &[Row]) -> impl Iterator<Item = Table> {
     shown.map(|layout| layout.table(rows))
 }
 
+/// The heading and the meaning of every column.
+pub fn columns() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let layouts = [LOAD].into_iter().chain(DETAILS);
+    let columns = layouts.flat_map(|layout| layout.columns);
+    columns.map(|&(heading, metric)| (heading, metric.metric().meaning))
+}
+
 impl Layout {
     fn is_shown(&self, rows: &[Row]) -> bool {
-        let happened = |it: &MetricId| rows.iter().any(|row| row.metrics.count(*it) > 0);
-        self.shown_for.is_empty() || self.shown_for.iter().any(happened)
+        let is_zero = |value: Option<Value>| value.is_none_or(|it| it.to_f64() == 0.0);
+        let happened = |it: &MetricId| rows.iter().any(|row| !is_zero(row.metrics.get(*it)));
+        match self.shown_for {
+            [] => self.columns.iter().any(|(_, it)| happened(it)),
+            some => some.iter().any(happened),
+        }
     }
 
     fn table(&self, rows: &[Row]) -> Table {

@@ -4,6 +4,7 @@
 //! get the same ones in step. Units are handed out by a counter and their results put back in
 //! order, so that the result does not depend on the number of threads.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -67,6 +68,8 @@ pub struct Named {
 
 /// A scenario with one of its seeds, and the allocators whose turn it is.
 struct Task<'a> {
+    /// The scenario's place among all.
+    number: usize,
     scenario: &'a Named,
     seed: u64,
     allocators: Vec<Allocator>,
@@ -79,8 +82,8 @@ struct Unit {
     replayed: Replayed,
 }
 
-/// Runs a part of the scenarios on up to `jobs` threads. `done` is told whenever one more of
-/// the [`units`] is.
+/// Runs a part of the scenarios on up to `jobs` threads. Calls `done` after each of the [`units`],
+/// and `each` for every scenario, in their order, as soon as it and those before it are done.
 ///
 /// # Errors
 ///
@@ -91,26 +94,39 @@ pub fn run(
     part: Part,
     jobs: NonZeroUsize,
     done: &(dyn Fn() + Sync),
+    each: &mut (dyn FnMut(usize, &Studied) + Send),
 ) -> Result<Vec<Studied>, Error> {
     check_domains(scenarios)?;
     let tasks = tasks(scenarios, part);
     let threads_each = NonZeroUsize::new(jobs.get() / tasks.len().max(1));
-    let results = in_parallel(&tasks, jobs, |task| {
+    let mut studied: Vec<Option<Result<Studied, Error>>> = Vec::new();
+    studied.resize_with(scenarios.len(), || None);
+    let mut units = Vec::new();
+    let work = |task: &Task<'_>| {
         let unit = run_unit(task, threads_each.unwrap_or(NonZeroUsize::MIN));
         done();
         unit
-    });
-    let mut results = tasks.iter().zip(results).peekable();
-    let studied = scenarios.iter().map(|scenario| {
-        let mut units = Vec::new();
-        while let Some((_, unit)) =
-            results.next_if(|(task, _)| std::ptr::eq(task.scenario, scenario))
+    };
+    in_parallel(&tasks, jobs, work, |index, unit| {
+        units.push(unit);
+        let number = tasks[index].number;
+        if tasks
+            .get(index + 1)
+            .is_some_and(|next| next.number == number)
         {
-            units.push(unit?);
+            return;
         }
-        Ok(put_together(scenario, part, &units))
+        let all: Result<Vec<Unit>, Error> = std::mem::take(&mut units).into_iter().collect();
+        let one = all.map(|units| put_together(&scenarios[number], part, &units));
+        if let Ok(one) = &one {
+            each(number, one);
+        }
+        studied[number] = Some(one);
     });
-    studied.collect()
+    let studied = studied.into_iter().zip(scenarios);
+    studied
+        .map(|(one, named)| one.unwrap_or_else(|| Ok(put_together(named, part, &[]))))
+        .collect()
 }
 
 /// Refuses all scenarios before any of them has run.
@@ -133,7 +149,7 @@ pub fn units(scenarios: &[Named], part: Part) -> usize {
 fn tasks(scenarios: &[Named], part: Part) -> Vec<Task<'_>> {
     let mut turns = (1..=part.of).cycle();
     let mut tasks = Vec::new();
-    for scenario in scenarios {
+    for (number, scenario) in scenarios.iter().enumerate() {
         for &seed in &scenario.scenario.seeds {
             let allocators = scenario.scenario.allocators.iter();
             let allocators: Vec<Allocator> = allocators
@@ -142,6 +158,7 @@ fn tasks(scenarios: &[Named], part: Part) -> Vec<Task<'_>> {
                 .collect();
             if !allocators.is_empty() {
                 tasks.push(Task {
+                    number,
                     scenario,
                     seed,
                     allocators,
@@ -152,14 +169,16 @@ fn tasks(scenarios: &[Named], part: Part) -> Vec<Task<'_>> {
     tasks
 }
 
-/// What `work` makes of each item, in the order of the items.
+/// Works on all items in parallel, and hands each result to `deliver` in the order of the items, as
+/// soon as those before it are there.
 fn in_parallel<T: Sync, R: Send>(
     items: &[T],
     jobs: NonZeroUsize,
     work: impl Fn(&T) -> R + Sync,
-) -> Vec<R> {
+    deliver: impl FnMut(usize, R) + Send,
+) {
     let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::with_capacity(items.len()));
+    let results = Mutex::new((0, BTreeMap::new(), deliver));
     let take = || {
         while let Some((index, item)) = {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -167,7 +186,12 @@ fn in_parallel<T: Sync, R: Send>(
         } {
             let result = work(item);
             let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-            results.push((index, result));
+            let (delivered, waiting, deliver) = &mut *results;
+            waiting.insert(index, result);
+            while let Some(result) = waiting.remove(delivered) {
+                deliver(*delivered, result);
+                *delivered += 1;
+            }
         }
     };
     thread::scope(|scope| {
@@ -176,9 +200,6 @@ fn in_parallel<T: Sync, R: Send>(
         }
         take();
     });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_unstable_by_key(|&(index, _)| index);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn run_unit(task: &Task<'_>, threads: NonZeroUsize) -> Result<Unit, Error> {
@@ -186,6 +207,7 @@ fn run_unit(task: &Task<'_>, threads: NonZeroUsize) -> Result<Unit, Error> {
         scenario,
         seed,
         allocators,
+        ..
     } = task;
     let (seed, scenario) = (*seed, &scenario.scenario);
     let header = scenario.header(seed);
