@@ -185,9 +185,9 @@ fn help_reads_as_before() {
 #[test]
 fn runs_of_scenarios_print_as_before() {
     all_hold(
-        scenarios()
-            .iter()
-            .map(|(name, path)| text(&format!("run/{name}"), &["run", path])),
+        scenarios().iter().map(|(name, path)| {
+            text(&format!("run/{name}"), &["run", path, "--tables", "all"])
+        }),
     );
 }
 
@@ -209,7 +209,7 @@ fn replays_of_traces_print_as_before() {
         [
             text(
                 &format!("replay/{name}"),
-                &["replay", path, "-a", ALLOCATORS],
+                &["replay", path, "-a", ALLOCATORS, "--tables", "all"],
             ),
             text(&format!("stats/{name}"), &["stats", path]),
         ]

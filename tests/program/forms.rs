@@ -87,7 +87,8 @@ fn a_line_of_csv_is_a_run() {
 #[test]
 fn markdown_has_the_tables_of_the_text() {
     let page = run(&[
-        "run", STRESS, "--seeds", "2", "-a", "old,new", "--format", "markdown",
+        "run", STRESS, "--seeds", "2", "-a", "old,new", "--tables", "all", "--format",
+        "markdown",
     ]);
     let tables = page
         .stdout
