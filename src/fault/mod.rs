@@ -20,7 +20,7 @@ use stall::{Stall, Stalled};
 
 use crate::trace::event::Event;
 use crate::workload::invalid::InvalidConfig;
-use crate::workload::{Merge, Workload};
+use crate::workload::{Merge, Run, Workload};
 use iova::units::Nanos;
 
 /// Refuses faults that could not be generated on a machine with `cpus` CPUs.
@@ -57,7 +57,7 @@ pub fn inject(
         Fault::Nomem(shortage) => Some(shortage.client()),
         _ => None,
     }));
-    let names: Vec<&str> = workload.runs().iter().map(|run| run.client()).collect();
+    let names: Vec<&str> = workload.runs().iter().map(Run::client).collect();
     let free_faults = plan::free_faults(faults, &names, seed);
     let events = FaultyFrees::new(Merge::new(clients), free_faults);
     let before_end = move |event: &Event| until.is_none_or(|until| event.at < until);

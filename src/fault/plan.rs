@@ -45,9 +45,9 @@ pub(super) fn free_faults(faults: &[Fault], names: &[&str], seed: u64) -> Vec<Fr
         *count += 1;
         let owner = Owner::new(seed, format!("fault:{name}#{count}"));
         let numbers = |wanted: &Vec<String>| {
-            let named = names.iter().enumerate();
-            let named = named.filter(|(_, name)| wanted.iter().any(|it| it == *name));
-            named.map(|(number, _)| number).collect()
+            let clients = names.iter().enumerate();
+            let clients = clients.filter(|(_, name)| wanted.iter().any(|it| it == *name));
+            clients.map(|(number, _)| number).collect()
         };
         let clients = affected.clients.as_ref().map(numbers);
         found.push(FreeFault::new(&owner, kind, affected.clone(), clients));

@@ -212,7 +212,7 @@ fn idle_joined(slices: impl Iterator<Item = Slice>) -> Vec<Slice> {
     for slice in slices {
         match joined.last_mut() {
             Some(before) if is_idle(before) && is_idle(&slice) => {
-                before.lasts.0 += slice.lasts.0
+                before.lasts.0 += slice.lasts.0;
             }
             _ => joined.push(slice),
         }

@@ -10,7 +10,7 @@ use super::table::dash;
 use super::tables::cell;
 use crate::study::document::{Row, Run, StudyResult};
 use crate::study::statistics;
-use iova::measure::MetricId;
+use iova::measure::{MetricId, Value};
 
 /// Fewer seeds than this may all lie on one side by chance.
 const SEEDS_MIN: usize = 5;
@@ -58,7 +58,7 @@ impl Pairs {
                 .filter(|(one, other)| count(other).cmp(&count(one)) == order);
             ordered.count()
         };
-        let rate = |run: &Run| run.metrics.get(MetricId::FailureRate).map(|it| it.to_f64());
+        let rate = |run: &Run| run.metrics.get(MetricId::FailureRate).map(Value::to_f64);
         let difference = |(one, other): &(&Run, &Run)| Some(rate(other)? - rate(one)?);
         Pairs {
             fewer: ordered(Ordering::Less),
@@ -117,7 +117,7 @@ pub fn sentence(result: &StudyResult) -> String {
     let Some((first, others)) = result.rows.split_first() else {
         return String::new();
     };
-    let mut sentence = failures(first);
+    let mut sentences = vec![failures(first)];
     let named: Vec<(&Row, Option<Ordering>)> = others
         .iter()
         .map(|row| (row, Pairs::of(result, first, row).order()))
@@ -132,11 +132,11 @@ pub fn sentence(result: &StudyResult) -> String {
         let rows = named.iter().filter(|(_, order)| *order == kind);
         let rows: Vec<&Row> = rows.map(|(row, _)| *row).collect();
         if !rows.is_empty() {
-            let names = with_failures(&rows, kind != Some(Ordering::Equal));
-            sentence.push_str(&format!(" {words} {names}."));
+            let listed = with_failures(&rows, kind != Some(Ordering::Equal));
+            sentences.push(format!("{words} {listed}."));
         }
     }
-    sentence
+    sentences.join(" ")
 }
 
 /// `old fails 8 of 22 requests (36.36 %), 5 of them although there was room.`

@@ -17,7 +17,7 @@ pub struct Phase {
     /// How long the phase lasts; the last one may go on until `events` are reached.
     #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Time>,
-    /// RunningClients that begin, by name. Their order breaks ties.
+    /// Clients that begin, by name. Their order breaks ties.
     #[serde(default, skip_serializing_if = "is_default")]
     pub start: Named<ClientEntry>,
     /// Running clients that free everything and go on as described here.
