@@ -243,8 +243,8 @@ mod tests {
                 }
             }
         };
-        assert!(error(&vec![b'a'; LINE_MAX + 2]).starts_with("f:1: a line of more than"));
-        assert!(error(b"one\ntwo").starts_with("f:2: the last line has no end"));
+        assert!(error(&vec![b'a'; LINE_MAX + 2]).starts_with("f:1: line of more than"));
+        assert!(error(b"one\ntwo").starts_with("f:2: the last line has no line end"));
         assert!(error(b"PERFILE2....").contains("perf script"));
     }
 
