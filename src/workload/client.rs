@@ -76,7 +76,7 @@ impl EventSink<'_> {
         first
     }
 
-    /// EventSink `op` of domain `dom` on `cpu`.
+    /// Issues `op` of domain `dom` on `cpu`.
     pub fn ask(&mut self, cpu: Cpu, dom: u64, op: Op) {
         let event = Event {
             at: self.now,
@@ -160,7 +160,7 @@ impl Issuer {
         }
     }
 
-    /// EventSink for a buffer of `bytes`.
+    /// Allocates a buffer of `bytes`.
     pub(super) fn get(&mut self, sink: &mut EventSink<'_>, on: CpuChoice, bytes: u64) -> Held {
         let id = sink.fresh_ids(1);
         let cpu = match on {

@@ -84,7 +84,7 @@ impl ClientPlan for PoolPlan {
                 InvalidConfig::unless(!interval.is_zero(), "arrivals", 0, expected)?;
             }
             Some(Target::Count(count)) => {
-                InvalidConfig::unless_live("count", u64::from(count))?
+                InvalidConfig::unless_live("count", u64::from(count))?;
             }
             None => {
                 for sizes in self.phases().iter() {

@@ -210,7 +210,7 @@ impl Recorded {
             .after(u64::try_from(stretched).unwrap_or(u64::MAX))
     }
 
-    /// EventSink an event under the ids of this playing.
+    /// Issues an event under the ids of this playing.
     fn play(&mut self, sink: &mut EventSink<'_>, event: Event) {
         let lives = self.plan.recording.lives;
         let first_id = *self.first_id.get_or_insert_with(|| sink.fresh_ids(lives));

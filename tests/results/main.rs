@@ -71,7 +71,11 @@ fn a_replay_of_version_1_is_a_result_without_seeds() {
 #[test]
 fn several_results_of_version_1_are_one_document() {
     let document = load(&root().join("tests/results/run-version-1.json"));
-    let names: Vec<&str> = document.results.iter().map(|it| it.name()).collect();
+    let names: Vec<&str> = document
+        .results
+        .iter()
+        .map(iovasim::study::StudyResult::name)
+        .collect();
     assert_eq!(names, ["arm-counterexample", "founding-state"]);
     for result in &document.results {
         assert_eq!(result.traces[0].seed, None, "a recorded trace has no seed");
