@@ -84,17 +84,15 @@ impl<F: Form> Report<F> {
         let by_name = by_name
             .map(|&(_, form)| form)
             .or(is_device.then_some(F::TEXT));
-        match self.format.or(by_name) {
-            Some(form) => Ok(Some((path, form))),
-            None => {
-                let endings: Vec<&str> = F::ENDINGS.iter().map(|(ending, _)| *ending).collect();
-                Err(Failure::bad(format!(
-                    "-o {}: the name does not say the format; expected {}, or add --format",
-                    path.display(),
-                    endings.join(", ")
-                )))
-            }
+        if let Some(form) = self.format.or(by_name) {
+            return Ok(Some((path, form)));
         }
+        let endings: Vec<&str> = F::ENDINGS.iter().map(|(ending, _)| *ending).collect();
+        Err(Failure::bad(format!(
+            "-o {}: the name does not say the format; expected {}, or add --format",
+            path.display(),
+            endings.join(", ")
+        )))
     }
 
     /// The form of what goes to standard output.

@@ -226,7 +226,7 @@ fn altered(mut scenario: Scenario, args: &Args) -> Result<Scenario, Failure> {
         None => {}
         Some(0) => return Err(Failure::bad("--seeds: found 0, expected at least 1")),
         Some(seeds) if scenario.in_results(1).is_some() => {
-            scenario.seeds = (1..=seeds.into()).collect()
+            scenario.seeds = (1..=seeds.into()).collect();
         }
         Some(_) => {
             let name = &scenario.name;

@@ -1,7 +1,7 @@
 //! JSON that users write, read strictly: scenarios and policies.
 //!
 //! Serde's derived code takes more than a JSON Schema made from the same types allows: an array
-//! for a struct, and `{"name": null}` for a variant without a value. [`Strict`] wraps a
+//! for a struct, and `{"name": null}` for a variant without a value. `Strict` wraps a
 //! deserializer and refuses both; it also says what was expected in the reader's words, not by
 //! the names of this program's types, and finds the name that was meant. `serde_path_to_error`
 //! says where; no crate was found that does the rest.

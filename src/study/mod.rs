@@ -1,7 +1,7 @@
 //! Studies: streams of events against several allocators, and many of them in parallel.
 //!
 //! * [`stream`]: events checked, hashed and translated to requests.
-//! * [`run`]: several allocators over one stream, in step; observers watch them.
+//! * [`run`](mod@run): several allocators over one stream, in step; observers watch them.
 //! * [`agreement`]: whether a replay answers as the recorded kernel did.
 //! * [`outcomes`]: the observer that writes outcome streams.
 //! * [`scenarios`]: every seed of a scenario under every allocator.

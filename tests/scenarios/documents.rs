@@ -72,7 +72,9 @@ fn object(
         .prop_map(move |(values, given)| {
             let fields = names.iter().zip(values).enumerate();
             let fields = fields.filter(|(number, _)| *number < needed || given[*number]);
-            Value::from_iter(fields.map(|(_, (name, value))| (*name, value)))
+            fields
+                .map(|(_, (name, value))| (*name, value))
+                .collect::<Value>()
         })
         .boxed()
 }

@@ -81,7 +81,10 @@ fn judged_alike() -> Vec<(String, Vec<Value>, Vec<Value>)> {
     let does = |kind: &str, good: Value, bad: Value| {
         let wrap = |plans: Value| {
             let plans = plans.as_array().expect("a list").clone();
-            Value::from_iter(plans.into_iter().map(|plan| json!({ kind: plan })))
+            plans
+                .into_iter()
+                .map(|plan| json!({ kind: plan }))
+                .collect::<Value>()
         };
         row(&format!("{CLIENT}/does"), wrap(good), wrap(bad))
     };
@@ -246,7 +249,7 @@ fn judged_alike() -> Vec<(String, Vec<Value>, Vec<Value>)> {
         row(
             "/faults",
             json!([[], [{ "leak": { "share": 1 } }], [{ "leak": { "share": 0, "clients": ["a"], "from": 1, "until": "1s" } }],
-            [{ "late": { "by": "1us", "of": { "share": 0.5 } } }], [{ "double_free": { "of": { "share": 0.000001 } } }],
+            [{ "late": { "by": "1us", "of": { "share": 0.5 } } }], [{ "double_free": { "of": { "share": 0.000_001 } } }],
             [{ "offline": { "cpus": "1", "at": 0 } }], [{ "offline": { "cpus": 1, "at": 0, "for": 1, "every": 2 } }],
             [{ "nomem": { "what": "iova", "at": 0 } }], [{ "nomem": { "what": "magazine", "count": 3, "at": 0, "every": 1 } }],
             [{ "stall": { "at": 0, "for": 1 } }]]),
@@ -269,6 +272,7 @@ fn judged_alike() -> Vec<(String, Vec<Value>, Vec<Value>)> {
 }
 
 /// What JSON Schema cannot say, and the program refuses.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn program_alone() -> Vec<(String, Value, &'static str)> {
     let row = |at: &str, value: Value, why| (at.to_owned(), value, why);
     vec![
