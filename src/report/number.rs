@@ -68,7 +68,7 @@ pub fn percentage_points(share: f64) -> String {
     let percent = share * 100.0;
     let has_two_digits = |decimals: &u32| {
         let scale = (0..*decimals).fold(1.0, |scale, _| scale * 10.0);
-        percent == 0.0 || percent.abs() * scale >= 9.5
+        percent == 0.0 || percent.abs() * scale >= 9.95
     };
     let decimals = (DECIMALS..DECIMALS_MAX).find(has_two_digits);
     decimal(percent, decimals.unwrap_or(DECIMALS_MAX) as usize)
