@@ -1,8 +1,8 @@
-//! What is in a trace, without a replay: sizes, limits, lifetimes, CPUs, what is never freed.
+//! Statistics of a trace without a replay: sizes, limits, lifetimes, CPUs, ranges never freed.
 //!
-//! A fold over the events; memory grows with what is live, and with how many limits, CPUs and
-//! domains there are. A request that the recorded kernel refused is live in no count; where a trace does
-//! not carry answers, every request counts as granted.
+//! Memory grows with the live allocations and with the number of limits, CPUs and domains. A
+//! request that the recorded kernel refused never counts as live; in a trace without recorded
+//! answers every request counts as granted.
 
 mod json;
 mod page;
@@ -15,7 +15,7 @@ use super::event::{Event, Header, Op};
 use super::fields;
 use iova::op::{Got, Path};
 use iova::units::{Cpu, Nanos, Pages, Pfn};
-use timeline::Timeline;
+use timeline::{Load, Timeline};
 
 /// The figures of a trace. [`Display`](std::fmt::Display) makes a page of text of them.
 #[derive(Clone, Debug)]
@@ -35,10 +35,10 @@ pub struct Stats {
     load: Load,
     load_max: Load,
     timeline: Timeline,
-    live: BTreeMap<u64, Life>,
+    live: BTreeMap<u64, Allocation>,
 }
 
-/// Requests by what became of them.
+/// Requests by path and by recorded answer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Requests {
     fast: u64,
@@ -61,23 +61,16 @@ struct Asked {
     pages: u64,
 }
 
-/// What one CPU or one domain did.
+/// Requests and frees of one CPU or one domain.
 #[derive(Clone, Copy, Debug, Default)]
 struct Traffic {
     requests: u64,
     frees: u64,
 }
 
-/// What is live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Load {
-    ranges: u64,
-    pages: u64,
-}
-
-/// A request that was not freed yet.
+/// A request that was not freed yet, granted or not.
 #[derive(Clone, Debug)]
-struct Life {
+struct Allocation {
     since: Nanos,
     cpu: Cpu,
     dom: u64,
@@ -86,7 +79,7 @@ struct Life {
     granted: bool,
 }
 
-/// What a request asks.
+/// The fields that both kinds of requests have.
 struct Request<'a> {
     id: u64,
     pages: Pages,
@@ -171,8 +164,7 @@ impl Stats {
             _ => {}
         }
         self.timeline.note(self.load);
-        self.load_max.ranges = self.load_max.ranges.max(self.load.ranges);
-        self.load_max.pages = self.load_max.pages.max(self.load.pages);
+        self.load_max = self.load_max.max(self.load);
     }
 
     fn request(&mut self, event: &Event, request: &Request<'_>) {
@@ -190,7 +182,7 @@ impl Stats {
             self.load.ranges += 1;
             self.load.pages = self.load.pages.saturating_add(pages.0);
         }
-        let life = Life {
+        let allocation = Allocation {
             since: event.at,
             cpu: event.cpu,
             dom: event.dom,
@@ -198,39 +190,39 @@ impl Stats {
             dev: request.dev.cloned(),
             granted,
         };
-        self.live.insert(request.id, life);
+        self.live.insert(request.id, allocation);
     }
 
     fn free(&mut self, event: &Event, id: u64) {
-        let Some(life) = self.live.remove(&id) else {
+        let Some(allocation) = self.live.remove(&id) else {
             return;
         };
-        if !life.granted {
+        if !allocation.granted {
             return;
         }
         self.cpus.entry(event.cpu).or_default().frees += 1;
         self.domains.entry(event.dom).or_default().frees += 1;
-        self.frees_elsewhere += u64::from(event.cpu != life.cpu);
+        self.frees_elsewhere += u64::from(event.cpu != allocation.cpu);
         self.load.ranges -= 1;
-        self.load.pages = self.load.pages.saturating_sub(life.pages.0);
-        let lived = event.at.0.saturating_sub(life.since.0);
+        self.load.pages = self.load.pages.saturating_sub(allocation.pages.0);
+        let lived = event.at.0.saturating_sub(allocation.since.0);
         *self.lifetimes.entry(decade(lived)).or_default() += 1;
     }
 
-    /// What is never freed, by domain, device and size, most pages first.
+    /// Ranges that are never freed, by domain, device and size, most pages first.
     fn never_freed(&self) -> Vec<NeverFreed> {
         let mut groups: BTreeMap<(u64, Option<Arc<str>>, Pages), NeverFreed> = BTreeMap::new();
-        for life in self.live.values().filter(|life| life.granted) {
-            let key = (life.dom, life.dev.clone(), life.pages);
+        for allocation in self.live.values().filter(|allocation| allocation.granted) {
+            let key = (allocation.dom, allocation.dev.clone(), allocation.pages);
             let group = groups.entry(key).or_insert_with(|| NeverFreed {
-                dom: life.dom,
-                dev: life.dev.clone(),
-                size: life.pages,
+                dom: allocation.dom,
+                dev: allocation.dev.clone(),
+                size: allocation.pages,
                 ranges: 0,
-                oldest: life.since,
+                oldest: allocation.since,
             });
             group.ranges += 1;
-            group.oldest = group.oldest.min(life.since);
+            group.oldest = group.oldest.min(allocation.since);
         }
         let mut groups: Vec<NeverFreed> = groups.into_values().collect();
         // Stable: equals stay in the order of domain, device and size.
@@ -254,7 +246,7 @@ impl NeverFreed {
     }
 }
 
-/// How many decimal digits a number of nanoseconds has; 0 for none.
+/// The number of decimal digits of `nanos`; 0 for 0.
 fn decade(nanos: u64) -> u32 {
     nanos.checked_ilog10().map_or(0, |log| log + 1)
 }

@@ -1,13 +1,33 @@
 //! The load over time, in a bounded number of slices of one length.
+//!
+//! The slices cover the whole time without a hole, for a table that people read; the core's
+//! `measure::series` keeps only stretches in which something happened.
 
-use super::Load;
 use iova::units::Nanos;
 
-/// How many slices there are at most; from half of that on, once there were so many.
+/// The largest number of slices. A trace that needed more has at least half of it.
 const SLICES_MAX: usize = 24;
 
 /// The shortest slice: a microsecond.
 const SLICE_MIN_NS: u64 = 1000;
+
+/// Ranges and pages that are live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    pub ranges: u64,
+    pub pages: u64,
+}
+
+impl Load {
+    /// The larger of both figures, each by itself.
+    #[must_use]
+    pub(super) fn max(self, other: Load) -> Load {
+        Load {
+            ranges: self.ranges.max(other.ranges),
+            pages: self.pages.max(other.pages),
+        }
+    }
+}
 
 /// Slices of time, all of one length, which doubles when they get too many.
 #[derive(Clone, Debug)]
@@ -21,7 +41,7 @@ pub(super) struct Timeline {
 pub(super) struct Slice {
     /// The most ranges and the most pages that were live, not always at the same time.
     pub max: Load,
-    /// What was live at its end.
+    /// The load at its end.
     pub end: Load,
 }
 
@@ -35,7 +55,7 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// Time goes on to a moment, with the load that was so far.
+    /// Opens the slices up to `now`; the load has been `load` since the last event.
     pub(super) fn advance(&mut self, now: Nanos, load: Load) {
         while self.index(now) >= SLICES_MAX as u64 {
             self.halve();
@@ -48,15 +68,15 @@ impl Timeline {
         }
     }
 
-    /// The load at that moment.
+    /// Records the load after an event.
     pub(super) fn note(&mut self, load: Load) {
         if let Some(slice) = self.slices.last_mut() {
-            slice.max = slice.max.or(load);
+            slice.max = slice.max.max(load);
             slice.end = load;
         }
     }
 
-    /// How long a slice is.
+    /// The length of a slice.
     pub(super) fn length(&self) -> Nanos {
         Nanos(self.length_ns)
     }
@@ -75,20 +95,10 @@ impl Timeline {
         let merged = self.slices.chunks(2).map(|pair| Slice {
             max: pair
                 .iter()
-                .fold(Load::default(), |max, slice| max.or(slice.max)),
+                .fold(Load::default(), |max, slice| max.max(slice.max)),
             end: pair.last().copied().unwrap_or_default().end,
         });
         self.slices = merged.collect();
-    }
-}
-
-impl Load {
-    /// The larger of both figures.
-    fn or(self, other: Load) -> Load {
-        Load {
-            ranges: self.ranges.max(other.ranges),
-            pages: self.pages.max(other.pages),
-        }
     }
 }
 
