@@ -1,9 +1,9 @@
-//! Reads a line in any form of JSON, and makes all messages about a wrong one.
+//! Reads a line in any form of JSON, and makes the messages about a wrong line.
 
 use std::fmt;
 
 use serde::Deserializer;
-use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::trace::error::{Error, Kind, nearest};
@@ -66,21 +66,15 @@ fn nodes(value: Value<'_>) -> Result<Vec<PfnRange>, Error> {
     if !value.raw().starts_with('[') {
         return Err(value.expected(Form::Ranges.phrase()));
     }
-    let mut fault = None;
-    let mut json = serde_json::Deserializer::from_str(value.raw());
-    let nodes = json.deserialize_seq(Nodes { fault: &mut fault });
-    nodes.map_err(|error| {
-        let broken = || value.expected(format!("valid JSON ({error})"));
-        fault.map_or_else(broken, Error::from)
-    })
+    let nodes = serde_json::Deserializer::from_str(value.raw()).deserialize_seq(Nodes);
+    let nodes = nodes.map_err(|error| value.expected(format!("valid JSON ({error})")))?;
+    Ok(nodes?)
 }
 
-struct Nodes<'f> {
-    fault: &'f mut Option<Kind>,
-}
+struct Nodes;
 
-impl<'a> Visitor<'a> for Nodes<'_> {
-    type Value = Vec<PfnRange>;
+impl<'a> Visitor<'a> for Nodes {
+    type Value = Result<Vec<PfnRange>, Kind>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of ranges")
@@ -93,12 +87,12 @@ impl<'a> Visitor<'a> for Nodes<'_> {
                 Ok(range) => nodes.push(range),
                 Err(expected) => {
                     let field = format!("nodes[{}]", nodes.len());
-                    *self.fault = Some(Kind::value(field, whole(raw.get()), expected));
-                    return Err(A::Error::custom("a fault that was put down"));
+                    while seq.next_element::<IgnoredAny>()?.is_some() {}
+                    return Ok(Err(Kind::value(field, whole(raw.get()), expected)));
                 }
             }
         }
-        Ok(nodes)
+        Ok(Ok(nodes))
     }
 }
 

@@ -1,13 +1,13 @@
 //! One JSON object with known fields, each value as its raw text.
 //!
-//! This is where everything that is wrong with a line as JSON, or with the type of a value, is
-//! found and put into words. It keeps no more than one value a known field, whatever the line.
+//! Makes the messages about syntax, fields and the types of values. It keeps one value for each
+//! known field, however long the line is.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::trace::error::{Error, Kind, excerpt, list, nearest};
@@ -26,8 +26,7 @@ pub(in crate::trace) struct Value<'a> {
 }
 
 impl<'a, const N: usize> Object<'a, N> {
-    /// Reads a line that holds one object, with no fields but `names`; `of` says in messages what
-    /// the object is.
+    /// Reads a line that holds one object with no fields but `names`; messages call it `of`.
     pub(in crate::trace) fn read(
         line: &'a [u8],
         names: &'static [&'static str; N],
@@ -42,27 +41,20 @@ impl<'a, const N: usize> Object<'a, N> {
                 return Err(Kind::NotAnObject { found }.into());
             }
         }
-        let mut fault = None;
-        let visitor = Fields {
-            names,
-            of,
-            fault: &mut fault,
-        };
         let mut json = serde_json::Deserializer::from_str(text);
-        let read = json.deserialize_map(visitor);
-        match read.and_then(|values| json.end().map(|()| values)) {
-            Ok(values) => Ok(Object { names, values }),
-            Err(error) => Err(fault.map_or_else(|| not_json(&error), Error::from)),
-        }
+        let read = json.deserialize_map(Fields { names, of });
+        let values = read.and_then(|values| json.end().map(|()| values));
+        let values = values.map_err(|error| not_json(&error))??;
+        Ok(Object { names, values })
     }
 
-    /// The value of the field with a name, if it is there.
+    /// The value of a field, if present.
     pub(in crate::trace) fn field(&self, name: &str) -> Option<Value<'a>> {
         let index = self.names.iter().position(|&known| known == name)?;
         self.get(index)
     }
 
-    /// The value of the field with a name's index, if it is there.
+    /// The value of the field of an index in the names, if present.
     pub(in crate::trace) fn get(&self, index: usize) -> Option<Value<'a>> {
         self.values[index].map(|raw| Value {
             name: self.names[index],
@@ -116,18 +108,18 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The raw text, as the line has it.
+    /// The text of the value in the line.
     pub(in crate::trace) fn raw(self) -> &'a str {
         self.raw
     }
 
-    /// That this value is not what is expected.
+    /// The error that this value is not what was expected.
     pub(in crate::trace) fn expected(self, expected: impl Into<String>) -> Error {
         Kind::value(self.name, found(self.raw), expected).into()
     }
 }
 
-/// What an integer within bounds is called in messages.
+/// The phrase for an integer within bounds.
 pub(in crate::trace) fn integer(bounds: &RangeInclusive<u64>) -> String {
     let (least, most) = (bounds.start(), bounds.end());
     if least == most {
@@ -140,7 +132,7 @@ pub(in crate::trace) fn integer(bounds: &RangeInclusive<u64>) -> String {
     }
 }
 
-/// What a raw value is called in messages.
+/// The phrase for a raw value.
 pub(in crate::trace) fn found(raw: &str) -> String {
     match raw.as_bytes().first() {
         Some(b'[') => "an array".to_owned(),
@@ -149,7 +141,7 @@ pub(in crate::trace) fn found(raw: &str) -> String {
     }
 }
 
-/// What is wrong with a line as JSON, with its column.
+/// A syntax error with its column.
 fn not_json(error: &serde_json::Error) -> Error {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -169,14 +161,16 @@ fn utf8(line: &[u8]) -> Result<&str, Error> {
     })
 }
 
-struct Fields<'f, const N: usize> {
+/// Reads an object into the value of each known field, or into what is wrong with its fields.
+///
+/// Whatever follows a wrong field is read as well, but not kept: a syntax error comes first.
+struct Fields<const N: usize> {
     names: &'static [&'static str; N],
     of: &'static str,
-    fault: &'f mut Option<Kind>,
 }
 
-impl<'a, const N: usize> Visitor<'a> for Fields<'_, N> {
-    type Value = [Option<&'a RawValue>; N];
+impl<'a, const N: usize> Visitor<'a> for Fields<N> {
+    type Value = Result<[Option<&'a RawValue>; N], Kind>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.of)
@@ -184,51 +178,26 @@ impl<'a, const N: usize> Visitor<'a> for Fields<'_, N> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut values = [None; N];
-        let key = || Key { names: self.names };
-        while let Some(key) = map.next_key_seed(key())? {
-            let fault = match key {
-                Ok(index) if values[index].is_none() => {
+        while let Some(field) = map.next_key::<String>()? {
+            let wrong = match self.names.iter().position(|&name| name == field) {
+                Some(index) if values[index].is_none() => {
                     values[index] = Some(map.next_value()?);
                     continue;
                 }
-                Ok(index) => Kind::Twice {
+                Some(index) => Kind::Twice {
                     field: self.names[index],
                 },
-                Err(field) => Kind::UnknownField {
-                    hint: nearest(&field, self.names.iter().copied()),
-                    field,
-                    of: self.of,
-                },
+                None => {
+                    let field = excerpt(&field);
+                    let hint = nearest(&field, self.names.iter().copied());
+                    let of = self.of;
+                    Kind::UnknownField { field, of, hint }
+                }
             };
-            *self.fault = Some(fault);
-            return Err(A::Error::custom("a fault that was put down"));
+            map.next_value::<IgnoredAny>()?;
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(Err(wrong));
         }
-        Ok(values)
-    }
-}
-
-/// A field's name, read to its index or, where it is unknown, to an excerpt.
-struct Key<const N: usize> {
-    names: &'static [&'static str; N],
-}
-
-impl<'a, const N: usize> DeserializeSeed<'a> for Key<N> {
-    type Value = Result<usize, String>;
-
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_identifier(self)
-    }
-}
-
-impl<const N: usize> Visitor<'_> for Key<N> {
-    type Value = Result<usize, String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field's name")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        let index = self.names.iter().position(|&name| name == text);
-        Ok(index.ok_or_else(|| excerpt(text)))
+        Ok(Ok(values))
     }
 }
