@@ -3,7 +3,7 @@
 //! A pool keeps a number of buffers or of bytes live, or lets buffers arrive at a rate; each
 //! lives for a time and is replaced after a rest. A change (another resolution) frees the
 //! whole pool and fills it again with other sizes. A burst takes no virtual time, but for a
-//! fill that is told to.
+//! `fill` that is spread out.
 
 use std::num::NonZeroU64;
 
@@ -20,7 +20,7 @@ use super::random::{Draws, Owner};
 use super::size::Sizes;
 use iova::units::Nanos;
 
-/// What a pool keeps live.
+/// The amount that a pool keeps live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -123,15 +123,15 @@ pub struct Pool {
     queue: EventQueue<Step>,
     /// The buffers, each in its place.
     places: Vec<Option<Held>>,
-    /// The places that are free where they are not a fixed number.
+    /// Vacant places, if the pool has no fixed number of them.
     vacant: Vec<u32>,
-    /// The places that are still to be freed of a pool that goes, last to first.
-    leaving: Vec<u32>,
+    /// The places still to be freed while the whole pool is freed, last to first.
+    draining: Vec<u32>,
     stopping: bool,
     change: Change,
-    born: u64,
+    allocated: u64,
     bytes_live: u128,
-    /// The size that waits for room.
+    /// A size already drawn that does not fit yet.
     waiting: Option<u64>,
     draws: PoolDraws,
 }
@@ -146,14 +146,14 @@ struct PoolDraws {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A place's next buffer.
-    Born(u32),
-    /// The next buffer if there is room.
+    /// Allocates a place's next buffer.
+    Allocate(u32),
+    /// Allocates the next buffer if it fits into the bytes to keep.
     Fill,
     Arrive,
-    Die(u32),
+    Free(u32),
     Change,
-    Leave,
+    Drain,
 }
 
 impl Pool {
@@ -164,10 +164,10 @@ impl Pool {
             queue: EventQueue::new(),
             places: Vec::new(),
             vacant: Vec::new(),
-            leaving: Vec::new(),
+            draining: Vec::new(),
             stopping: false,
             change: Change::new(owner),
-            born: 0,
+            allocated: 0,
             bytes_live: 0,
             waiting: None,
             draws: PoolDraws {
@@ -183,7 +183,7 @@ impl Pool {
         pool
     }
 
-    /// Begins to fill the pool, and notes when it changes next.
+    /// Starts to fill the pool and schedules the next change.
     fn open(&mut self, now: Nanos) {
         match self.plan.keeps {
             Some(Target::Count(count)) => self.open_places(now, count),
@@ -204,7 +204,7 @@ impl Pool {
         self.places.resize(count as usize, None);
         for place in 0..count {
             let gap = self.plan.fill.0.saturating_mul(u64::from(place));
-            self.queue.push(now.after(gap), Step::Born(place));
+            self.queue.push(now.after(gap), Step::Allocate(place));
         }
     }
 
@@ -215,7 +215,7 @@ impl Pool {
         }
     }
 
-    /// Draws the size of the next buffer; `turn` says whose turn a list has reached.
+    /// Draws the size of the next buffer; `turn` is the position in a list of sizes.
     fn draw_size(&mut self, turn: u64) -> u64 {
         let sizes = self.change.sizes(self.plan.phases());
         sizes.draw(&mut self.draws.sizes, turn)
@@ -229,13 +229,13 @@ impl Pool {
         })
     }
 
-    fn bear(&mut self, sink: &mut EventSink<'_>, place: u32, bytes: u64) {
-        self.born += 1;
+    fn allocate(&mut self, sink: &mut EventSink<'_>, place: u32, bytes: u64) {
+        self.allocated += 1;
         self.bytes_live += u128::from(bytes);
         self.places[place as usize] = Some(self.port.get(sink, CpuChoice::Any, bytes));
         if let Lifetime::For(lifetime) = self.plan.lifetime {
             let at = sink.now().after(lifetime.draw(&mut self.draws.lifetimes));
-            self.queue.push(at, Step::Die(place));
+            self.queue.push(at, Step::Free(place));
         }
     }
 
@@ -243,29 +243,29 @@ impl Pool {
         let bytes = self
             .waiting
             .take()
-            .unwrap_or_else(|| self.draw_size(self.born));
+            .unwrap_or_else(|| self.draw_size(self.allocated));
         if self.bytes_live + u128::from(bytes) > u128::from(bytes_max) {
             self.waiting = Some(bytes);
             return;
         }
         let place = self.any_place();
-        self.bear(sink, place, bytes);
+        self.allocate(sink, place, bytes);
         self.queue
             .push(sink.now().after(self.plan.fill.0), Step::Fill);
     }
 
-    fn give_back(&mut self, sink: &mut EventSink<'_>, place: u32) {
+    fn free(&mut self, sink: &mut EventSink<'_>, place: u32) {
         if let Some(held) = self.places[place as usize].take() {
             self.bytes_live -= u128::from(held.bytes);
             self.port.put(sink, CpuChoice::Any, held);
         }
     }
 
-    /// Frees a buffer whose time has come, and has it replaced.
-    fn die(&mut self, sink: &mut EventSink<'_>, place: u32) {
-        self.give_back(sink, place);
+    /// Frees a buffer whose lifetime is over and schedules its successor.
+    fn expire(&mut self, sink: &mut EventSink<'_>, place: u32) {
+        self.free(sink, place);
         let successor = match self.plan.keeps {
-            Some(Target::Count(_)) | None => Step::Born(place),
+            Some(Target::Count(_)) | None => Step::Allocate(place),
             Some(Target::Bytes(_)) => Step::Fill,
             Some(Target::Arrivals(_)) => return self.vacant.push(place),
         };
@@ -276,8 +276,8 @@ impl Pool {
         self.queue.push(sink.now().after(rest), successor);
     }
 
-    /// Strikes out all plans and begins to free the whole pool.
-    fn leave(&mut self, now: Nanos) {
+    /// Cancels everything that is scheduled and starts to free the whole pool.
+    fn drain(&mut self, now: Nanos) {
         let mut live: Vec<(u64, u32)> = (0..)
             .zip(&self.places)
             .filter_map(|(place, held)| held.map(|held| (held.id, place)))
@@ -290,17 +290,17 @@ impl Pool {
                 self.draws.order.shuffle(&mut live);
             }
         }
-        self.leaving = live.into_iter().map(|(_, place)| place).collect();
+        self.draining = live.into_iter().map(|(_, place)| place).collect();
         self.waiting = None;
         self.queue.clear();
-        self.queue.push(now, Step::Leave);
+        self.queue.push(now, Step::Drain);
     }
 
-    /// Frees the next buffer of a pool that goes.
-    fn leave_on(&mut self, sink: &mut EventSink<'_>) {
-        if let Some(place) = self.leaving.pop() {
-            self.give_back(sink, place);
-            self.queue.push(sink.now(), Step::Leave);
+    /// Frees the next buffer while the whole pool is freed.
+    fn drain_next(&mut self, sink: &mut EventSink<'_>) {
+        if let Some(place) = self.draining.pop() {
+            self.free(sink, place);
+            self.queue.push(sink.now(), Step::Drain);
         } else {
             self.places.clear();
             self.vacant.clear();
@@ -321,29 +321,29 @@ impl Client for Pool {
             return;
         };
         match (step, self.plan.keeps) {
-            (Step::Born(place), _) => {
+            (Step::Allocate(place), _) => {
                 let bytes = self.draw_size(u64::from(place));
-                self.bear(sink, place, bytes);
+                self.allocate(sink, place, bytes);
             }
             (Step::Fill, Some(Target::Bytes(bytes_max))) => self.fill(sink, bytes_max.0),
             (Step::Arrive | Step::Fill, _) => {
-                let bytes = self.draw_size(self.born);
+                let bytes = self.draw_size(self.allocated);
                 let place = self.any_place();
-                self.bear(sink, place, bytes);
+                self.allocate(sink, place, bytes);
                 self.await_arrival(sink.now());
             }
-            (Step::Die(place), _) => self.die(sink, place),
+            (Step::Free(place), _) => self.expire(sink, place),
             (Step::Change, _) => {
                 self.change.turn();
-                self.leave(sink.now());
+                self.drain(sink.now());
             }
-            (Step::Leave, _) => self.leave_on(sink),
+            (Step::Drain, _) => self.drain_next(sink),
         }
     }
 
     fn stop(&mut self, at: Nanos) {
         self.stopping = true;
-        self.leave(at);
+        self.drain(at);
     }
 }
 

@@ -172,11 +172,11 @@ pub struct Profiled {
     /// Whether the run that goes on is one of frees.
     freeing: bool,
     live: Ages<Held>,
-    born: u64,
+    allocated: u64,
     /// Weighted sizes, each as often as it weighs; dealt from the end, and dealt again.
     deck: Option<Vec<u64>>,
     dealt: usize,
-    /// When it gives back all that it holds.
+    /// When it frees everything that it holds.
     stopped: Option<Nanos>,
     draws: ProfiledDraws,
 }
@@ -201,7 +201,7 @@ impl Profiled {
             free_burst: Millionths::ONE,
             freeing: false,
             live: Ages::new(),
-            born: 0,
+            allocated: 0,
             deck: plan.sizes.deck(),
             dealt: 0,
             stopped: None,
@@ -262,8 +262,8 @@ impl Profiled {
     fn size(&mut self) -> u64 {
         let draws = &mut self.draws.sizes;
         let Some(deck) = &mut self.deck else {
-            self.born += 1;
-            return self.plan.sizes.draw(draws, self.born - 1);
+            self.allocated += 1;
+            return self.plan.sizes.draw(draws, self.allocated - 1);
         };
         if self.dealt == 0 {
             draws.shuffle(deck);
