@@ -1,13 +1,13 @@
-//! What can be wrong with a trace, and where.
+//! Errors of traces.
 //!
-//! One list of everything: a message names the file, the line, the field, what was found and
-//! what was expected, with a hint where there is something to hint at.
+//! One list of them all. A message names the file, the line, the field, the value found and the
+//! value expected, with a hint if there is one.
 
 use iova::words;
 use std::fmt;
 use std::io;
 
-/// What is wrong with a trace.
+/// An error in a trace.
 ///
 /// It prints as one line, lower case, without a full stop:
 ///
@@ -24,7 +24,7 @@ struct Report {
     kind: Kind,
 }
 
-/// Where in a trace something is.
+/// A position in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A line of text, counted from 1; the header is the first.
@@ -41,7 +41,7 @@ impl Place {
         }
     }
 
-    /// Another place of the same trace.
+    /// The position of another event of the same trace.
     #[must_use]
     pub fn sibling(self, number: u64) -> Place {
         match self {
@@ -61,7 +61,7 @@ impl fmt::Display for Place {
 }
 
 impl Error {
-    /// The error as it is where a place is not known, or not yet.
+    /// An error whose position is not known yet.
     pub(crate) fn new(kind: Kind) -> Error {
         let report = Report {
             file: None,
@@ -71,7 +71,7 @@ impl Error {
         Error(Box::new(report))
     }
 
-    /// The same error, at a place; what is wrong with a file as a whole stays without one.
+    /// The same error at a position; an error of the whole file has none.
     #[must_use]
     pub fn at(mut self, place: Place) -> Error {
         if !matches!(self.0.kind, Kind::Empty | Kind::NotATrace { .. }) {
@@ -87,12 +87,12 @@ impl Error {
         self
     }
 
-    /// Whether a line was longer than it may be.
+    /// Whether a line exceeded the limit of its length.
     pub(super) fn is_long_line(&self) -> bool {
         matches!(self.0.kind, Kind::LineTooLong { .. })
     }
 
-    /// The line or the event, where it is known.
+    /// The line or the event, if it is known.
     pub fn place(&self) -> Option<Place> {
         self.0.place
     }
@@ -119,10 +119,9 @@ impl fmt::Display for Error {
     }
 }
 
-/// Everything that can be wrong.
+/// All kinds of errors.
 ///
-/// `found` and `expected` are phrases; what is quoted from the file was made short by
-/// [`excerpt`].
+/// `found` and `expected` are phrases; [`excerpt`] shortens quotations from the file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Kind {
     #[error("cannot read: {0}")]
@@ -156,7 +155,7 @@ pub(crate) enum Kind {
         of: &'static str,
         hint: String,
     },
-    #[error("`{field}` is there twice, expected it once")]
+    #[error("duplicate field `{field}`")]
     Twice { field: &'static str },
     #[error("`{field}` is missing in {of}, expected {expected}")]
     Missing {
@@ -183,17 +182,17 @@ pub(crate) enum Kind {
     #[error("the binary trace has version {version}, expected 1; a newer iovasim wrote it")]
     NewerBinary { version: u64 },
 
-    #[error("`t` is {found}, expected at least {before}, the time of the event before")]
+    #[error("`t` goes backwards: {found}, after {before}")]
     TimeGoesBack { found: u64, before: u64 },
     #[error("`cpu` is {cpu}, expected less than {cpus}, the header's `cpus`")]
     NoSuchCpu { cpu: u16, cpus: usize },
-    #[error("`cpu` is {cpu}, which is offline since {since}, expected one that is online")]
+    #[error("`cpu` is {cpu}, which is offline since {since}; expected an online CPU")]
     Offline { cpu: u16, since: Place },
-    #[error("`cpu_up` of cpu {cpu}, which is online, expected one that is offline")]
+    #[error("`cpu_up` of cpu {cpu}, which is already online")]
     AlreadyOnline { cpu: u16 },
-    #[error("`cpu_dead` of cpu {cpu}, the last one online, expected that one stays")]
+    #[error("cannot take cpu {cpu} offline: it is the last one online")]
     LastCpu { cpu: u16 },
-    #[error("`{op}` of id {id}, which is live since {since}, expected an id that is not live")]
+    #[error("`{op}` of id {id}, which is still allocated (since {since})")]
     AlreadyLive {
         op: &'static str,
         id: u64,
@@ -213,7 +212,9 @@ pub(crate) enum Kind {
         since: Place,
         expected: &'static str,
     },
-    #[error("`dom` of `{op}` of id {id} is {found}, expected {expected}, where the id lived")]
+    #[error(
+        "`dom` of `{op}` of id {id} is {found}, expected {expected}, the domain that allocated it"
+    )]
     OtherDomain {
         op: &'static str,
         id: u64,
@@ -230,11 +231,11 @@ pub(crate) enum Kind {
     TooMany { what: &'static str, most: u32 },
 }
 
-/// What a reader expects at the start of a trace.
+/// The start of a trace, as messages quote it.
 const HEADER: &str = r#"a header such as `{"iovasim":"trace","version":1}`"#;
 
 impl Kind {
-    /// A field's value is not what it must be.
+    /// The value of a field is wrong.
     pub(crate) fn value(
         field: impl Into<String>,
         found: impl Into<String>,
@@ -258,10 +259,10 @@ fn not_live(ended: Option<Place>) -> String {
 fn never_freed(live: Option<Place>, forgotten: Option<usize>) -> String {
     let (known, ended) = match live {
         Some(since) => (
-            format!("is live since {since} and was not freed before"),
+            format!("is still allocated (since {since}) and was not freed before"),
             "",
         ),
-        None => ("never was live".to_owned(), "ended "),
+        None => ("was never allocated".to_owned(), "was freed "),
     };
     match forgotten {
         Some(count) => format!("{known}, or {ended}more than {count} frees ago"),
@@ -269,7 +270,7 @@ fn never_freed(live: Option<Place>, forgotten: Option<usize>) -> String {
     }
 }
 
-/// What to say of a misspelt name: the nearest right one, or all of them if none is near.
+/// The hint for a misspelt name: the nearest known name, or all of them if no name is near.
 pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
     match words::nearest(wrong, names.clone()) {
         Some(name) => format!("; did you mean `{name}`?"),
@@ -287,7 +288,7 @@ pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// A piece of a file for a message: at most 40 characters, what cannot be seen escaped.
+/// A quotation for a message: at most 40 characters, control characters escaped.
 pub(crate) fn excerpt(text: &str) -> String {
     const CHARS_MAX: usize = 40;
     const BYTE_ORDER_MARK: char = '\u{feff}';

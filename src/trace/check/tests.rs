@@ -49,11 +49,11 @@ fn what_contradicts_the_events_before_is_said() {
         ),
         (
             &[ALLOC, ALLOC],
-            "a:3: `alloc` of id 7, which is live since line 2, expected an id that is not live",
+            "a:3: `alloc` of id 7, which is still allocated (since line 2)",
         ),
         (
             &[ALLOC, MAP],
-            "a:3: `map` of id 7, which is live since line 2, expected an id that is not live",
+            "a:3: `map` of id 7, which is still allocated (since line 2)",
         ),
         (
             &[MAP, FREE],
@@ -65,26 +65,29 @@ fn what_contradicts_the_events_before_is_said() {
         ),
         (
             &[ALLOC, r#""op":"free","id":7,"dom":5"#],
-            "a:3: `dom` of `free` of id 7 is 5, expected 0, where the id lived",
+            "a:3: `dom` of `free` of id 7 is 5, expected 0, the domain that allocated it",
         ),
         (
             &[MAP, r#""op":"unmap","id":7,"dom":5"#],
-            "a:3: `dom` of `unmap` of id 7 is 5, expected 0, where the id lived",
+            "a:3: `dom` of `unmap` of id 7 is 5, expected 0, the domain that allocated it",
         ),
-        (&[AGAIN], "a:2: `double_free` of id 7, which never was live"),
+        (
+            &[AGAIN],
+            "a:2: `double_free` of id 7, which was never allocated",
+        ),
         (
             &[ALLOC, AGAIN],
-            "a:3: `double_free` of id 7, which is live since line 2 and was not freed before",
+            "a:3: `double_free` of id 7, which is still allocated (since line 2) and was not freed before",
         ),
         (
             &[ALLOC, FREE, OTHER, FREE_OTHER, OTHER, FREE_OTHER, AGAIN],
-            "a:8: `double_free` of id 7, which never was live, or ended more than 2 frees ago",
+            "a:8: `double_free` of id 7, which was never allocated, or was freed more than 2 frees ago",
         ),
         (
             &[
                 ALLOC, FREE, OTHER, FREE_OTHER, OTHER, FREE_OTHER, ALLOC, AGAIN,
             ],
-            "a:9: `double_free` of id 7, which is live since line 8 and was not freed before, or \
+            "a:9: `double_free` of id 7, which is still allocated (since line 8) and was not freed before, or \
              more than 2 frees ago",
         ),
         (
@@ -92,7 +95,7 @@ fn what_contradicts_the_events_before_is_said() {
                 r#""op":"free_pfn","pfn":1,"t":5"#,
                 r#""op":"free_pfn","pfn":1,"t":4"#,
             ],
-            "a:3: `t` is 4, expected at least 5, the time of the event before",
+            "a:3: `t` goes backwards: 4, after 5",
         ),
         (
             &[r#""op":"free_pfn","pfn":1,"cpu":2"#],
@@ -104,23 +107,20 @@ fn what_contradicts_the_events_before_is_said() {
         ),
         (
             &[DEAD, r#""op":"free_pfn","pfn":1,"cpu":1"#],
-            "a:3: `cpu` is 1, which is offline since line 2, expected one that is online",
+            "a:3: `cpu` is 1, which is offline since line 2; expected an online CPU",
         ),
         (
             &[DEAD, DEAD],
-            "a:3: `cpu` is 1, which is offline since line 2, expected one that is online",
+            "a:3: `cpu` is 1, which is offline since line 2; expected an online CPU",
         ),
-        (
-            &[UP],
-            "a:2: `cpu_up` of cpu 1, which is online, expected one that is offline",
-        ),
+        (&[UP], "a:2: `cpu_up` of cpu 1, which is already online"),
         (
             &[DEAD, UP, UP],
-            "a:4: `cpu_up` of cpu 1, which is online, expected one that is offline",
+            "a:4: `cpu_up` of cpu 1, which is already online",
         ),
         (
             &[DEAD, r#""op":"cpu_dead","cpu":0"#],
-            "a:3: `cpu_dead` of cpu 0, the last one online, expected that one stays",
+            "a:3: cannot take cpu 0 offline: it is the last one online",
         ),
         (
             &[r#""op":"cpu_dead""#],
@@ -167,7 +167,7 @@ fn an_event_without_cpu_runs_on_the_lowest_one_online() {
     );
     assert_eq!(
         explicit.unwrap_err(),
-        "a:3: `cpu` is 0, which is offline since line 2, expected one that is online"
+        "a:3: `cpu` is 0, which is offline since line 2; expected an online CPU"
     );
 }
 

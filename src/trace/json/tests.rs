@@ -77,10 +77,7 @@ fn fields_that_are_not_right_are_named() {
              `pages`, `limit`, `path`, `align`, `flush`, `got`, `bytes`, `mask`, `pci`, `dev`, \
              `lo`, `hi`, `pfn`, `nodes`, `cached32`, `cached`, `max32`, `what` or `count`",
         ),
-        (
-            r#"{"op":"free","id":1,"id":1}"#,
-            "`id` is there twice, expected it once",
-        ),
+        (r#"{"op":"free","id":1,"id":1}"#, "duplicate field `id`"),
         (
             r#"{"id":1}"#,
             "`op` is missing in an event, expected `alloc`, `free`, `map`, `unmap`, `reserve`, \
@@ -305,7 +302,7 @@ fn headers_that_are_not_right_are_refused() {
         ),
         (
             r#"{"iovasim":"trace","version":1,"version":1}"#,
-            "`version` is there twice, expected it once",
+            "duplicate field `version`",
         ),
         (
             r#"{"iovasim":"trace","version":1"#,
