@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The largest number of buffers that a client may be told to hold: more than any window of
+/// The largest number of buffers that a client may hold: more than any window of
 /// 32 bits has pages, and little enough to keep in memory.
 pub const LIVE_MAX: u64 = 1 << 24;
 
