@@ -130,7 +130,7 @@ fn lines(page: &mut Page, panel: &Panel, one: &Series<&TimelineRecord>) {
     let granule = real(record.window.granule);
     let bytes = |pages: Option<u64>| pages.map(|pages| real(pages) * granule);
     let runs = Runs::new(panel, record);
-    let gaps = record.mistaken.min.iter().zip(&record.mistaken.max);
+    let gaps = record.max32_gap.min.iter().zip(&record.max32_gap.max);
     let gaps: Vec<_> = gaps.map(|(min, max)| min.zip(*max)).collect();
     let gaps = runs.each(&gaps, |part| {
         part.iter()
@@ -234,7 +234,7 @@ mod tests {
                 "max32": column([Some(4), None, Some(10)]),
                 "largest_request": column([Some(9), None, Some(9)])
             },
-            "mistaken": { "min": none, "max": none },
+            "max32_gap": { "min": none, "max": none },
             "requests": [1, 1, 1],
             "steps": null,
             "failures": {},

@@ -88,9 +88,11 @@ pub struct TimelineRecord {
     pub moments: Moments,
     /// Each figure of the window.
     pub figures: BTreeMap<Figure, Column>,
-    /// Where `max32` refused what would find a place: `max32` and the largest such request at
-    /// the moment of the sample when they were furthest apart; null where that was not seen.
-    pub mistaken: Bounds,
+    /// How far `max32` was below the largest request that would succeed: both at the moment of
+    /// each sample when they were furthest apart; null if `max32` refused nothing that fits.
+    /// Results of older versions call it `mistaken`.
+    #[serde(alias = "mistaken")]
+    pub max32_gap: Bounds,
     /// Requests for addresses.
     pub requests: Vec<u64>,
     /// How far searches walked; null of an allocator that does not walk.

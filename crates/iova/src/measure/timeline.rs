@@ -41,7 +41,7 @@ struct Sample {
     /// Those that were refused, by cause, in the order of [`Cause::ALL`].
     failures: [u64; Cause::ALL.len()],
     /// What was believed and what was true when they were furthest apart.
-    mistaken: Option<Mistake>,
+    max32_gap: Option<Max32Gap>,
     /// Sizes in pages that were refused though there was room.
     refused_with_room: Extremes,
     /// Sizes in pages that were refused for want of room or memory.
@@ -54,20 +54,20 @@ struct Sample {
 
 /// A moment at which `max32` refuses what would find a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mistake {
+struct Max32Gap {
     max32: u64,
     largest: u64,
 }
 
-impl Mistake {
-    fn of(max32: Option<u64>, largest: u64) -> Option<Mistake> {
+impl Max32Gap {
+    fn of(max32: Option<u64>, largest: u64) -> Option<Max32Gap> {
         let max32 = max32.filter(|&max32| max32 <= largest)?;
-        Some(Mistake { max32, largest })
+        Some(Max32Gap { max32, largest })
     }
 
     /// The one whose two sides are further apart, the earlier one if both are alike.
-    fn larger(one: Option<Mistake>, other: Option<Mistake>) -> Option<Mistake> {
-        let apart = |it: &Mistake| it.largest - it.max32;
+    fn larger(one: Option<Max32Gap>, other: Option<Max32Gap>) -> Option<Max32Gap> {
+        let apart = |it: &Max32Gap| it.largest - it.max32;
         match (one, other) {
             (Some(one), Some(other)) if apart(&other) > apart(&one) => Some(other),
             (one, other) => one.or(other),
@@ -176,14 +176,14 @@ impl Timeline {
             every,
             moments: Moments::of(samples.iter().map(|it| it.begun), ended),
             figures: Figure::ALL.into_iter().map(column).collect(),
-            mistaken: Bounds {
+            max32_gap: Bounds {
                 min: samples
                     .iter()
-                    .map(|it| it.mistaken.map(|it| it.max32))
+                    .map(|it| it.max32_gap.map(|it| it.max32))
                     .collect(),
                 max: samples
                     .iter()
-                    .map(|it| it.mistaken.map(|it| it.largest))
+                    .map(|it| it.max32_gap.map(|it| it.largest))
                     .collect(),
             },
             requests: samples.iter().map(|it| it.requests).collect(),
@@ -215,7 +215,7 @@ impl Sample {
     }
 
     fn believe(&mut self, max32: Option<u64>, largest: u64) {
-        self.mistaken = Mistake::larger(self.mistaken, Mistake::of(max32, largest));
+        self.max32_gap = Max32Gap::larger(self.max32_gap, Max32Gap::of(max32, largest));
     }
 
     /// Counts a failure, and looks at what decides it.
@@ -244,7 +244,7 @@ impl Merge for Sample {
             *count += later;
         }
         self.requests += later.requests;
-        self.mistaken = Mistake::larger(self.mistaken, later.mistaken);
+        self.max32_gap = Max32Gap::larger(self.max32_gap, later.max32_gap);
         self.refused_with_room.merge(later.refused_with_room);
         self.refused_without.merge(later.refused_without);
         self.steps += later.steps;
@@ -339,7 +339,7 @@ mod tests {
             assert_eq!(largest[5..7], [0x1_0000, 0x4_0000].map(Some));
         }
         assert_eq!(
-            old.mistaken.min,
+            old.max32_gap.min,
             [
                 None,
                 None,
@@ -351,8 +351,8 @@ mod tests {
                 Some(0x2_0000)
             ]
         );
-        assert_eq!(old.mistaken.max[6], Some(0x4_0000));
-        assert_eq!(new.mistaken.min, [None; 8]);
+        assert_eq!(old.max32_gap.max[6], Some(0x4_0000));
+        assert_eq!(new.max32_gap.min, [None; 8]);
         assert_eq!(old.failures[&Cause::Shortcut], [0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(old.refused_with_room.min[7], Some(0x4_0000));
         assert!(!new.failures.contains_key(&Cause::Shortcut));
