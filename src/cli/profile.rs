@@ -24,9 +24,9 @@ use super::traces::CheckedTrace;
 /// no addresses, names or times of day, and no single request of the trace.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-With --check the trace and what the scenario generates are replayed, and a table says of each
-figure how close they are. The exit status is 1 where failure rates differ by more than
---tolerance percentage points.
+With --check the trace and the scenario's requests are replayed, and a table shows how close each
+figure is. If failure rates differ by more than --tolerance percentage points, the scenario is not
+written and the exit status is 1.
 
 Example, which runs in the repository: a recording that may be published, and what it is worth
   iovasim profile traces/linux-6.12-fill32.trace.jsonl.zst -o fill.json --check -a linux-6.12")]
@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// Largest difference of the failure rates that passes, in percentage points
     #[arg(long, value_name = "PERCENTAGE_POINTS", default_value = "2", requires = "check", value_parser = points)]
     tolerance: f64,
+    /// Write the scenario even if it misses the tolerance; the exit status is 1 nevertheless
+    #[arg(long, requires = "check")]
+    force: bool,
     /// Output format of --check
     #[arg(
         long,
@@ -99,17 +102,26 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         }
     }
     let scenario = parse(&text)?;
-    files::write_text(Some(&args.output), &text)?;
     if !args.check {
+        files::write_text(Some(&args.output), &text)?;
         return Ok(Verdict::Done);
     }
     let checks = compare(args, &scenario, terminal)?;
+    let verdict = verdict(&checks, args.tolerance);
+    if matches!(verdict, Verdict::Done) || args.force {
+        files::write_text(Some(&args.output), &text)?;
+    } else {
+        say(&format!(
+            "{} is not written; --force writes it, a higher --tolerance accepts it",
+            args.output.display()
+        ));
+    }
     let page = match args.format {
         Format::Text => report::fidelity::text(&checks, terminal.page(None)),
         Format::Json => report::fidelity::json(&checks),
     };
     files::write_text(None, &page)?;
-    Ok(verdict(&checks, args.tolerance))
+    Ok(verdict)
 }
 
 fn read(path: &Path, terminal: Terminal) -> Result<(Header, Profile), Failure> {

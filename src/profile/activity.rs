@@ -113,7 +113,7 @@ fn births(of_life: &[u32], clients: usize) -> Vec<usize> {
 struct Watch {
     activity: Activity,
     live: Ranks,
-    born: usize,
+    allocated: usize,
     /// Whether the act before in this slice was a free; none at the start.
     freed_before: Option<bool>,
     /// Runs of requests in this slice.
@@ -133,7 +133,7 @@ impl Watch {
                 mixed: (0, 0),
             },
             live: Ranks::new(births),
-            born: 0,
+            allocated: 0,
             freed_before: None,
             runs: 0,
         }
@@ -178,8 +178,8 @@ impl Watch {
             *activity.sizes.entry(life.bytes).or_default() += 1;
             *activity.cpus.entry(life.cpu).or_default() += 1;
             self.runs += u64::from(self.freed_before != Some(false));
-            *place = self.born;
-            self.born += 1;
+            *place = self.allocated;
+            self.allocated += 1;
             self.live.insert(*place);
         }
         self.freed_before = Some(act.frees);
@@ -283,12 +283,12 @@ mod tests {
         };
         let acts: Vec<Act> = [10, 11, 12, 910, 911, 1010].map(act).into();
         let slices = slices(&acts, Nanos(3));
-        let told: Vec<_> = slices
+        let found: Vec<_> = slices
             .iter()
             .map(|it| (it.acts.clone(), it.lasts.0))
             .collect();
         assert_eq!(
-            told,
+            found,
             [
                 (0..0, 7),
                 (0..3, 2),

@@ -96,7 +96,7 @@ fn size_groups(history: &History) -> BTreeMap<(u32, u32), u32> {
 fn lifetime_class(life: &Life) -> usize {
     match life.freed {
         Some(freed) => {
-            let lifetime = freed.at.0 - life.born.0;
+            let lifetime = freed.at.0 - life.since.0;
             (u64::BITS - lifetime.leading_zeros()) as usize
         }
         None => LIFETIMES - 1,

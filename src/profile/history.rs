@@ -1,6 +1,6 @@
-//! What a trace's requests were: what each asked, where, and when it was freed.
+//! The requests of a trace: their sizes, levels and CPUs, and when each was freed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -59,7 +59,7 @@ pub(super) struct Life {
     /// What it asked for in bytes; whole pages where it asked for pages.
     pub(super) bytes: u64,
     pub(super) cpu: Cpu,
-    pub(super) born: Nanos,
+    pub(super) since: Nanos,
     pub(super) freed: Option<Freed>,
     /// The recorded kernel refused it: how long it would have been held is not on record.
     refused: bool,
@@ -178,7 +178,7 @@ impl History {
                 path: AllocPath::DirectUnaligned,
             };
             let bytes = pages.0.saturating_mul(self.granule.bytes()).min(BYTES_MAX);
-            let life = self.bear(event, bytes, level, false);
+            let life = self.add(event, bytes, level, false);
             let restored = self.restored.entry(event.dom).or_default();
             restored.insert(node.lo(), (node.hi(), life));
         }
@@ -208,13 +208,13 @@ impl History {
             return;
         }
         let refused = request.got == Got::Failed;
-        let life = self.bear(event, request.bytes, request.level, refused);
+        let life = self.add(event, request.bytes, request.level, refused);
         if !refused {
             self.live.insert(request.id, life);
         }
     }
 
-    fn bear(&mut self, event: &Event, bytes: u64, level: Level, refused: bool) -> u32 {
+    fn add(&mut self, event: &Event, bytes: u64, level: Level, refused: bool) -> u32 {
         let key = Key {
             dom: event.dom,
             level,
@@ -229,7 +229,7 @@ impl History {
             key,
             bytes,
             cpu: event.cpu,
-            born: event.at,
+            since: event.at,
             freed: None,
             refused,
         });
@@ -254,14 +254,14 @@ impl History {
     /// what was granted: whether a request is refused is for the allocator to say, and one
     /// that is refused in the place of another is held for as long as that one was.
     pub(super) fn free_refused(&mut self) {
-        let mut born = vec![0; self.lives.len()];
+        let mut allocated = vec![0; self.lives.len()];
         let mut held: Vec<Option<usize>> = vec![None; self.lives.len()];
         for (number, act) in self.acts.iter().enumerate() {
             let life = act.life as usize;
             if act.frees {
-                held[life] = Some(number - born[life]);
+                held[life] = Some(number - allocated[life]);
             } else {
-                born[life] = number;
+                allocated[life] = number;
             }
         }
         let mut before: BTreeMap<(u32, u32), Option<usize>> = BTreeMap::new();
@@ -276,11 +276,11 @@ impl History {
             }
         }
         frees.sort_unstable();
-        self.weave(&frees);
+        self.insert_frees(&frees);
     }
 
-    /// Puts frees behind the acts of these numbers, as far as there are so many.
-    fn weave(&mut self, frees: &[(usize, u32)]) {
+    /// Inserts each free after the act of its number; drops those after the last act.
+    fn insert_frees(&mut self, frees: &[(usize, u32)]) {
         let acts = std::mem::take(&mut self.acts);
         let mut frees = frees.iter().peekable();
         for (number, act) in acts.into_iter().enumerate() {
@@ -312,30 +312,41 @@ impl History {
         first.map_or(0, |(dom, _)| dom)
     }
 
-    /// What is reserved in a domain as far as its requests reach, laid one against the other
-    /// from `start` on: how much is out of use, and not where.
+    /// The reserved ranges of a domain up to the highest limit of its requests. They keep their
+    /// sizes, their side of 4 GiB and their place among the limits in use; between two of these
+    /// bounds they lie packed from the bottom, so that no address of the trace is kept.
     pub(super) fn reserved_packed(&self, dom: u64, start: Pfn) -> Vec<PfnRange> {
         let of_dom = self.keys.iter().filter(|key| key.dom == dom);
-        let highest = of_dom.map(|key| match &key.level {
+        let limits = of_dom.map(|key| match &key.level {
             Level::Alloc { limit, .. } => *limit,
             Level::Map { mask, .. } => self.granule.limit(*mask),
         });
-        let (Some(highest), Some(ranges)) = (highest.max(), self.reserved.get(&dom)) else {
+        let mut limits: BTreeSet<Pfn> = limits.collect();
+        let (Some(highest), Some(ranges)) = (limits.last(), self.reserved.get(&dom)) else {
             return Vec::new();
         };
-        let highest = highest.min(Pfn(u64::MAX >> self.granule.shift()));
+        let highest = *highest.min(&Pfn(u64::MAX >> self.granule.shift()));
+        limits.insert(Pfn(self.granule.dma32().0 - 1));
         let mut ranges = ranges.clone();
         ranges.sort_unstable_by_key(|range| range.lo());
         let mut packed = Vec::new();
-        let (mut to, mut taken) = (start, start);
-        for range in ranges {
-            let (lo, hi) = (range.lo().max(taken), range.hi().min(highest));
-            if lo > hi {
-                continue;
+        let mut bottom = start;
+        for &limit in limits.iter().filter(|&&limit| limit >= start) {
+            let top = limit.min(highest);
+            let (mut to, mut taken) = (bottom, bottom);
+            for range in &ranges {
+                let (lo, hi) = (range.lo().max(taken), range.hi().min(top));
+                if lo > hi {
+                    continue;
+                }
+                let end = Pfn(to.0 + (hi.0 - lo.0));
+                packed.extend(PfnRange::new(to, end));
+                (to, taken) = (Pfn(end.0 + 1), Pfn(hi.0 + 1));
             }
-            let end = Pfn(to.0 + (hi.0 - lo.0));
-            packed.extend(PfnRange::new(to, end));
-            (to, taken) = (Pfn(end.0 + 1), Pfn(hi.0 + 1));
+            bottom = Pfn(top.0 + 1);
+            if top == highest {
+                break;
+            }
         }
         packed
     }

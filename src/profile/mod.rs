@@ -35,7 +35,7 @@ pub struct Profiler {
     history: History,
 }
 
-/// What a trace was like.
+/// The behaviour of a trace.
 #[derive(Clone, Debug)]
 pub struct Profile {
     header: Header,
@@ -46,14 +46,14 @@ pub struct Profile {
     requests: u64,
     /// How long each slice is.
     slice_lengths: Vec<Nanos>,
-    /// What is out of use in the busiest domain, wherever that is.
+    /// The reserved ranges of the busiest domain, packed between the limits in use.
     reserved: Vec<PfnRange>,
     /// The busiest domain's number in the trace.
     busiest: u64,
     left_out: BTreeMap<&'static str, u64>,
 }
 
-/// How a profile is called and run.
+/// The name, allocators and seeds of a scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Naming<'a> {
     pub name: &'a str,
@@ -77,7 +77,7 @@ impl Profiler {
         self.history.observe(event);
     }
 
-    /// What the trace was like; none if it asks for nothing.
+    /// The behaviour of the trace; `None` if it has no requests.
     pub fn finish(self) -> Option<Profile> {
         let Profiler {
             header,
@@ -110,7 +110,7 @@ impl Profile {
         self.requests
     }
 
-    /// Events of which the profile keeps nothing, by what they are.
+    /// Events that the profile does not keep, by operation.
     pub fn left_out(&self) -> &BTreeMap<&'static str, u64> {
         &self.left_out
     }
@@ -257,6 +257,44 @@ mod tests {
         ] {
             assert!(!text.contains(word), "{word}: {text}");
         }
+    }
+
+    /// A 64-bit PCI window above 4 GiB must not cover the 32-bit space of the profile.
+    #[test]
+    fn reserved_ranges_keep_their_side_of_4_gib_and_of_the_limits() {
+        let reserve = |lo, hi| Event {
+            op: Op::Reserve {
+                range: iova::units::PfnRange::new(Pfn(lo), Pfn(hi)).expect("a range"),
+            },
+            ..alloc(0, 0, 1, Got::Unrecorded)
+        };
+        let mut wide = alloc(9, 2, 1, Got::Unrecorded);
+        if let Op::Alloc { limit, .. } = &mut wide.op {
+            *limit = Pfn(0xfff_ffff);
+        }
+        let mut low = alloc(9, 3, 1, Got::Unrecorded);
+        if let Op::Alloc { limit, .. } = &mut low.op {
+            *limit = Pfn(0x7_ffff);
+        }
+        let events = [
+            reserve(0xf_ee00, 0xf_eeff),
+            reserve(0x14_0000, 0x93_ffff),
+            reserve(0x7_fff0, 0x8_000f),
+            alloc(9, 1, 1, Got::Unrecorded),
+            wide,
+            low,
+        ];
+        let profile = profile(&Header::default(), &events).expect("requests");
+        let reserved = profile.reserved.iter().map(|it| (it.lo().0, it.hi().0));
+        assert_eq!(
+            reserved.collect::<Vec<_>>(),
+            [
+                (1, 0x10),
+                (0x8_0000, 0x8_000f),
+                (0x8_0010, 0x8_010f),
+                (0x10_0000, 0x8f_ffff),
+            ]
+        );
     }
 
     #[test]

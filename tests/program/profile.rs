@@ -61,19 +61,21 @@ fn a_profile_is_the_same_whatever_it_is_made_of() {
 }
 
 #[test]
-fn a_tolerance_that_is_not_kept_is_status_1() {
+fn a_scenario_that_misses_the_tolerance_is_written_by_force_alone() {
     let folder = Folder::new();
     let file = path(&folder, "p.json");
-    let run = profile(&file, &["--check", "--seeds", "2", "--tolerance", "0.01"]);
-    assert_eq!(run.status, 1);
-    let said = run
-        .stderr
-        .starts_with("iovasim: linux-6.12: the failure rates differ by 1.");
-    assert!(
-        said && run.stderr.ends_with("expected at most 0.01\n"),
-        "{}",
+    let missed = |force: &[&str]| {
+        let arguments = ["--check", "--seeds", "2", "--tolerance", "0.01"];
+        let run = profile(&file, &[&arguments, force].concat());
+        assert_eq!(run.status, 1);
+        let problem = "percentage points, expected at most 0.01";
+        assert!(run.stderr.contains(problem), "{}", run.stderr);
         run.stderr
-    );
+    };
+    let message = missed(&[]);
+    assert!(message.contains("p.json is not written"), "{message}");
+    assert!(folder.names().is_empty());
+    assert!(!missed(&["--force"]).contains("is not written"));
     assert_eq!(folder.names(), ["p.json"]);
 }
 
