@@ -5,6 +5,7 @@ mod compare;
 mod generate;
 mod invariants;
 mod large;
+mod mixture;
 mod naive;
 mod random;
 mod random_traces;

@@ -11,6 +11,7 @@
 //! up: every insertion and removal goes up to the root, where the kernel's stop early.
 
 mod gap;
+mod node;
 mod rebalance;
 mod search;
 mod summaries;
@@ -18,86 +19,11 @@ mod summaries;
 mod tests;
 
 pub use gap::Alignment;
-use gap::Gap;
+use node::{Delta, Growth, NIL, Node, RED};
+pub use node::{Maxima, NodeId};
 pub use search::{Need, Stop};
-pub use summaries::Maxima;
-use summaries::{Delta, Growth};
 
 use crate::units::{Pages, Pfn, PfnRange};
-
-/// A range's name while it is in the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodeId(u32);
-
-/// The textbook's sentinel: a black leaf that holds nothing and stands for "no node".
-const NIL: NodeId = NodeId(0);
-
-impl NodeId {
-    /// The sentinel above everything, in the tree from the start.
-    pub const ANCHOR: NodeId = NodeId(1);
-
-    fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    fn some(self) -> Option<NodeId> {
-        (self != NIL).then_some(self)
-    }
-}
-
-/// A range and the summaries of the subtree under it: a cache line.
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    lo: Pfn,
-    hi: Pfn,
-    /// The first pfn of the gap below, which ends at `lo`: the range before's `hi + 1`, or 0.
-    gap_lo: Pfn,
-    /// The largest requests that a gap of this subtree takes.
-    maxima: Maxima,
-    /// The pages of this subtree's ranges; wraps where they are all that there are.
-    used: u64,
-    parent: NodeId,
-    left: NodeId,
-    right: NodeId,
-    /// Ranges in this subtree, and the colour in the highest bit.
-    count_and_red: u32,
-}
-
-const RED: u32 = 1 << 31;
-
-impl Node {
-    const EMPTY: Node = Node {
-        lo: Pfn(0),
-        hi: Pfn(0),
-        gap_lo: Pfn(0),
-        maxima: Maxima::NONE,
-        used: 0,
-        parent: NIL,
-        left: NIL,
-        right: NIL,
-        count_and_red: 0,
-    };
-
-    fn gap(&self) -> Gap {
-        Gap::new(self.gap_lo, self.lo)
-    }
-
-    fn pages(&self) -> u64 {
-        (self.hi.0 - self.lo.0).wrapping_add(1)
-    }
-
-    fn count(&self) -> u32 {
-        self.count_and_red & !RED
-    }
-
-    fn red(&self) -> bool {
-        self.count_and_red & RED != 0
-    }
-
-    fn paint(&mut self, red: bool) {
-        self.count_and_red = self.count() | if red { RED } else { 0 };
-    }
-}
 
 /// Disjoint ranges of pfns in order, and the anchor above them.
 #[derive(Clone, Debug)]

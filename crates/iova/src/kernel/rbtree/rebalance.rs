@@ -3,7 +3,8 @@
 //! They decide the tree's shape, which shows in the kernel's answers, so nothing here may be
 //! replaced by another scheme that merely keeps the tree balanced.
 
-use super::{Delta, Growth, NIL, Node, NodeId, RangeTree};
+use super::RangeTree;
+use super::node::{Delta, Growth, NIL, Node, NodeId};
 
 /// Left or right, so that each move is written once for both.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! Questions about the order of the ranges and the gaps between them, each answered in
 //! O(log n) from the subtree summaries.
 
-use super::{Gap, Maxima, NIL, Node, NodeId, RangeTree};
+use super::RangeTree;
+use super::gap::Gap;
+use super::node::{Maxima, NIL, Node, NodeId};
 use crate::units::{Pages, Pfn};
 
 /// What a gap must take.

@@ -4,74 +4,8 @@
 //! maximum was not its parent's, the parent's needs no look at the other child, whose cache
 //! line is then left alone.
 
-use super::{NIL, Node, NodeId, RED, RangeTree};
-use crate::units::{Pages, PfnRange};
-
-/// The largest requests that any of some gaps takes; every smaller one is taken as well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Maxima {
-    /// Aligned to their size.
-    pub aligned: Pages,
-    /// Not aligned: the longest gap.
-    pub any: Pages,
-}
-
-impl Maxima {
-    pub(super) const NONE: Maxima = Maxima {
-        aligned: Pages(0),
-        any: Pages(0),
-    };
-
-    pub(super) fn max(self, other: Maxima) -> Maxima {
-        let Maxima { aligned, any } = other;
-        Maxima {
-            aligned: self.aligned.max(aligned),
-            any: self.any.max(any),
-        }
-    }
-}
-
-/// A subtree's maxima before and after a change within it.
-#[derive(Clone, Copy)]
-pub(super) struct Growth {
-    pub(super) before: Maxima,
-    pub(super) after: Maxima,
-}
-
-impl Growth {
-    /// The maxima of the parent whose maxima were `parent`, if they follow without a look at
-    /// its other parts.
-    fn carry(self, parent: Maxima) -> Option<Maxima> {
-        let carry = |before: Pages, after: Pages, parent: Pages| {
-            (after >= before || before < parent).then(|| parent.max(after))
-        };
-        Some(Maxima {
-            aligned: carry(self.before.aligned, self.after.aligned, parent.aligned)?,
-            any: carry(self.before.any, self.after.any, parent.any)?,
-        })
-    }
-}
-
-/// What a subtree gained or, modulo 2^n, lost.
-#[derive(Clone, Copy)]
-pub(super) struct Delta {
-    ranges: u32,
-    pages: u64,
-}
-
-impl Delta {
-    pub(super) fn added(range: PfnRange) -> Delta {
-        let pages = (range.hi().0 - range.lo().0).wrapping_add(1);
-        Delta { ranges: 1, pages }
-    }
-
-    pub(super) fn removed(node: &Node) -> Delta {
-        Delta {
-            ranges: 1u32.wrapping_neg(),
-            pages: node.pages().wrapping_neg(),
-        }
-    }
-}
+use super::RangeTree;
+use super::node::{Delta, Growth, Maxima, NIL, NodeId, RED};
 
 impl RangeTree {
     /// Computes a subtree's summaries from its children's.

@@ -6,15 +6,17 @@
 //! Unknown is `None`, never 0.
 
 mod document;
+mod value;
 mod values;
 
-pub use values::{Metrics, Value};
+pub use value::Value;
+pub use values::Metrics;
 
 use super::cause::Cause;
 use super::steps::Steps;
 use super::summary::{TimeAverage, Totals};
 use crate::replay::Finding;
-use values::{double, quotient};
+use value::{double, quotient};
 
 /// One row of the table.
 #[derive(Debug)]
