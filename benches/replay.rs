@@ -42,7 +42,7 @@ fn fresh(start_pfn: Pfn) -> Replay {
 fn run(replay: &mut Replay, requests: &[Request]) -> u64 {
     let answers = requests.iter().map(|request| replay.apply(request));
     answers
-        .map(|answer| answer.expect("nothing undone").map_or(0, |it| it.steps))
+        .map(|answer| answer.expect("nothing aborted").map_or(0, |it| it.steps))
         .sum()
 }
 

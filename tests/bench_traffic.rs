@@ -31,11 +31,11 @@ fn each_kind_of_traffic_costs_the_steps_that_it_is_made_for() {
         let (fill, requests) = traffic::requests(kind, live, 10_000);
         let mut replay = Replay::new(config, 4);
         for request in &fill {
-            replay.apply(request).expect("nothing undone");
+            replay.apply(request).expect("nothing aborted");
         }
         let (mut steps, mut failures) = (0, 0);
         for request in &requests {
-            if let Some(answer) = replay.apply(request).expect("nothing undone") {
+            if let Some(answer) = replay.apply(request).expect("nothing aborted") {
                 steps += answer.steps;
                 failures += u64::from(answer.result.is_err());
             }

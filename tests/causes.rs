@@ -204,7 +204,7 @@ fn causes_agree_with_a_judge_that_looks_at_every_page() {
             let mut replay = Replay::new(config, u32::try_from(CPUS).expect("few CPUs"));
             for event in 0..4000 {
                 let request = traffic.next();
-                let Some(answer) = replay.apply(&request).expect("nothing undone") else {
+                let Some(answer) = replay.apply(&request).expect("nothing aborted") else {
                     continue;
                 };
                 let Err(refusal) = answer.result else {

@@ -106,7 +106,7 @@ fn outcomes_are_written_byte_for_byte() {
         for line in outcome::Reader::new(&name, File::open(&path).unwrap()).unwrap() {
             match line.unwrap_or_else(|error| panic!("{error}")) {
                 Line::Outcome(outcome) => writer.write(&outcome).unwrap(),
-                Line::Undone { i, finding } => writer.undone(i, &finding).unwrap(),
+                Line::Aborted { i, violation } => writer.aborted(i, &violation).unwrap(),
             }
         }
         let mut text = Vec::new();

@@ -19,7 +19,7 @@ use super::status::{Failure, Verdict};
 /// scenario or an allocator vanished. Results of other requests or other seeds are refused.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-The default policy forbids more failures, more spurious failures, more findings, and a higher
+The default policy forbids more failures, more spurious failures, more violations, and a higher
 p99.9 of steps. The rules of a policy file come after these.
 
 Example, which runs in the repository: has the newest release got worse than 5.18?

@@ -241,7 +241,7 @@ fn verdict(done: &[Studied]) -> Result<Verdict, Failure> {
             runs.iter()
                 .filter_map(|run| Some((run, run.check.as_ref()?)))
         };
-        if checks().all(|(run, it)| it.compared == 0 && run.undone.is_none()) {
+        if checks().all(|(run, it)| it.compared == 0 && run.aborted.is_none()) {
             return Err(Failure::bad(format!(
                 "{file}: --check: no event says what the recorded kernel answered (`got`)"
             )));

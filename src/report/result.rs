@@ -7,14 +7,14 @@ use super::number::{counted, grouped};
 use super::{answer, tables};
 use crate::scenario::Miss;
 use crate::study::agreement::{Answered, Disagreement};
-use crate::study::document::{FoundRecord, Row, Run, StudyResult, Subject};
+use crate::study::document::{Row, Run, StudyResult, Subject, ViolationRecord};
 use crate::study::{Agreement, Studied};
 use crate::trace::event::{Event, Header};
 use crate::trace::write::Writer;
 use iova::kernel::FlushQueue;
 use iova::measure::{Decision, MetricId};
 use iova::op::Got;
-use iova::replay::Finding;
+use iova::replay::ViolationKind;
 use iova::units::Granule;
 
 /// What became of a scenario's expectations.
@@ -114,49 +114,50 @@ fn main_table(result: &StudyResult) -> Vec<Block> {
 /// Violations of a replay, each kind with its first event; the runs of a scenario that ended early.
 fn violations(result: &StudyResult) -> Vec<Block> {
     match result.subject {
-        Subject::Trace { .. } => result.runs.iter().flat_map(findings).collect(),
-        Subject::Scenario { .. } => result.rows.iter().filter_map(undone).collect(),
+        Subject::Trace { .. } => result.runs.iter().flat_map(of_run).collect(),
+        Subject::Scenario { .. } => result.rows.iter().filter_map(aborted_runs).collect(),
     }
 }
 
-fn undone(row: &Row) -> Option<Block> {
-    let count = row.metrics.count(MetricId::RunsUndone);
+fn aborted_runs(row: &Row) -> Option<Block> {
+    let count = row.metrics.count(MetricId::RunsAborted);
     let runs = counted(count, "run", "runs");
     let name = &row.allocator;
-    let note = format!("{name}: {runs} ended early, where the kernel would have been undone");
+    let note =
+        format!("{name}: {runs} ended early, where the kernel would have crashed or hung");
     (count > 0).then_some(Block::Warning(note))
 }
 
-fn findings(run: &Run) -> Vec<Block> {
+fn of_run(run: &Run) -> Vec<Block> {
     let name = &run.allocator;
-    let count = |kind| run.metrics.count(MetricId::of_finding(kind));
-    let ends = run.undone.as_ref().map(|undone| undone.finding);
-    let kinds = Finding::ALL
+    let count = |kind| run.metrics.count(MetricId::of_violation(kind));
+    let ends = run.aborted.as_ref().map(|aborted| aborted.violation);
+    let kinds = ViolationKind::ALL
         .into_iter()
         .filter(|&kind| count(kind) > 0 && ends != Some(kind));
     let mut notes: Vec<Block> = kinds
         .map(|kind| {
-            let first = run.first_findings.iter().find(|it| it.finding == kind);
+            let first = run.first_violations.iter().find(|it| it.violation == kind);
             let times = counted(count(kind), "time", "times");
             let first = first.map_or(String::new(), found);
             Block::Warning(format!("{name}: {} {times}{first}", kind.name()))
         })
         .collect();
-    notes.extend(run.undone.as_ref().map(|undone| {
-        let why = match undone.finding {
-            Finding::UseAfterFree => "the kernel would go on from a range that was freed",
+    notes.extend(run.aborted.as_ref().map(|aborted| {
+        let why = match aborted.violation {
+            ViolationKind::UseAfterFree => "the kernel would go on from a range that was freed",
             _ => "the kernel would search for ever under its lock",
         };
-        let event = undone.event;
-        let finding = undone.finding.name();
+        let event = aborted.event;
+        let violation = aborted.violation.name();
         Block::Warning(format!(
-            "{name}: {finding} at event {event}, where its replay ends: {why}"
+            "{name}: {violation} at event {event}, where its replay ends: {why}"
         ))
     }));
     notes
 }
 
-fn found(found: &FoundRecord) -> String {
+fn found(found: &ViolationRecord) -> String {
     let range = found.pfn.zip(found.pages);
     let range = range.map_or(String::new(), |(pfn, pages)| {
         format!(", {} at pfn {pfn:#x}", counted(pages, "page", "pages"))
@@ -176,15 +177,15 @@ fn side<'a>(result: &'a StudyResult, row: &'a Row) -> Side<'a> {
         .runs
         .iter()
         .filter(|run| run.allocator == row.allocator);
-    let undone = runs.find_map(|run| run.undone.as_ref());
+    let aborted = runs.find_map(|run| run.aborted.as_ref());
     Side {
         name: &row.allocator,
         steps: row
             .metrics
             .get(MetricId::StepsTotal)
             .map(|_| row.metrics.count(MetricId::StepsTotal)),
-        ended: undone.map(|undone| match result.subject {
-            Subject::Trace { .. } => End::Event(undone.event),
+        ended: aborted.map(|aborted| match result.subject {
+            Subject::Trace { .. } => End::Event(aborted.event),
             Subject::Scenario { .. } => End::SomeRuns,
         }),
     }

@@ -23,7 +23,7 @@ const LOAD: Layout = Layout {
         ("live pages (mean)", MetricId::LivePagesMean),
         ("(max)", MetricId::LivePagesMax),
         ("ranges (max)", MetricId::RangesMax),
-        ("findings", MetricId::Findings),
+        ("violations", MetricId::Violations),
     ],
     shown_for: &[],
 };

@@ -44,9 +44,10 @@ pub struct ExpectationEntry {
     apart: bool,
 }
 
-/// The paths of all metrics.
-fn metric_paths() -> Vec<&'static str> {
-    METRICS.iter().map(|metric| metric.path).collect()
+/// The paths of all metrics, those of earlier programs too.
+fn metric_paths() -> Vec<String> {
+    let today = METRICS.iter().map(|metric| metric.path.to_owned());
+    today.chain(Metric::former_paths()).collect()
 }
 
 /// At least one condition; `apart` beside `above` or `below` alone.

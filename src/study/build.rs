@@ -2,8 +2,8 @@
 
 use super::agreement::{Agreement, Disagreement};
 use super::document::{
-    CaseRecord, CasesRecord, CheckRecord, DifferenceRecord, DisagreementRecord, DomainRecord,
-    FoundRecord, Run, StepCounts, StudyResult, Subject, TraceRecord, UndoneRecord,
+    AbortRecord, CaseRecord, CasesRecord, CheckRecord, DifferenceRecord, DisagreementRecord,
+    DomainRecord, Run, StepCounts, StudyResult, Subject, TraceRecord, ViolationRecord,
 };
 use super::pool;
 use super::run::{FinishedRun, Replayed};
@@ -11,7 +11,7 @@ use crate::trace::event::Header;
 use iova::measure::difference::{Case, Cases};
 use iova::measure::{Difference, Metrics};
 use iova::op::{Got, Op};
-use iova::replay::{Aborted, Found};
+use iova::replay::{Aborted, Violation};
 
 impl StudyResult {
     /// The result of runs, which are in the order of allocators and then of seeds.
@@ -77,36 +77,36 @@ impl Run {
     /// A run on the requests of a seed, or of a recorded trace.
     pub fn of(run: &FinishedRun, seed: Option<u64>) -> Run {
         let totals = &run.totals;
-        let examples = totals.findings.examples().iter();
+        let examples = totals.violations.examples().iter();
         Run {
             allocator: run.allocator.name().to_owned(),
             seed,
             metrics: Metrics::of(totals),
-            undone: totals.undone.map(UndoneRecord::of),
+            aborted: totals.aborted.map(AbortRecord::of),
             step_counts: totals.steps.clone().map(StepCounts),
-            first_findings: examples.map(FoundRecord::of).collect(),
+            first_violations: examples.map(ViolationRecord::of).collect(),
             check: run.agreement.as_ref().map(CheckRecord::of),
             sampled: run.sampled.clone(),
         }
     }
 }
 
-impl UndoneRecord {
-    fn of(undone: Aborted) -> UndoneRecord {
-        UndoneRecord {
-            event: undone.event,
-            finding: undone.finding,
+impl AbortRecord {
+    fn of(aborted: Aborted) -> AbortRecord {
+        AbortRecord {
+            event: aborted.event,
+            violation: aborted.kind,
         }
     }
 }
 
-impl FoundRecord {
-    fn of(found: &Found) -> FoundRecord {
-        FoundRecord {
-            finding: found.finding,
-            event: found.event,
-            pfn: found.range.map(|(pfn, _)| pfn.0),
-            pages: found.range.map(|(_, pages)| pages.0),
+impl ViolationRecord {
+    fn of(violation: &Violation) -> ViolationRecord {
+        ViolationRecord {
+            violation: violation.kind,
+            event: violation.event,
+            pfn: violation.range.map(|(pfn, _)| pfn.0),
+            pages: violation.range.map(|(_, pages)| pages.0),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::scenario::{Expectation, Measured, Miss};
 use iova::kernel::FlushQueue;
 use iova::measure::record::{SampledRecord, TrafficRecord};
 use iova::measure::{Cause, Metric, MetricId, Metrics, Steps};
-use iova::replay::Finding;
+use iova::replay::ViolationKind;
 
 /// The version of the document.
 pub const VERSION: u64 = 2;
@@ -157,13 +157,18 @@ pub struct Run {
     #[serde(flatten)]
     pub metrics: Metrics,
     /// Where the kernel would have crashed or hung, which ended the run.
-    pub undone: Option<UndoneRecord>,
+    #[serde(alias = "undone")]
+    pub aborted: Option<AbortRecord>,
     /// How many requests took how many steps, as `steps:requests` separated by commas; null if
     /// the design does not walk.
     pub step_counts: Option<StepCounts>,
     /// The first violations of each kind.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub first_findings: Vec<FoundRecord>,
+    #[serde(
+        default,
+        alias = "first_findings",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub first_violations: Vec<ViolationRecord>,
     /// How the answers compare with recorded ones; absent if that was not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckRecord>,
@@ -175,17 +180,19 @@ pub struct Run {
 /// Where the kernel would have crashed or hung.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UndoneRecord {
+pub struct AbortRecord {
     /// The number of the event, from 0.
     pub event: u64,
-    pub finding: Finding,
+    #[serde(alias = "finding")]
+    pub violation: ViolationKind,
 }
 
 /// A violation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FoundRecord {
-    pub finding: Finding,
+pub struct ViolationRecord {
+    #[serde(alias = "finding")]
+    pub violation: ViolationKind,
     /// The number of the event, from 0.
     pub event: u64,
     /// The range that was handed out.

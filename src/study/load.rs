@@ -182,8 +182,8 @@ fn check_run(run: &Run) -> Result<(), &'static str> {
     if counted.is_some_and(|it| metrics.get(MetricId::StepsTotal) != Some(Value::Count(it))) {
         return Err("`step_counts` do not add up to `steps.total`");
     }
-    if metrics.count(MetricId::RunsUndone) != u64::from(run.undone.is_some()) {
-        return Err("`runs_undone` and `undone` contradict each other");
+    if metrics.count(MetricId::RunsAborted) != u64::from(run.aborted.is_some()) {
+        return Err("`runs_aborted` and `aborted` contradict each other");
     }
     Ok(())
 }

@@ -60,8 +60,8 @@ impl<W: Write + Send> Observer for OutcomeWriter<W> {
         self.keep(written)
     }
 
-    fn undone(&mut self, undone: Aborted) -> ControlFlow<()> {
-        let written = self.writer.undone(undone.event, undone.finding.name());
+    fn aborted(&mut self, aborted: Aborted) -> ControlFlow<()> {
+        let written = self.writer.aborted(aborted.event, aborted.kind.name());
         self.keep(written)
     }
 }

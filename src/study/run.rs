@@ -41,7 +41,7 @@ pub trait Observer: Send {
     ) -> ControlFlow<()>;
 
     /// The kernel would have crashed or hung: this replay has ended.
-    fn undone(&mut self, undone: Aborted) -> ControlFlow<()>;
+    fn aborted(&mut self, aborted: Aborted) -> ControlFlow<()>;
 }
 
 /// What is observed beside the totals.
@@ -139,7 +139,7 @@ struct AllocatorRun<'a> {
     agreement: Option<Agreement>,
     sampler: Option<Sampler>,
     observer: Option<&'a mut dyn Observer>,
-    undone: Option<Aborted>,
+    aborted: Option<Aborted>,
 }
 
 impl AllocatorRun<'_> {
@@ -157,7 +157,7 @@ impl AllocatorRun<'_> {
             sampler: sampling.map(|sampling| Sampler::new(sampling, replay.config())),
             replay,
             observer: None,
-            undone: None,
+            aborted: None,
         })
     }
 
@@ -166,7 +166,7 @@ impl AllocatorRun<'_> {
     fn replay(&mut self, batch: &[Step]) -> Option<Vec<Decision>> {
         let mut decisions = Vec::with_capacity(batch.len());
         for step in batch {
-            if self.undone.is_some() {
+            if self.aborted.is_some() {
                 break;
             }
             match self.apply(step) {
@@ -182,10 +182,10 @@ impl AllocatorRun<'_> {
         let number = self.replay.applied();
         let answer = match self.replay.apply(request) {
             Ok(answer) => answer,
-            Err(undone) => {
-                self.undone = Some(undone);
+            Err(aborted) => {
+                self.aborted = Some(aborted);
                 if let Some(observer) = &mut self.observer {
-                    observer.undone(undone)?;
+                    observer.aborted(aborted)?;
                 }
                 return ControlFlow::Continue(None);
             }
@@ -207,7 +207,7 @@ impl AllocatorRun<'_> {
 
     fn finish(self) -> FinishedRun {
         FinishedRun {
-            totals: self.summary.finish(&self.replay, self.undone),
+            totals: self.summary.finish(&self.replay, self.aborted),
             allocator: self.allocator,
             agreement: self.agreement,
             sampled: self.sampler.map(|sampler| sampler.finish(&self.replay)),

@@ -1,7 +1,7 @@
 //! The outcome stream: what a replay answered, one JSON object per event, in the trace's order.
 //!
-//! What an allocator has no notion of is left out of its lines. Where the kernel would be
-//! undone, one line says so in place of that event's, and nothing follows. The bytes are the
+//! What an allocator has no notion of is left out of its lines. Where the kernel would
+//! crash or hang, one line with the violation replaces that event's, and nothing follows. The bytes are the
 //! same wherever the stream is written: the fields have one order, and there are no spaces.
 
 use std::io::{self, Read, Write};
@@ -56,12 +56,12 @@ pub enum Cached {
 pub enum Line {
     /// What an event did.
     Outcome(Outcome),
-    /// The last line of a replay in which the kernel would be undone.
-    Undone {
+    /// The last line of a replay in which the kernel would crash or hang.
+    Aborted {
         /// The event's number, from 0.
         i: u64,
         /// How: `use-after-free` or `endless-search`.
-        finding: String,
+        violation: String,
     },
 }
 
@@ -113,16 +113,16 @@ impl<W: Write> Writer<W> {
         text.write_if_many(&mut self.out)
     }
 
-    /// Writes the line of the event at which the kernel would be undone, the stream's last.
+    /// Writes the line of the event at which the kernel would crash or hang, the stream's last.
     ///
     /// # Errors
     ///
     /// Those of `out`.
-    pub fn undone(&mut self, i: u64, finding: &str) -> io::Result<()> {
+    pub fn aborted(&mut self, i: u64, violation: &str) -> io::Result<()> {
         let text = &mut self.text;
         text.open();
         text.number("i", i);
-        text.string("finding", finding);
+        text.string("finding", violation);
         text.close();
         text.write_if_many(&mut self.out)
     }
@@ -198,9 +198,9 @@ fn read_line(line: &[u8]) -> Result<Line, Error> {
         .into()),
     };
     let i = number("i")?;
-    if let Some(finding) = object.field("finding") {
-        let finding = finding.text()?;
-        return Ok(Line::Undone { i, finding });
+    if let Some(violation) = object.field("finding") {
+        let violation = violation.text()?;
+        return Ok(Line::Aborted { i, violation });
     }
     let maybe = |field| {
         let value = object.field(field);
@@ -244,7 +244,7 @@ mod tests {
         for line in lines {
             match line {
                 Line::Outcome(outcome) => writer.write(outcome).unwrap(),
-                Line::Undone { i, finding } => writer.undone(*i, finding).unwrap(),
+                Line::Aborted { i, violation } => writer.aborted(*i, violation).unwrap(),
             }
         }
         String::from_utf8(writer.finish().unwrap()).unwrap()
@@ -341,8 +341,9 @@ mod tests {
                     n,
                 })
             });
-        let undone = (number(), ".{0,9}").prop_map(|(i, finding)| Line::Undone { i, finding });
-        prop_oneof![4 => outcome, 1 => undone]
+        let aborted =
+            (number(), ".{0,9}").prop_map(|(i, violation)| Line::Aborted { i, violation });
+        prop_oneof![4 => outcome, 1 => aborted]
     }
 
     proptest! {

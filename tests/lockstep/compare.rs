@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use iova::kernel::DomainConfig;
-use iova::replay::{Finding, Replay, Request};
+use iova::replay::{Replay, Request, ViolationKind};
 use iova::units::Pfn;
 
 use crate::naive::Naive;
@@ -49,8 +49,8 @@ pub(crate) struct Seen {
     pub(crate) steps: u64,
     /// Answers of which the naive model allows two numbers of steps.
     pub(crate) shape_shows: u64,
-    /// Traces that a finding ended.
-    pub(crate) undone: u64,
+    /// Traces that a violation ended.
+    pub(crate) aborted: u64,
 }
 
 impl Seen {
@@ -60,7 +60,7 @@ impl Seen {
         self.refusals += other.refusals;
         self.steps += other.steps;
         self.shape_shows += other.shape_shows;
-        self.undone += other.undone;
+        self.aborted += other.aborted;
     }
 }
 
@@ -110,8 +110,8 @@ impl Lockstep {
         self.seen.events += 1;
         let (model, naive) = match (model, naive) {
             (Ok(model), Ok(naive)) => (model, naive),
-            (Err(model), Err(naive)) if model.finding == naive => {
-                self.seen.undone += 1;
+            (Err(model), Err(naive)) if model.kind == naive => {
+                self.seen.aborted += 1;
                 return Ok(false);
             }
             (model, naive) => return Err(format!("model {model:?}, naive {naive:?}")),
@@ -133,7 +133,7 @@ impl Lockstep {
             return Err(format!("model {model:?}, naive {naive:?}"));
         }
         self.compare_states()?;
-        self.compare_findings()?;
+        self.compare_violations()?;
         Ok(true)
     }
 
@@ -161,12 +161,12 @@ impl Lockstep {
         Ok(())
     }
 
-    fn compare_findings(&self) -> Result<(), String> {
-        for finding in Finding::ALL {
-            let model = self.model.findings().count(finding);
-            let naive = self.naive.found(finding);
+    fn compare_violations(&self) -> Result<(), String> {
+        for kind in ViolationKind::ALL {
+            let model = self.model.violations().count(kind);
+            let naive = self.naive.found(kind);
             if model != naive {
-                let name = finding.name();
+                let name = kind.name();
                 return Err(format!("found {name}: model {model}, naive {naive}"));
             }
         }

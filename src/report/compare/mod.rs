@@ -391,7 +391,7 @@ impl Pair {
         let held = METRICS.iter().map(|it| it.id);
         let file = after.file.clone().or_else(|| before.file.clone());
         let alike = ours.iter().zip(&theirs).all(|(ours, theirs)| {
-            ours.step_counts == theirs.step_counts && ours.undone == theirs.undone
+            ours.step_counts == theirs.step_counts && ours.aborted == theirs.aborted
         });
         Pair {
             scenario: before.name().to_owned(),

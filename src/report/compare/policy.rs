@@ -24,8 +24,8 @@ const DEFAULT: [(MetricId, bool); 5] = [
     (MetricId::Failures, true),
     (MetricId::Spurious, true),
     (MetricId::StepsP999, true),
-    (MetricId::Findings, false),
-    (MetricId::RunsUndone, false),
+    (MetricId::Violations, false),
+    (MetricId::RunsAborted, false),
 ];
 
 /// What a comparison is held to.
@@ -57,7 +57,7 @@ enum Allowed {
 }
 
 /// A policy of `iovasim compare`: which figures may change by how much. Its rules come after
-/// the default ones, which forbid `failures`, `spurious`, `findings.total`, `runs_undone` and
+/// the default ones, which forbid `failures`, `spurious`, `violations.total`, `runs_aborted` and
 /// `steps.p999` to rise; the last rule about a figure decides.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Policy")]

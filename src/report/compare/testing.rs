@@ -16,9 +16,9 @@ pub(super) fn result(scenario: &str, allocators: &[(&str, &[u64])]) -> StudyResu
                 allocator: (*name).to_owned(),
                 seed: Some(seed),
                 metrics: metrics(failures),
-                undone: None,
+                aborted: None,
                 step_counts: None,
-                first_findings: Vec::new(),
+                first_violations: Vec::new(),
                 check: None,
                 sampled: None,
             });

@@ -4,8 +4,8 @@
 use serde::Deserialize;
 
 use crate::study::document::{
-    CasesRecord, CheckRecord, DifferenceRecord, Document, DomainRecord, FoundRecord, ResultTag,
-    Row, Run, Shard, StepCounts, StudyResult, Subject, TraceRecord, UndoneRecord, VERSION,
+    AbortRecord, CasesRecord, CheckRecord, DifferenceRecord, Document, DomainRecord, ResultTag,
+    Row, Run, Shard, StepCounts, StudyResult, Subject, TraceRecord, VERSION, ViolationRecord,
 };
 use crate::study::pool;
 use iova::kernel::FlushQueue;
@@ -70,7 +70,7 @@ impl From<RunDocument> for Document {
             Run {
                 seed: seed(run.seed),
                 sampled: last,
-                ..with_undone(run)
+                ..with_aborted(run)
             }
         });
         let runs = runs.collect();
@@ -118,10 +118,10 @@ fn document(program: String, results: Vec<StudyResult>) -> Document {
     }
 }
 
-fn with_undone(run: Run) -> Run {
-    let undone = u64::from(run.undone.is_some());
+fn with_aborted(run: Run) -> Run {
+    let aborted = u64::from(run.aborted.is_some());
     Run {
-        metrics: run.metrics.with(MetricId::RunsUndone, undone),
+        metrics: run.metrics.with(MetricId::RunsAborted, aborted),
         ..run
     }
 }
@@ -164,8 +164,10 @@ struct ReplayRow {
     allocator: String,
     #[serde(flatten)]
     metrics: Metrics,
-    undone: Option<UndoneRecord>,
-    first_findings: Vec<FoundRecord>,
+    #[serde(rename = "undone")]
+    aborted: Option<AbortRecord>,
+    #[serde(rename = "first_findings")]
+    first_violations: Vec<ViolationRecord>,
     check: Option<CheckRecord>,
     step_counts: Option<StepCounts>,
     timeline: Option<TimelineRecord>,
@@ -225,13 +227,13 @@ impl From<ReplayDocument> for Document {
 impl ReplayRow {
     fn into_run(self) -> Run {
         let sampled = self.timeline.zip(self.map);
-        with_undone(Run {
+        with_aborted(Run {
             allocator: self.allocator,
             seed: None,
             metrics: self.metrics,
-            undone: self.undone,
+            aborted: self.aborted,
             step_counts: self.step_counts,
-            first_findings: self.first_findings,
+            first_violations: self.first_violations,
             check: self.check,
             sampled: sampled.map(|(timeline, map)| SampledRecord { timeline, map }),
         })

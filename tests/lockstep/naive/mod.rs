@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use iova::kernel::Refusal;
 use iova::kernel::{Change, DomainConfig, Memory};
 use iova::op::{Op, Path};
-use iova::replay::{Device, Dom, Finding, Request, Route, Slot};
+use iova::replay::{Device, Dom, Request, Route, Slot, ViolationKind};
 
 use bug::Bug;
 use domain::{Domain, round_small};
@@ -68,7 +68,7 @@ pub(crate) struct Naive {
     domains: Vec<Domain>,
     devices: BTreeMap<Device, DeviceState>,
     lives: BTreeMap<Slot, Life>,
-    found: BTreeMap<Finding, u64>,
+    found: BTreeMap<ViolationKind, u64>,
 }
 
 impl Naive {
@@ -85,7 +85,7 @@ impl Naive {
     }
 
     /// Runs what is due and then one request; an error is the end.
-    pub(crate) fn apply(&mut self, request: &Request) -> Result<Option<Answer>, Finding> {
+    pub(crate) fn apply(&mut self, request: &Request) -> Result<Option<Answer>, ViolationKind> {
         while self.domains.len() <= request.dom.0 as usize {
             let number = self.domains.len();
             let cpus = self.machine.online.len();
@@ -104,17 +104,17 @@ impl Naive {
                     self.domains[domain].flush_timer(&mut self.machine, cpu);
                 }
             }
-            self.check_undone()?;
+            self.check_aborted()?;
         }
         self.machine.now = request.at.0;
         let answer = self.ask(request);
-        self.check_undone()?;
+        self.check_aborted()?;
         Ok(answer)
     }
 
-    fn check_undone(&self) -> Result<(), Finding> {
-        let undone = self.domains.iter().find_map(|it| it.space().undone());
-        undone.map_or(Ok(()), Err)
+    fn check_aborted(&self) -> Result<(), ViolationKind> {
+        let aborted = self.domains.iter().find_map(|it| it.space().aborted());
+        aborted.map_or(Ok(()), Err)
     }
 
     fn ask(&mut self, request: &Request) -> Option<Answer> {
@@ -290,16 +290,16 @@ impl Naive {
     /// Counts what a caller may never see: of the live ranges, all are looked at each time.
     fn judge(&mut self, dom: Dom, pfn: u64, given: Given) {
         let end = u128::from(pfn) + u128::from(given.pages);
-        let mut find = |finding| *self.found.entry(finding).or_insert(0) += 1;
+        let mut report = |kind| *self.found.entry(kind).or_insert(0) += 1;
         if pfn < self.config.start_pfn().0 {
-            find(Finding::BelowStart);
+            report(ViolationKind::BelowStart);
         }
         if end > u128::from(given.limit_pfn) + 1 {
-            find(Finding::AboveLimit);
+            report(ViolationKind::AboveLimit);
         }
         let alignment = domain::alignment(&self.config, given.pages);
         if given.aligned && !pfn.is_multiple_of(alignment) {
-            find(Finding::Misaligned);
+            report(ViolationKind::Misaligned);
         }
         let others = self.lives.values().filter(|life| {
             let theirs = u128::from(life.pfn) + u128::from(life.pages);
@@ -308,8 +308,8 @@ impl Naive {
         });
         let lowest = others.map(|life| life.pfn).min();
         match lowest {
-            Some(lowest) if lowest == pfn => find(Finding::Aliased),
-            Some(_) => find(Finding::Overlap),
+            Some(lowest) if lowest == pfn => report(ViolationKind::Aliased),
+            Some(_) => report(ViolationKind::Overlap),
             None => {}
         }
     }
@@ -319,7 +319,7 @@ impl Naive {
     }
 
     /// How often a promise of this kind was broken.
-    pub(crate) fn found(&self, finding: Finding) -> u64 {
-        self.found.get(&finding).copied().unwrap_or(0)
+    pub(crate) fn found(&self, kind: ViolationKind) -> u64 {
+        self.found.get(&kind).copied().unwrap_or(0)
     }
 }

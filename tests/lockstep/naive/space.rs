@@ -1,7 +1,7 @@
 //! The address space under the caches: that of the releases, or of a design.
 
 use iova::kernel::{DomainConfig, Snapshot};
-use iova::replay::Finding;
+use iova::replay::ViolationKind;
 
 use super::bug::Bug;
 use super::maple::Maple;
@@ -74,8 +74,8 @@ impl Space {
         }
     }
 
-    pub(crate) fn undone(&self) -> Option<Finding> {
-        self.tree().and_then(Tree::undone)
+    pub(crate) fn aborted(&self) -> Option<ViolationKind> {
+        self.tree().and_then(Tree::aborted)
     }
 
     /// `max32`, where outcomes have it.

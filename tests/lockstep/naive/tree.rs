@@ -2,7 +2,7 @@
 
 use iova::kernel::Refusal;
 use iova::kernel::{Change, Rules, Snapshot};
-use iova::replay::Finding;
+use iova::replay::ViolationKind;
 
 use super::bug::Bug;
 
@@ -92,7 +92,7 @@ pub(crate) struct Tree {
     max32: u64,
     names: u64,
     /// What ended this domain; nothing counts after that.
-    undone: Option<Finding>,
+    aborted: Option<ViolationKind>,
 }
 
 impl Tree {
@@ -112,7 +112,7 @@ impl Tree {
             cached: ANCHOR,
             max32: dma32,
             names: 0,
-            undone: None,
+            aborted: None,
         }
     }
 
@@ -124,7 +124,7 @@ impl Tree {
             limit,
             alignment,
         };
-        if self.undone.is_some() {
+        if self.aborted.is_some() {
             return Tried::without_search(Err(Refusal::NoPlace));
         }
         if self.rules.design() == "best-fit" {
@@ -148,7 +148,7 @@ impl Tree {
         let tried = self.search(want);
         match tried.result {
             Ok(lo) => self.insert_found(lo, lo + (size - 1)),
-            Err(Refusal::Endless) => self.undone = Some(Finding::EndlessSearch),
+            Err(Refusal::Endless) => self.aborted = Some(ViolationKind::EndlessSearch),
             Err(_) => {
                 if self.has(Change::Max32) {
                     self.max32 = size;
@@ -289,7 +289,7 @@ impl Tree {
             return;
         };
         let freed = self.ranges[at];
-        if freed.name == ANCHOR || self.undone.is_some() {
+        if freed.name == ANCHOR || self.aborted.is_some() {
             return;
         }
         let successor = self.ranges[at + 1].name;
@@ -305,7 +305,7 @@ impl Tree {
         let moves =
             is_own && self.has(Change::StaleCached32) || freed.hi < self.dma32 && is_above;
         if is_own && !moves {
-            self.undone = Some(Finding::UseAfterFree);
+            self.aborted = Some(ViolationKind::UseAfterFree);
         }
         if moves || is_own {
             self.cached32 = successor;
@@ -382,8 +382,8 @@ impl Tree {
         found.expect("a cached range is in the tree")
     }
 
-    pub(crate) fn undone(&self) -> Option<Finding> {
-        self.undone
+    pub(crate) fn aborted(&self) -> Option<ViolationKind> {
+        self.aborted
     }
 
     /// `max32`, where the release has it.

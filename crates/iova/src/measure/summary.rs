@@ -8,7 +8,7 @@ use super::steps::Steps;
 use crate::kernel::Answer;
 use crate::kernel::Counters;
 use crate::op::Op;
-use crate::replay::{Aborted, Findings, Replay, Request, Slot};
+use crate::replay::{Aborted, Replay, Request, Slot, Violations};
 use crate::units::Nanos;
 
 /// Counts while a replay runs. A few additions an event.
@@ -80,9 +80,9 @@ pub struct Totals {
     pub live_pages_mean: Option<TimeAverage>,
     /// The most ranges that a domain's tree held, those in caches and queues counted.
     pub ranges_max: u64,
-    pub findings: Findings,
-    /// Where the kernel would have been undone, which ended the replay.
-    pub undone: Option<Aborted>,
+    pub violations: Violations,
+    /// Where the kernel would have crashed or hung, which ended the replay.
+    pub aborted: Option<Aborted>,
 }
 
 /// An average over virtual time, as an exact ratio.
@@ -130,7 +130,7 @@ impl Summary {
     }
 
     /// What `replay` came to, of which this observed every answer.
-    pub fn finish(self, replay: &Replay, undone: Option<Aborted>) -> Totals {
+    pub fn finish(self, replay: &Replay, aborted: Option<Aborted>) -> Totals {
         let mut tally = Counters::default();
         for domain in replay.domains() {
             tally.add(domain.counters());
@@ -147,8 +147,8 @@ impl Summary {
             live_pages_max: self.load.pages_max,
             live_pages_mean: self.load.mean(),
             ranges_max: self.ranges_max,
-            findings: replay.findings().clone(),
-            undone,
+            violations: replay.violations().clone(),
+            aborted,
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::findings::Finding;
+use super::violations::ViolationKind;
 use crate::op::Slot;
 use crate::units::{Pages, Pfn};
 
@@ -35,19 +35,19 @@ impl Audit {
     }
 
     /// A live range with which this one would share pages, the lowest such.
-    pub(super) fn collision(&self, pfn: Pfn, pages: Pages) -> Option<(Finding, Slot)> {
+    pub(super) fn collision(&self, pfn: Pfn, pages: Pages) -> Option<(ViolationKind, Slot)> {
         let reach = Pfn(pfn.0.saturating_sub(self.longest));
         let near = self
             .last_by_start
             .range((reach, Slot(0))..=(last(pfn, pages), Slot(u32::MAX)));
         let mut colliding = near.filter(|(_, other_last)| **other_last >= pfn);
         colliding.next().map(|(&(start, slot), _)| {
-            let finding = if start == pfn {
-                Finding::Aliased
+            let kind = if start == pfn {
+                ViolationKind::Aliased
             } else {
-                Finding::Overlap
+                ViolationKind::Overlap
             };
-            (finding, slot)
+            (kind, slot)
         })
     }
 }
@@ -68,15 +68,15 @@ mod tests {
         assert_eq!(audit.collision(Pfn(150), Pages(50)), None);
         assert_eq!(
             audit.collision(Pfn(149), Pages(1)),
-            Some((Finding::Overlap, Slot(0)))
+            Some((ViolationKind::Overlap, Slot(0)))
         );
         assert_eq!(
             audit.collision(Pfn(200), Pages(2)),
-            Some((Finding::Aliased, Slot(1)))
+            Some((ViolationKind::Aliased, Slot(1)))
         );
         assert_eq!(
             audit.collision(Pfn(160), Pages(41)),
-            Some((Finding::Overlap, Slot(1)))
+            Some((ViolationKind::Overlap, Slot(1)))
         );
         audit.release(Slot(0), Pfn(100));
         assert_eq!(audit.collision(Pfn(120), Pages(1)), None);

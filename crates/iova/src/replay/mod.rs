@@ -1,19 +1,19 @@
 //! Drives an allocator with requests on virtual time.
 //!
 //! [`Replay::apply`] is the one step that everything else repeats: first whatever was due by
-//! then, in the order of when it was due, then the request itself. What came of it is the
-//! answer; what it broke is among the [`Findings`]. Observers look at the replay between steps.
+//! then, in the order of when it was due, then the request itself. The replay gives its
+//! answer, and keeps what it broke among the [`Violations`]. Observers look at the replay between steps.
 
 mod allocations;
 mod audit;
-mod findings;
 mod request;
+mod violations;
 
 pub use crate::op::{Device, Slot};
 pub use allocations::{Allocation, AllocationTable, Route};
 use audit::Audit;
-pub use findings::{Finding, Findings, Found};
 pub use request::{Dom, Request};
+pub use violations::{Violation, ViolationKind, Violations};
 
 use crate::kernel::dma;
 use crate::kernel::machine::Machine;
@@ -33,7 +33,7 @@ pub struct Replay {
     audits: Vec<Option<Audit>>,
     devices: Vec<dma::Device>,
     allocations: AllocationTable,
-    findings: Findings,
+    violations: Violations,
     applied: u64,
     frees_of_failed: u64,
 }
@@ -43,7 +43,7 @@ pub struct Replay {
 pub struct Aborted {
     /// The event's number, from 0.
     pub event: u64,
-    pub finding: Finding,
+    pub kind: ViolationKind,
 }
 
 impl Replay {
@@ -57,7 +57,7 @@ impl Replay {
             audits: Vec::new(),
             devices: Vec::new(),
             allocations: AllocationTable::default(),
-            findings: Findings::default(),
+            violations: Violations::default(),
             applied: 0,
             frees_of_failed: 0,
         }
@@ -83,7 +83,7 @@ impl Replay {
         self.check_aborted()?;
         let result = answer.as_ref().map(|answer| answer.result);
         if result == Some(Err(Refusal::Endless)) {
-            return Err(self.abort(Finding::EndlessSearch));
+            return Err(self.abort(ViolationKind::EndlessSearch));
         }
         self.applied += 1;
         Ok(answer)
@@ -106,20 +106,20 @@ impl Replay {
     fn check_aborted(&mut self) -> Result<(), Aborted> {
         let dangles = |domain: &Domain| domain.space().dangles();
         if self.can_dangle && self.domains.iter().any(dangles) {
-            return Err(self.abort(Finding::UseAfterFree));
+            return Err(self.abort(ViolationKind::UseAfterFree));
         }
         Ok(())
     }
 
-    fn abort(&mut self, finding: Finding) -> Aborted {
+    fn abort(&mut self, kind: ViolationKind) -> Aborted {
         let event = self.applied;
-        self.findings.add(Found {
-            finding,
+        self.violations.add(Violation {
+            kind,
             event,
             range: None,
             other: None,
         });
-        Aborted { event, finding }
+        Aborted { event, kind }
     }
 
     fn ask(&mut self, request: &Request) -> Option<Answer> {
@@ -237,27 +237,27 @@ impl Replay {
         let order = alignment.order_of(pages).unwrap_or(0);
         let misaligned = pfn.0 & ((1 << order) - 1) != 0;
         let end = pfn.0.checked_add(pages.0 - 1);
-        let mut find = |finding, other| {
+        let mut report = |kind, other| {
             let range = Some((pfn, pages));
-            self.findings.add(Found {
-                finding,
+            self.violations.add(Violation {
+                kind,
                 event: self.applied,
                 range,
                 other,
             });
         };
         if pfn < self.config.start_pfn() {
-            find(Finding::BelowStart, None);
+            report(ViolationKind::BelowStart, None);
         }
         if end.is_none_or(|end| end > asked.limit.0) {
-            find(Finding::AboveLimit, None);
+            report(ViolationKind::AboveLimit, None);
         }
         if asked.aligned && misaligned {
-            find(Finding::Misaligned, None);
+            report(ViolationKind::Misaligned, None);
         }
         if let Some(audit) = &mut self.audits[dom.0 as usize] {
-            if let Some((finding, other)) = audit.collision(pfn, pages) {
-                find(finding, Some(other));
+            if let Some((kind, other)) = audit.collision(pfn, pages) {
+                report(kind, Some(other));
             }
             audit.hold(slot, pfn, pages);
         }
@@ -336,9 +336,9 @@ impl Replay {
         &self.allocations
     }
 
-    /// What was found so far.
-    pub fn findings(&self) -> &Findings {
-        &self.findings
+    /// The invariants that the allocator broke so far.
+    pub fn violations(&self) -> &Violations {
+        &self.violations
     }
 
     /// Whether every range of a domain has had one holder since the domain was made: a caller,

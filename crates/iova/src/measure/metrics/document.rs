@@ -3,10 +3,10 @@
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{COUNT, METRICS, Metric, MetricId, Metrics, Value};
+use super::{COUNT, METRICS, Metric, MetricId, Metrics, Value, today};
 
 /// Metrics that documents of an earlier version lack, where they are unknown.
-const ADDED: [MetricId; 1] = [MetricId::RunsUndone];
+const ADDED: [MetricId; 1] = [MetricId::RunsAborted];
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -74,10 +74,11 @@ impl<'de> Visitor<'de> for MetricsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metrics, A::Error> {
         let mut found: [Option<Field>; COUNT] = [None; COUNT];
         while let Some(name) = map.next_key::<String>()? {
-            if METRICS.iter().any(|it| it.group() == Some(&name)) {
-                map.next_value_seed(GroupSeed(&name, &mut found))?;
+            let name = today(&name);
+            if METRICS.iter().any(|it| it.group() == Some(name)) {
+                map.next_value_seed(GroupSeed(name, &mut found))?;
             } else {
-                read_one(&name, &mut map, &mut found)?;
+                read_one(name, &mut map, &mut found)?;
             }
         }
         let mut values = [None; COUNT];

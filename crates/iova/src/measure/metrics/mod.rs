@@ -15,7 +15,7 @@ pub use values::Metrics;
 use super::cause::Cause;
 use super::steps::Steps;
 use super::summary::{TimeAverage, Totals};
-use crate::replay::Finding;
+use crate::replay::ViolationKind;
 use value::{double, quotient};
 
 /// One row of the table.
@@ -183,29 +183,39 @@ metrics! {
         "nanoseconds that a range waited in a flush queue";
     QueueFullest "flush_queue.fullest" Count Max(|it| Some(it.tally.queue_fullest)), Neither,
         "ranges in the fullest flush queue";
-    Findings "findings.total" Count Sum(|it| it.findings.total()), Lower,
-        "broken promises of the allocator";
-    FindingOverlap "findings.overlap" Count Sum(|it| it.findings.count(Finding::Overlap)), Lower,
+    Violations "violations.total" Count Sum(|it| it.violations.total()), Lower,
+        "invariants that the allocator broke";
+    ViolationOverlap "violations.overlap" Count Sum(|it| it.violations.count(ViolationKind::Overlap)), Lower,
         "ranges handed out over one that is live";
-    FindingAliased "findings.aliased" Count Sum(|it| it.findings.count(Finding::Aliased)), Lower,
+    ViolationAliased "violations.aliased" Count Sum(|it| it.violations.count(ViolationKind::Aliased)), Lower,
         "addresses of a live range handed out once more";
-    FindingBelowStart "findings.below-start" Count
-        Sum(|it| it.findings.count(Finding::BelowStart)), Lower,
+    ViolationBelowStart "violations.below-start" Count
+        Sum(|it| it.violations.count(ViolationKind::BelowStart)), Lower,
         "ranges handed out below start_pfn";
-    FindingAboveLimit "findings.above-limit" Count
-        Sum(|it| it.findings.count(Finding::AboveLimit)), Lower,
+    ViolationAboveLimit "violations.above-limit" Count
+        Sum(|it| it.violations.count(ViolationKind::AboveLimit)), Lower,
         "ranges handed out above the limit";
-    FindingMisaligned "findings.misaligned" Count
-        Sum(|it| it.findings.count(Finding::Misaligned)), Lower,
+    ViolationMisaligned "violations.misaligned" Count
+        Sum(|it| it.violations.count(ViolationKind::Misaligned)), Lower,
         "ranges handed out that are not aligned to their size";
-    FindingUseAfterFree "findings.use-after-free" Count
-        Sum(|it| it.findings.count(Finding::UseAfterFree)), Lower,
+    ViolationUseAfterFree "violations.use-after-free" Count
+        Sum(|it| it.violations.count(ViolationKind::UseAfterFree)), Lower,
         "uses of a freed range by the search";
-    FindingEndlessSearch "findings.endless-search" Count
-        Sum(|it| it.findings.count(Finding::EndlessSearch)), Lower,
+    ViolationEndlessSearch "violations.endless-search" Count
+        Sum(|it| it.violations.count(ViolationKind::EndlessSearch)), Lower,
         "searches without end under the lock";
-    RunsUndone "runs_undone" Count Sum(|it| u64::from(it.undone.is_some())), Lower,
-        "seeds in which the kernel would have been undone";
+    RunsAborted "runs_aborted" Count Sum(|it| u64::from(it.aborted.is_some())), Lower,
+        "runs that end where the kernel would have crashed or hung";
+}
+
+/// Metrics and groups that had another name: first the former name, then today's.
+const RENAMED: [(&str, &str); 2] =
+    [("findings", "violations"), ("runs_undone", "runs_aborted")];
+
+/// Today's name of a metric without a group, or of a group.
+fn today(name: &str) -> &str {
+    let renamed = RENAMED.iter().find(|(former, _)| *former == name);
+    renamed.map_or(name, |(_, today)| today)
 }
 
 fn live_pages_mean(totals: &Totals) -> Option<f64> {
@@ -221,15 +231,15 @@ impl MetricId {
     }
 
     /// The violations of a kind.
-    pub fn of_finding(finding: Finding) -> MetricId {
-        match finding {
-            Finding::Overlap => MetricId::FindingOverlap,
-            Finding::Aliased => MetricId::FindingAliased,
-            Finding::BelowStart => MetricId::FindingBelowStart,
-            Finding::AboveLimit => MetricId::FindingAboveLimit,
-            Finding::Misaligned => MetricId::FindingMisaligned,
-            Finding::UseAfterFree => MetricId::FindingUseAfterFree,
-            Finding::EndlessSearch => MetricId::FindingEndlessSearch,
+    pub fn of_violation(kind: ViolationKind) -> MetricId {
+        match kind {
+            ViolationKind::Overlap => MetricId::ViolationOverlap,
+            ViolationKind::Aliased => MetricId::ViolationAliased,
+            ViolationKind::BelowStart => MetricId::ViolationBelowStart,
+            ViolationKind::AboveLimit => MetricId::ViolationAboveLimit,
+            ViolationKind::Misaligned => MetricId::ViolationMisaligned,
+            ViolationKind::UseAfterFree => MetricId::ViolationUseAfterFree,
+            ViolationKind::EndlessSearch => MetricId::ViolationEndlessSearch,
         }
     }
 
@@ -247,10 +257,27 @@ impl MetricId {
 }
 
 impl Metric {
-    /// The metric of a path.
+    /// The metric of a path, or of a [former one](Self::former_paths).
     pub fn find(path: &str) -> Option<&'static Metric> {
-        let found = METRICS.iter().find(|metric| metric.path == path)?;
+        let (first, rest) = path.split_once('.').unzip();
+        let first = first.unwrap_or(path);
+        let is_at = |metric: &&Metric| match metric.in_group() {
+            Some((group, name)) => group == today(first) && rest == Some(name),
+            None => metric.path == today(first) && rest.is_none(),
+        };
+        let found = METRICS.iter().find(is_at)?;
         Some(found.id.metric())
+    }
+
+    /// Paths of earlier programs, which documents, policies and expectations may still have.
+    pub fn former_paths() -> Vec<String> {
+        let of = |metric: &Metric| {
+            let (group, name) = metric.in_group().unzip();
+            let now = group.unwrap_or(metric.path);
+            let &(former, _) = RENAMED.iter().find(|(_, it)| *it == now)?;
+            Some(name.map_or(former.to_owned(), |name| format!("{former}.{name}")))
+        };
+        METRICS.iter().filter_map(of).collect()
     }
 
     /// The group and the name in it, of a path that has one.
@@ -291,7 +318,7 @@ mod tests {
         let mut replay = fresh(allocator);
         let mut summary = Summary::default();
         for request in script.requests() {
-            let answer = replay.apply(request).expect("nothing undoes this");
+            let answer = replay.apply(request).expect("nothing aborts this");
             let decision = Decision::of(&replay, request, answer);
             summary.observe(&replay, request, answer, decision);
         }
@@ -312,6 +339,41 @@ mod tests {
             assert_eq!(metric.id as usize, index);
             assert_eq!(Metric::find(metric.path).map(|it| it.id), Some(metric.id));
         }
+    }
+
+    #[test]
+    fn former_paths_name_metrics() {
+        let found = |path: &str| Metric::find(path).map(|it| it.id);
+        assert_eq!(found("findings.overlap"), Some(MetricId::ViolationOverlap));
+        assert_eq!(found("runs_undone"), Some(MetricId::RunsAborted));
+        for path in [
+            "findings",
+            "violations",
+            "runs_undone.total",
+            "events.total",
+        ] {
+            assert_eq!(found(path), None, "{path}");
+        }
+        let former = Metric::former_paths();
+        assert_eq!(former.len(), 9, "{former:?}");
+        assert!(former.iter().all(|path| found(path).is_some()));
+    }
+
+    #[test]
+    fn documents_with_former_names_load() {
+        let (metrics, _) = metrics("old", 3);
+        let text = serde_json::to_string(&metrics).expect("a document");
+        let former = text
+            .replace("violations", "findings")
+            .replace("runs_aborted", "runs_undone");
+        assert_ne!(former, text);
+        let again: Metrics = serde_json::from_str(&former).expect("metrics");
+        assert_eq!(again, metrics);
+        let both = text.replacen('{', r#"{"runs_undone":0,"#, 1);
+        let read: Result<Metrics, _> = serde_json::from_str(&both);
+        assert!(
+            read.is_err_and(|it| it.to_string().contains("duplicate field `runs_aborted`"))
+        );
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! Broken promises of an allocator: what it did that no caller may ever see.
+//! The invariants that an allocator broke: what no caller may ever see.
 //!
-//! A full address space is no finding, and neither is a request that cannot be met.
+//! A full address space is no violation, and neither is a request that cannot be met.
 
 use crate::names::named_enum;
 use crate::op::Slot;
 use crate::units::{Pages, Pfn};
 
 named_enum! {
-    /// A kind of broken promise.
+    /// A kind of violation.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-    pub enum Finding {
+    pub enum ViolationKind {
         /// A range was handed out that shares pages with one that is live.
         Overlap = "overlap",
         /// The very address of a live range was handed out once more.
@@ -28,13 +28,13 @@ named_enum! {
     }
 }
 
-/// A finding, and where.
+/// A violation, and where it happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    pub finding: Finding,
+pub struct Violation {
+    pub kind: ViolationKind,
     /// The event's number, from 0.
     pub event: u64,
-    /// The range handed out, where one was.
+    /// The range that was handed out, if the violation is about one.
     pub range: Option<(Pfn, Pages)>,
     /// The live allocation that it collides with.
     pub other: Option<Slot>,
@@ -43,35 +43,35 @@ pub struct Found {
 /// How many examples of each kind are kept.
 const EXAMPLES: usize = 8;
 
-/// What was found so far: how often each kind, and the first examples of each.
+/// The violations so far: a count of each kind, and its first examples.
 #[derive(Clone, Debug, Default)]
-pub struct Findings {
-    counts: [u64; Finding::ALL.len()],
-    examples: Vec<Found>,
+pub struct Violations {
+    counts: [u64; ViolationKind::ALL.len()],
+    examples: Vec<Violation>,
 }
 
-impl Findings {
-    /// Counts a finding, and keeps it if it is among the first of its kind.
-    pub fn add(&mut self, found: Found) {
-        let count = &mut self.counts[found.finding as usize];
+impl Violations {
+    /// Counts a violation, and keeps it if it is among the first of its kind.
+    pub fn add(&mut self, violation: Violation) {
+        let count = &mut self.counts[violation.kind as usize];
         *count += 1;
         if *count <= EXAMPLES as u64 {
-            self.examples.push(found);
+            self.examples.push(violation);
         }
     }
 
-    /// How often a kind was found.
-    pub fn count(&self, finding: Finding) -> u64 {
-        self.counts[finding as usize]
+    /// The number of violations of a kind.
+    pub fn count(&self, kind: ViolationKind) -> u64 {
+        self.counts[kind as usize]
     }
 
-    /// How much was found in all.
+    /// The number of all violations.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 
     /// The first few of each kind, in the order of their events.
-    pub fn examples(&self) -> &[Found] {
+    pub fn examples(&self) -> &[Violation] {
         &self.examples
     }
 }
