@@ -13,8 +13,10 @@ use iova::measure::sampling::Every;
 use iova::replay::Dom;
 use iova::units::Pfn;
 use iovasim::report::Page;
+use iovasim::workload::quantity::{Bytes, Quantity};
 
 use super::files;
+use super::memory;
 use super::status::Failure;
 
 /// Terminal output and parallelism.
@@ -29,6 +31,14 @@ pub(crate) struct Terminal {
     /// Worker threads [default: number of cores]
     #[arg(short, long, value_name = "N", global = true)]
     jobs: Option<NonZeroUsize>,
+    /// End with an error where more memory than SIZE is needed, such as 500MiB
+    #[arg(long, value_name = "SIZE", global = true, value_parser = size)]
+    memory_limit: Option<u64>,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let bytes = Bytes::from_text(text).ok_or("expected a size such as 500MiB")?;
+    Ok(bytes.0)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -125,6 +135,11 @@ pub(crate) fn allocator(name: &str) -> Result<Allocator, Failure> {
 }
 
 impl Terminal {
+    /// Applies `--memory-limit`.
+    pub(crate) fn limit_memory(self) -> Result<(), Failure> {
+        self.memory_limit.map_or(Ok(()), memory::limit)
+    }
+
     /// How many threads may work.
     pub(crate) fn jobs(self) -> NonZeroUsize {
         let all = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);

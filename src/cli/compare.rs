@@ -71,7 +71,9 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         None => Which::Same,
         Some(names) => between(names)?,
     };
-    args.report.check()?;
+    let new = args.new.as_deref().unwrap_or(&args.base);
+    let policy = args.policy.as_deref().unwrap_or(&args.base);
+    args.report.check(&[&args.base, new, policy])?;
     let policy = results::policy(args.policy.as_deref())?;
     let base = results::read(&args.base)?;
     let new = args.new.as_deref().map(results::read).transpose()?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::common::Terminal;
+use super::files;
 use super::status::{Failure, Verdict};
 use super::traces::{CheckedTrace, FORMS, TraceWriter};
 
@@ -24,6 +25,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    files::check_distinct(&[&args.trace], &[("-o", Some(&args.output))])?;
     let mut trace = CheckedTrace::open(&args.trace, terminal)?;
     let mut writer = TraceWriter::begin(&args.output, trace.header())?;
     while let Some(event) = trace.next()? {

@@ -1,16 +1,17 @@
 //! Files that appear whole or not at all, standard output, and where input comes from.
 //!
-//! A new file is written under another name beside its own and renamed when it is complete.
-//! What is no regular file (a pipe, `/dev/null`) is written in place.
+//! A new file has no name until it is complete (`O_TMPFILE`), so that nothing is left of it however
+//! the program ends. On systems and file systems without such files it has another name beside its
+//! own until then, which stays if the program is killed. What is no regular file (a pipe,
+//! `/dev/null`) is written in place.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use iovasim::trace::compress::{Compression, Encoder};
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
 
-use super::interrupt;
 use super::status::Failure;
 
 /// What the command line and messages call standard input and output.
@@ -65,23 +66,15 @@ pub(crate) struct Output {
 enum Kind {
     Stdout,
     InPlace(File),
-    Beside(Unfinished),
+    New(NewFile),
 }
 
-struct Unfinished {
+/// A file that gets its name when it is complete.
+struct NewFile {
     file: File,
-    temporary: Option<TempPath>,
     target: PathBuf,
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(temporary) = self.temporary.take() {
-            let path = temporary.to_path_buf();
-            drop(temporary);
-            interrupt::ended(&path);
-        }
-    }
+    /// Its name until then, if it must have one.
+    temporary: Option<TempPath>,
 }
 
 impl Output {
@@ -110,7 +103,7 @@ impl Output {
         let file = match &self.kind {
             Kind::Stdout => return Ok(Box::new(io::stdout())),
             Kind::InPlace(file) => file,
-            Kind::Beside(unfinished) => &unfinished.file,
+            Kind::New(new) => &new.file,
         };
         match file.try_clone() {
             Ok(file) => Ok(Box::new(file)),
@@ -123,7 +116,7 @@ impl Output {
         let finished = match self.kind {
             Kind::Stdout => io::stdout().flush(),
             Kind::InPlace(mut file) => file.flush(),
-            Kind::Beside(unfinished) => unfinished.rename(),
+            Kind::New(new) => new.finish(),
         };
         finished.map_err(|error| Failure::write(self.name, &error))
     }
@@ -135,60 +128,184 @@ impl Output {
 }
 
 fn begin_file(path: &Path) -> io::Result<Kind> {
-    let existing = fs::metadata(path);
-    if existing.as_ref().is_ok_and(|existing| !existing.is_file()) {
-        return fs::OpenOptions::new()
-            .write(true)
-            .open(path)
-            .map(Kind::InPlace);
+    let existing = fs::metadata(path).ok();
+    if existing
+        .as_ref()
+        .is_some_and(|existing| !existing.is_file())
+    {
+        let file = fs::OpenOptions::new().write(true).open(path)?;
+        return Ok(Kind::InPlace(file));
     }
-    // A link stays, and what it points at is replaced.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = match target.parent() {
+    if let Some(existing) = &existing {
+        if existing.permissions().readonly() {
+            let problem = "it exists and is read-only";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
+        }
+        fs::OpenOptions::new().write(true).open(path)?;
+    }
+    let target = behind_links(path)?;
+    let new = match unnamed::create(folder(&target)) {
+        Some(file) => NewFile {
+            file,
+            target,
+            temporary: None,
+        },
+        None => named(target)?,
+    };
+    if let Some(existing) = existing {
+        new.file.set_permissions(existing.permissions())?;
+    }
+    Ok(Kind::New(new))
+}
+
+/// The file that a name stands for: links stay, and what they point at is written, also if it does
+/// not exist yet.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    /// As many as Linux follows.
+    const LINKS_MAX: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(to) = fs::read_link(&path) else {
+            return Ok(path);
+        };
+        path = folder(&path).join(to);
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
-    };
+    }
+}
+
+fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".iovasim-");
-    let permissions = existing.ok().map(|existing| existing.permissions());
-    let temporary = create(&mut builder, folder)?;
-    interrupt::began(temporary.path());
-    let (file, temporary) = temporary.into_parts();
-    let unfinished = Unfinished {
-        file,
-        temporary: Some(temporary),
-        target,
-    };
-    if let Some(permissions) = permissions {
-        unfinished.file.set_permissions(permissions)?;
-    }
-    Ok(Kind::Beside(unfinished))
-}
-
-/// A file that is as readable as any other new file, not private as temporary files are.
-#[cfg(unix)]
-fn create(builder: &mut tempfile::Builder<'_, '_>, folder: &Path) -> io::Result<NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt;
     builder
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder)
 }
 
-#[cfg(not(unix))]
-fn create(builder: &mut tempfile::Builder<'_, '_>, folder: &Path) -> io::Result<NamedTempFile> {
-    builder.tempfile_in(folder)
+/// A file with another name beside its own. Unlike other temporary files it is as readable as any
+/// new file.
+fn named(target: PathBuf) -> io::Result<NewFile> {
+    let create = |path: &Path| {
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(path)
+    };
+    let (file, temporary) = builder().make_in(folder(&target), create)?.into_parts();
+    Ok(NewFile {
+        file,
+        target,
+        temporary: Some(temporary),
+    })
 }
 
-impl Unfinished {
-    fn rename(mut self) -> io::Result<()> {
-        let Some(temporary) = self.temporary.take() else {
-            return Ok(());
-        };
-        let path = temporary.to_path_buf();
-        let renamed = temporary.persist(&self.target);
-        interrupt::ended(&path);
-        renamed.map_err(|error| error.error)
+impl NewFile {
+    fn finish(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        match self.temporary {
+            Some(temporary) => temporary.persist(&self.target).map_err(|error| error.error),
+            None => unnamed::link(&self.file, &self.target),
+        }
     }
+}
+
+/// Files without names, which Linux has.
+#[cfg(target_os = "linux")]
+mod unnamed {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::path::Path;
+
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+
+    /// A file without a name; `None` where the folder's file system has no such files.
+    pub(super) fn create(folder: &Path) -> Option<File> {
+        if !Path::new("/proc/self/fd").exists() {
+            return None;
+        }
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        open(folder, flags, Mode::from_raw_mode(0o666))
+            .ok()
+            .map(File::from)
+    }
+
+    /// Gives it a name, in place of what has that name.
+    pub(super) fn link(file: &File, target: &Path) -> io::Result<()> {
+        let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let link = |path: &Path| -> io::Result<()> {
+            Ok(linkat(
+                CWD,
+                source.as_str(),
+                CWD,
+                path,
+                AtFlags::SYMLINK_FOLLOW,
+            )?)
+        };
+        match link(target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let beside = super::builder().make_in(super::folder(target), link)?;
+                let persisted = beside.into_temp_path().persist(target);
+                persisted.map_err(|error| error.error)
+            }
+            linked => linked,
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod unnamed {
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn create(_folder: &Path) -> Option<File> {
+        None
+    }
+
+    pub(super) fn link(_file: &File, _target: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Refuses an output that is also an input or another output, before it costs the input.
+///
+/// `outputs` are options and their files.
+pub(crate) fn check_distinct(
+    inputs: &[&Path],
+    outputs: &[(&str, Option<&Path>)],
+) -> Result<(), Failure> {
+    let mut taken: Vec<(PathBuf, String)> = Vec::new();
+    for input in inputs {
+        taken.extend(identity(input).map(|it| (it, "it is an input".to_owned())));
+    }
+    for (option, path) in outputs {
+        let Some((path, identity)) = path.and_then(|it| Some((it, identity(it)?))) else {
+            continue;
+        };
+        if let Some((_, problem)) = taken.iter().find(|(it, _)| *it == identity) {
+            let path = path.display();
+            return Err(Failure::bad(format!(
+                "{option} {path}: {problem}; expected another file"
+            )));
+        }
+        taken.push((identity, format!("{option} writes it too")));
+    }
+    Ok(())
+}
+
+/// What is the same for all names of a file; `None` for what can be read or written several times.
+fn identity(path: &Path) -> Option<PathBuf> {
+    if is_dash(path) || (path.exists() && !path.is_file()) {
+        return None;
+    }
+    let target = behind_links(path).ok()?;
+    let folder = fs::canonicalize(folder(&target)).ok()?;
+    Some(folder.join(target.file_name()?))
 }
 
 /// Writes a report on standard error. Where that is closed nobody is there to be told.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::common::Terminal;
+use super::files;
 use super::progress::Progress;
 use super::scenario;
 use super::status::{Failure, Verdict};
@@ -30,6 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    files::check_distinct(&[&args.scenario], &[("-o", Some(&args.output))])?;
     let scenario = scenario::read(&args.scenario)?;
     let seed = args.seed.or(scenario.seeds.first().copied()).unwrap_or(0);
     let mut writer = TraceWriter::begin(&args.output, &scenario.header(seed))?;

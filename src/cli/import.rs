@@ -96,6 +96,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    files::check_distinct(&[&args.recording], &[("-o", Some(&args.output))])?;
     let recording = Recording::open(&args.recording)?;
     let name = files::input_name(&args.recording);
     let open = || recording.reader().and_then(import::text);

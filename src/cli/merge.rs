@@ -1,6 +1,6 @@
 //! `merge`: merges the shards of a run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use iovasim::report;
@@ -30,6 +30,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
+    let shards: Vec<&Path> = args.shards.iter().map(PathBuf::as_path).collect();
+    files::check_distinct(&shards, &[("-o", args.output.as_deref())])?;
     let parts = args.shards.iter().map(|path| {
         Ok(Part {
             file: files::input_name(path),

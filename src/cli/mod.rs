@@ -10,7 +10,7 @@ mod convert;
 mod files;
 mod generate;
 mod import;
-mod interrupt;
+mod memory;
 mod merge;
 mod output;
 mod plot;
@@ -31,6 +31,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use common::Terminal;
+use status::{Failure, Verdict};
 
 /// Replays DMA-address traces against the Linux kernel's IOVA allocator of any release.
 #[derive(Debug, Parser)]
@@ -65,10 +66,17 @@ enum Command {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
-    interrupt::remove_unfinished_files();
+    let verdict = match Cli::try_parse() {
+        Ok(cli) => run_command(cli),
+        Err(answer) => status::clap_answer(&answer),
+    };
+    status::exit(verdict)
+}
+
+fn run_command(cli: Cli) -> Result<Verdict, Failure> {
     let terminal = cli.terminal;
-    let verdict = match cli.command {
+    terminal.limit_memory()?;
+    match cli.command {
         Command::Run(args) => run::run(&args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
         Command::Compare(args) => compare::run(&args, terminal),
@@ -82,6 +90,5 @@ pub(crate) fn main() -> ExitCode {
         Command::Stats(args) => stats::run(&args, terminal),
         Command::Allocators(args) => allocators::run(&args, terminal),
         Command::Schema(args) => schema::run(&args),
-    };
-    status::exit(verdict)
+    }
 }

@@ -101,9 +101,15 @@ impl<F: Form> Report<F> {
         self.format.filter(|_| no_file).unwrap_or(F::TEXT)
     }
 
-    /// Refuses a file whose name does not say the form, before any work is done.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
-        self.file().map(|_| ())
+    /// Refuses a file whose name does not say the form, or that is an input, before any work is done.
+    pub(crate) fn check(&self, inputs: &[&Path]) -> Result<(), Failure> {
+        self.file()?;
+        files::check_distinct(inputs, &[self.option()])
+    }
+
+    /// The option and its file, as [`files::check_distinct`] takes them.
+    pub(crate) fn option(&self) -> (&'static str, Option<&Path>) {
+        ("-o", self.output.as_deref())
     }
 
     /// Writes a document to the file, whatever its name, or to standard output.

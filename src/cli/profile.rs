@@ -82,6 +82,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         let problem = "prints a table, expected -o FILE for the scenario";
         return Err(Failure::bad(format!("--check: {problem}")));
     }
+    files::check_distinct(&[&args.trace], &[("-o", Some(&args.output))])?;
     let allocators = match args.allocators.named()? {
         Some(named) => named,
         None => common::old_and_new()?,

@@ -59,7 +59,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
-    args.report.check()?;
+    let traces: Vec<&Path> = args.traces.iter().map(PathBuf::as_path).collect();
+    args.report.check(&traces)?;
     let named = args.allocators.named()?;
     if args.sampled.sampling().is_some() && !args.report.makes(ResultForm::Json)? {
         return Err(Failure::bad(
@@ -72,9 +73,13 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     let mut done = Vec::new();
     let mut outputs = Vec::new();
     for trace in &args.traces {
-        let (one, written) = replay(args, trace, named.as_deref(), terminal)?;
-        done.push(one);
-        outputs.extend(written);
+        done.push(replay(
+            args,
+            trace,
+            named.as_deref(),
+            terminal,
+            &mut outputs,
+        )?);
     }
     for output in outputs {
         output.finish()?;
@@ -93,13 +98,14 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     }
 }
 
-/// Replays one trace; the outcome files that come back are complete but for their names.
+/// Replays one trace. Files of outcomes are added to `outputs`, complete but for their names.
 fn replay(
     args: &Args,
     trace: &Path,
     named: Option<&[Allocator]>,
     terminal: Terminal,
-) -> Result<(Studied, Vec<Output>), Failure> {
+    outputs: &mut Vec<Output>,
+) -> Result<Studied, Failure> {
     let file = files::input_name(trace);
     let input = files::open(trace)?;
     let mut progress = Progress::new(terminal.shows_progress(), input.size);
@@ -113,8 +119,10 @@ fn replay(
     for allocator in &allocators {
         DomainConfig::new(allocator, header.domain_options()).map_err(Failure::bad)?;
     }
-    let outputs = begin_outcomes(args.outcomes.as_deref(), trace, &allocators)?;
-    let mut writers = outcome_writers(&outputs)?;
+    let before = outputs.len();
+    begin_outcomes(args, trace, &allocators, outputs)?;
+    let outputs = &outputs[before..];
+    let mut writers = outcome_writers(outputs)?;
     let observe = Observe {
         sampling: args.sampled.sampling(),
         agreement: args.check,
@@ -131,7 +139,7 @@ fn replay(
         let finished = writer.finish().and_then(Encoder::finish);
         finished.map_err(|error| output.failure(&error))?;
     }
-    Ok((Studied::of_replay(&file, &header, replayed), outputs))
+    Ok(Studied::of_replay(&file, &header, replayed))
 }
 
 /// The header with what the command line says in its place.
@@ -186,15 +194,17 @@ fn need_placeholder(
 
 /// Begins a file for each allocator's outcomes, if any are wanted.
 fn begin_outcomes(
-    pattern: Option<&Path>,
+    args: &Args,
     trace: &Path,
     allocators: &[Allocator],
-) -> Result<Vec<Output>, Failure> {
+    outputs: &mut Vec<Output>,
+) -> Result<(), Failure> {
+    let pattern = args.outcomes.as_deref();
     if allocators.len() > 1 {
         need_placeholder(pattern, ALLOCATOR, "allocators")?;
     }
     let Some(pattern) = pattern else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     let Some(pattern) = pattern.to_str() else {
         return Err(Failure::bad(format!(
@@ -203,13 +213,19 @@ fn begin_outcomes(
         )));
     };
     let stem = stem(trace);
-    let begin = |allocator: &Allocator| {
+    let inputs: Vec<&Path> = args.traces.iter().map(PathBuf::as_path).collect();
+    for allocator in allocators {
         let name = pattern
             .replace(ALLOCATOR, allocator.name())
             .replace(TRACE, &stem);
-        Output::begin(Path::new(&name))
-    };
-    allocators.iter().map(begin).collect()
+        let begun = outputs.iter().map(|output| Path::new(output.name()));
+        let files = begun.chain([Path::new(&name)]);
+        let mut options: Vec<_> = files.map(|file| ("--outcomes", Some(file))).collect();
+        options.push(args.report.option());
+        files::check_distinct(&inputs, &options)?;
+        outputs.push(Output::begin(Path::new(&name))?);
+    }
+    Ok(())
 }
 
 /// A trace's file name without its folder and all that follows the first dot.

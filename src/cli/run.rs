@@ -1,5 +1,6 @@
 //! `run`: scenarios under all their allocators with all their seeds.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -85,7 +86,7 @@ fn part(text: &str) -> Result<Part, String> {
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
-    args.report.check()?;
+    check_files(args)?;
     let paths = scenario::without_schema(&args.scenarios, terminal);
     let mut scenarios = Vec::new();
     for path in &paths {
@@ -94,6 +95,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
             scenario: altered(scenario::read(path)?, args)?,
         });
     }
+    check_names(&scenarios)?;
     if args.sampled.sampling().is_some() && !makes_document(args)? {
         let problem = "--sample records into the result: add -o FILE.json, or --format json";
         return Err(Failure::bad(problem));
@@ -145,6 +147,35 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     }
     let gate = compared.map_or(Verdict::Done, |it| compare::verdict(&it));
     Ok(verdict(&scenarios, &expected).and(gate))
+}
+
+/// Refuses files that are read and written; a baseline may be updated.
+fn check_files(args: &Args) -> Result<(), Failure> {
+    let scenarios = args.scenarios.iter().map(PathBuf::as_path);
+    let inputs: Vec<&Path> = scenarios.chain(args.policy.as_deref()).collect();
+    args.report.check(&inputs)?;
+    let outputs = [
+        args.report.option(),
+        ("--junit", args.junit.as_deref()),
+        ("--update-baseline", args.update_baseline.as_deref()),
+    ];
+    files::check_distinct(&inputs, &outputs)?;
+    let baseline: Vec<&Path> = args.baseline.as_deref().into_iter().collect();
+    files::check_distinct(&baseline, &outputs[..2])
+}
+
+/// Refuses scenarios of one name, whose results nothing could tell apart.
+fn check_names(scenarios: &[Named]) -> Result<(), Failure> {
+    let mut files = BTreeMap::new();
+    for Named { file, scenario } in scenarios {
+        if let Some(first) = files.insert(&scenario.name, file) {
+            let name = &scenario.name;
+            return Err(Failure::bad(format!(
+                "{file}: the scenario is named `{name}`, as that of {first}; expected another name"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a document is written or printed.

@@ -27,7 +27,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
-    args.report.check()?;
+    args.report.check(&[&args.trace])?;
     let mut trace = CheckedTrace::open(&args.trace, terminal)?;
     let mut stats = Stats::new(trace.header());
     while let Some(event) = trace.next()? {

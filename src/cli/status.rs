@@ -47,6 +47,39 @@ impl Failure {
     }
 }
 
+/// Prints the help or the version that was asked for, or turns a usage error into one line.
+pub(crate) fn clap_answer(answer: &clap::Error) -> Result<Verdict, Failure> {
+    if answer.use_stderr() {
+        return Err(Failure::Bad(usage(&answer.render().to_string())));
+    }
+    let printed = answer.print().and_then(|()| io::stdout().flush());
+    printed.map_err(|error| Failure::write("<stdout>", &error))?;
+    Ok(Verdict::Done)
+}
+
+/// The lines of a usage error up to its usage, as one.
+fn usage(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let mut parts: Vec<String> = Vec::new();
+    let mut help = "iovasim --help".to_owned();
+    for paragraph in text.split("\n\n") {
+        let words: Vec<&str> = paragraph.split_whitespace().collect();
+        match words.first() {
+            Some(&"Usage:") => {
+                let command = words[1..]
+                    .iter()
+                    .take_while(|it| it.starts_with(char::is_lowercase));
+                let command: Vec<&str> = command.copied().collect();
+                help = format!("{} --help", command.join(" "));
+            }
+            Some(&"For") | None => {}
+            Some(_) => parts.push(words.join(" ")),
+        }
+    }
+    parts.push(format!("see `{help}`"));
+    parts.join("; ")
+}
+
 /// Says what is to be said, and turns the end of a command into an exit status.
 pub(crate) fn exit(end: Result<Verdict, Failure>) -> ExitCode {
     match end {

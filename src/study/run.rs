@@ -6,6 +6,7 @@
 //! order of the requests, so the result does not depend on the number of jobs.
 
 use std::collections::VecDeque;
+use std::io;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -110,18 +111,9 @@ pub fn run<I: Events>(
             ..AllocatorRun::new(allocator, stream.domains(), sampling)?
         })
     });
-    let mut runs = runs.collect::<Result<Vec<AllocatorRun<'_>>, ConfigError>>()?;
+    let runs = runs.collect::<Result<Vec<AllocatorRun<'_>>, ConfigError>>()?;
     let mut comparison = Comparison::new(&runs, stream.domains(), sampling);
-    if jobs.get() == 1 {
-        for_each_batch(&mut stream, |batch| {
-            let decisions: Option<Vec<_>> =
-                runs.iter_mut().map(|run| run.replay(&batch)).collect();
-            comparison.add(&batch, &decisions?);
-            Some(batch)
-        })?;
-    } else {
-        runs = on_threads(runs, &mut stream, jobs, &mut comparison)?;
-    }
+    let runs = on_threads(runs, &mut stream, jobs, &mut comparison)?;
     Ok(Replayed {
         events: comparison.events,
         hash: stream.digest().to_string(),
@@ -283,35 +275,41 @@ type Batch = Arc<Vec<Step>>;
 /// The decisions of each run of a worker on a batch; none if an observer ends the replay.
 type Decisions = Option<Vec<Vec<Decision>>>;
 
-/// A thread with some of the runs.
+/// A thread that replays the runs it is given.
 struct Worker<'scope, 'a> {
+    runs: SyncSender<Vec<AllocatorRun<'a>>>,
     batches: SyncSender<Batch>,
     decided: Receiver<Decisions>,
     thread: thread::ScopedJoinHandle<'scope, Vec<AllocatorRun<'a>>>,
 }
 
+/// Replays on up to `jobs` threads, or on this one if the system has no other.
 fn on_threads<'a, I: Events>(
     runs: Vec<AllocatorRun<'a>>,
     stream: &mut RequestStream<I>,
     jobs: NonZeroUsize,
     comparison: &mut Comparison,
 ) -> Result<Vec<AllocatorRun<'a>>, Error> {
-    let share = runs.len().div_ceil(jobs.get()).max(1);
+    if jobs.get() == 1 {
+        return on_this_thread(runs, stream, comparison);
+    }
     thread::scope(|scope| {
+        let workers = 0..jobs.get().min(runs.len());
+        let workers: Vec<Worker<'_, '_>> = workers.map_while(|_| spawn(scope).ok()).collect();
+        if workers.is_empty() {
+            return on_this_thread(runs, stream, comparison);
+        }
+        let share = runs.len().div_ceil(workers.len());
         let mut runs = runs.into_iter();
-        let mut workers = Vec::new();
-        loop {
-            let some: Vec<AllocatorRun<'_>> = runs.by_ref().take(share).collect();
-            if some.is_empty() {
-                break;
-            }
-            workers.push(spawn(scope, some));
+        for worker in &workers {
+            // A worker that is gone has panicked, which `join` passes on.
+            let _ = worker.runs.send(runs.by_ref().take(share).collect());
         }
         let mut pending = VecDeque::new();
         for_each_batch(stream, |batch| {
             let batch = Arc::new(batch);
             for worker in &workers {
-                // A worker that is gone has said so in its last answer.
+                // The last answer of a worker that is gone ends the replay.
                 let _ = worker.batches.send(Arc::clone(&batch));
             }
             pending.push_back(batch);
@@ -329,13 +327,27 @@ fn on_threads<'a, I: Events>(
     })
 }
 
+fn on_this_thread<'a, I: Events>(
+    mut runs: Vec<AllocatorRun<'a>>,
+    stream: &mut RequestStream<I>,
+    comparison: &mut Comparison,
+) -> Result<Vec<AllocatorRun<'a>>, Error> {
+    for_each_batch(stream, |batch| {
+        let decisions: Decisions = runs.iter_mut().map(|run| run.replay(&batch)).collect();
+        comparison.add(&batch, &decisions?);
+        Some(batch)
+    })?;
+    Ok(runs)
+}
+
 fn spawn<'scope, 'a: 'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
-    mut runs: Vec<AllocatorRun<'a>>,
-) -> Worker<'scope, 'a> {
+) -> io::Result<Worker<'scope, 'a>> {
+    let (give, given) = sync_channel::<Vec<AllocatorRun<'a>>>(1);
     let (batches, to_do) = sync_channel::<Batch>(AHEAD);
     let (done, decided) = channel();
-    let thread = scope.spawn(move || {
+    let thread = thread::Builder::new().spawn_scoped(scope, move || {
+        let mut runs = given.recv().unwrap_or_default();
         for batch in to_do {
             let decisions: Decisions = runs.iter_mut().map(|run| run.replay(&batch)).collect();
             let ended = decisions.is_none();
@@ -344,12 +356,13 @@ fn spawn<'scope, 'a: 'scope>(
             }
         }
         runs
-    });
-    Worker {
+    })?;
+    Ok(Worker {
+        runs: give,
         batches,
         decided,
         thread,
-    }
+    })
 }
 
 /// Adds what all workers decided on the oldest batch, and gives its memory back; `None` if one
@@ -384,7 +397,7 @@ mod tests {
     use crate::trace::event::{Event, Op};
     use iova::op::{Got, Path};
     use iova::units::{Cpu, Nanos, Pages, Pfn};
-    use std::io::{self, Write};
+    use std::io::Write;
 
     /// A disk that is full after so many bytes.
     #[derive(Debug)]

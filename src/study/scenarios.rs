@@ -196,7 +196,10 @@ fn in_parallel<T: Sync, R: Send>(
     };
     thread::scope(|scope| {
         for _ in 1..jobs.get().min(items.len()) {
-            scope.spawn(take);
+            // Fewer threads than asked for only take longer.
+            if thread::Builder::new().spawn_scoped(scope, take).is_err() {
+                break;
+            }
         }
         take();
     });

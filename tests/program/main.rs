@@ -1,6 +1,7 @@
 //! The program as a user runs it: what it prints, what it leaves behind, how it ends.
 
 mod bad_input;
+mod edges;
 mod examples;
 mod forms;
 mod gate;
