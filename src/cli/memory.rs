@@ -1,4 +1,4 @@
-//! `--memory-limit`: where the program needs more memory, it ends with one line and exit status 2.
+//! `--memory-limit`: where the program needs more memory, it ends with a message and exit status 2.
 //!
 //! The system holds the limit (`RLIMIT_DATA`), so that it covers the compressors' C code too.
 
@@ -19,7 +19,7 @@ pub(crate) fn limit(bytes: u64) -> Result<(), Failure> {
         current: Some(bytes),
         maximum,
     };
-    // An allocation that fails prints "memory allocation of N bytes failed" and aborts.
+    // The standard library prints "memory allocation of N bytes failed" and aborts.
     let ends = register_conditional_shutdown(SIGABRT, 2, Arc::new(AtomicBool::new(true)));
     let limited = setrlimit(Resource::Data, limit).map_err(io::Error::from);
     ends.and(limited)
