@@ -13,6 +13,7 @@ use iovasim::trace::compress::{Compression, Encoder};
 use tempfile::TempPath;
 
 use super::status::Failure;
+use super::unnamed;
 
 /// What the command line and messages call standard input and output.
 const DASH: &str = "-";
@@ -180,12 +181,6 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-fn builder() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".iovasim-");
-    builder
-}
-
 /// A file with another name beside its own. Unlike other temporary files it is as readable as any
 /// new file.
 fn named(target: PathBuf) -> io::Result<NewFile> {
@@ -195,7 +190,9 @@ fn named(target: PathBuf) -> io::Result<NewFile> {
             .create_new(true)
             .open(path)
     };
-    let (file, temporary) = builder().make_in(folder(&target), create)?.into_parts();
+    let (file, temporary) = unnamed::beside()
+        .make_in(folder(&target), create)?
+        .into_parts();
     Ok(NewFile {
         file,
         target,
@@ -208,67 +205,8 @@ impl NewFile {
         self.file.sync_all()?;
         match self.temporary {
             Some(temporary) => temporary.persist(&self.target).map_err(|error| error.error),
-            None => unnamed::link(&self.file, &self.target),
+            None => unnamed::link(&self.file, folder(&self.target), &self.target),
         }
-    }
-}
-
-/// Files without names, which Linux has.
-#[cfg(target_os = "linux")]
-mod unnamed {
-    use std::fs::File;
-    use std::io;
-    use std::os::fd::AsRawFd;
-    use std::path::Path;
-
-    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
-
-    /// A file without a name; `None` where the folder's file system has no such files.
-    pub(super) fn create(folder: &Path) -> Option<File> {
-        if !Path::new("/proc/self/fd").exists() {
-            return None;
-        }
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-        open(folder, flags, Mode::from_raw_mode(0o666))
-            .ok()
-            .map(File::from)
-    }
-
-    /// Gives it a name, in place of what has that name.
-    pub(super) fn link(file: &File, target: &Path) -> io::Result<()> {
-        let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let link = |path: &Path| -> io::Result<()> {
-            Ok(linkat(
-                CWD,
-                source.as_str(),
-                CWD,
-                path,
-                AtFlags::SYMLINK_FOLLOW,
-            )?)
-        };
-        match link(target) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let beside = super::builder().make_in(super::folder(target), link)?;
-                let persisted = beside.into_temp_path().persist(target);
-                persisted.map_err(|error| error.error)
-            }
-            linked => linked,
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod unnamed {
-    use std::fs::File;
-    use std::io;
-    use std::path::Path;
-
-    pub(super) fn create(_folder: &Path) -> Option<File> {
-        None
-    }
-
-    pub(super) fn link(_file: &File, _target: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

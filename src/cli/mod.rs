@@ -25,6 +25,7 @@ mod schema;
 mod stats;
 mod status;
 mod traces;
+mod unnamed;
 
 use std::process::ExitCode;
 
