@@ -4,7 +4,7 @@ use iova::kernel::rbtree::NodeId;
 use iova::kernel::{Allocator, DomainConfig, DomainOptions, FlushQueue, Memory};
 use iova::kernel::{Asked, Domain, Refusal};
 use iova::measure::Cause;
-use iova::measure::cause;
+use iova::measure::cause::{self, Judge};
 use iova::op::{Op, Path};
 use iova::replay::{Device, Dom, Replay, Request, Slot};
 use iova::units::{Cpu, Nanos, Pages, Pfn};
@@ -202,6 +202,7 @@ fn causes_agree_with_a_judge_that_looks_at_every_page() {
                 at: 0,
             };
             let mut replay = Replay::new(config, u32::try_from(CPUS).expect("few CPUs"));
+            let mut judge = Judge::default();
             for event in 0..4000 {
                 let request = traffic.next();
                 let Some(answer) = replay.apply(&request).expect("nothing aborted") else {
@@ -216,6 +217,16 @@ fn causes_agree_with_a_judge_that_looks_at_every_page() {
                 let expected = naive(domain, asked, refusal);
                 assert_eq!(judged, expected, "{name}, event {event}: {request:?}");
                 judged_as[judged as usize] += 1;
+                // As if other requests failed before anything changes.
+                for pages in [1, 2, 7, 8, 33, 100, asked.size.0].repeat(2) {
+                    let asked = Asked {
+                        size: Pages(pages),
+                        ..asked
+                    };
+                    let judged = judge.judge(&config, (Dom(0), domain), asked, refusal);
+                    let expected = naive(domain, asked, refusal);
+                    assert_eq!(judged, expected, "{name}, event {event}: {asked:?}");
+                }
             }
         }
     }

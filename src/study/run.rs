@@ -19,6 +19,7 @@ use super::stream::{Events, RequestStream, Step};
 use crate::trace::event::Header;
 use iova::kernel::Answer;
 use iova::kernel::{Allocator, ConfigError, DomainConfig};
+use iova::measure::cause::Judge;
 use iova::measure::record::{SampledRecord, TrafficRecord};
 use iova::measure::traffic::Traffic;
 use iova::measure::{Decision, Difference, Sampler, Sampling, Summary, Totals};
@@ -131,6 +132,7 @@ struct AllocatorRun<'a> {
     agreement: Option<Agreement>,
     sampler: Option<Sampler>,
     observer: Option<&'a mut dyn Observer>,
+    judge: Judge,
     aborted: Option<Aborted>,
 }
 
@@ -149,6 +151,7 @@ impl AllocatorRun<'_> {
             sampler: sampling.map(|sampling| Sampler::new(sampling, replay.config())),
             replay,
             observer: None,
+            judge: Judge::default(),
             aborted: None,
         })
     }
@@ -182,7 +185,7 @@ impl AllocatorRun<'_> {
                 return ControlFlow::Continue(None);
             }
         };
-        let decision = Decision::of(&self.replay, request, answer);
+        let decision = Decision::of(&mut self.judge, &self.replay, request, answer);
         self.summary
             .observe(&self.replay, request, answer, decision);
         if let Some(sampler) = &mut self.sampler {

@@ -158,11 +158,18 @@ impl Naive {
                 ..
             } => {
                 let granule = self.config.granule().bytes();
+                let mut tried = self.map(request, bytes, mask, device, pci);
+                tried.result = tried.result.and_then(|pfn| {
+                    let address = pfn.wrapping_mul(granule);
+                    Some(address / granule)
+                        .filter(|&pfn| pfn > 0)
+                        .ok_or(Refusal::PfnZero)
+                });
                 let given = Given {
-                    pages: bytes.div_ceil(granule),
+                    pages: pages_of(bytes, granule),
                     limit_pfn: mask / granule,
                     aligned: true,
-                    tried: self.map(request, bytes, mask, device, pci),
+                    tried,
                 };
                 Some(self.begin(slot, dom, Route::Mapped, given))
             }
@@ -224,7 +231,7 @@ impl Naive {
         let domain = &mut self.domains[request.dom.0 as usize];
         let has = |change| self.config.rules().has(change);
         let granule = self.config.granule().bytes();
-        let mut size = bytes.div_ceil(granule);
+        let mut size = pages_of(bytes, granule);
         if !has(Change::RoundInFast) {
             size = round_small(size);
         }
@@ -322,4 +329,10 @@ impl Naive {
     pub(crate) fn found(&self, kind: ViolationKind) -> u64 {
         self.found.get(&kind).copied().unwrap_or(0)
     }
+}
+
+/// `iova_align()` and the shift: where rounding up wraps to 0, the power of two that holds 0 pages
+/// is 1.
+fn pages_of(bytes: u64, granule: u64) -> u64 {
+    (bytes.wrapping_add(granule - 1) / granule).max(1)
 }

@@ -53,6 +53,15 @@ impl Search {
     }
 }
 
+/// A free after which the kernel crashes: its answers mean nothing from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// A cached node points at the range that was freed.
+    DanglingNode,
+    /// The anchor, which is part of `struct iova_domain`, was freed.
+    AnchorFreed,
+}
+
 /// The part of an address space's state that outcome streams show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
@@ -84,7 +93,11 @@ pub trait AddressSpace: Debug + Send + Sync {
     fn alloc(&mut self, asked: Asked) -> Search;
 
     /// `free_iova()`: frees the range that contains `pfn`. False if there is none.
-    fn free(&mut self, pfn: Pfn) -> bool;
+    ///
+    /// # Errors
+    ///
+    /// If the kernel crashes.
+    fn free(&mut self, pfn: Pfn) -> Result<bool, Crash>;
 
     /// Forgets that a 32-bit request failed.
     fn reset_max32(&mut self);
@@ -109,17 +122,6 @@ pub trait AddressSpace: Debug + Send + Sync {
     fn largest(&self, limit_pfn: Pfn) -> Maxima;
 
     fn state(&self) -> State;
-
-    /// Whether a cached node can be left pointing at a range that was freed.
-    fn can_dangle(&self) -> bool {
-        false
-    }
-
-    /// Whether a cached node points at a range that was freed: the answers mean nothing from
-    /// then on.
-    fn dangles(&self) -> bool {
-        false
-    }
 
     /// Whether a reservation makes one range of all that it overlaps, which is then freed as
     /// one.

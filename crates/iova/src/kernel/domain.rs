@@ -3,7 +3,7 @@
 //! The kernel's `alloc_iova_fast()` and `free_iova_fast()`, the flush of the caches, CPUs that go
 //! offline, delayed work and the flush queue's timer.
 
-use super::address_space::{AddressSpace, Asked, Refusal, Search, Snapshot, State};
+use super::address_space::{AddressSpace, Asked, Crash, Refusal, Search, Snapshot, State};
 use super::changes::Change;
 use super::config::DomainConfig;
 use super::counters::Counters;
@@ -28,6 +28,12 @@ pub struct Domain {
     rings: Option<Rings>,
     reclaim_pending: [bool; rcache::ORDERS],
     counters: Counters,
+    crash: Option<Crash>,
+    /// The smallest range that the cache of each order may hold, while the layer that rounds
+    /// leaves some unrounded.
+    smallest: [Pages; rcache::ORDERS],
+    short_range: bool,
+    changes: u64,
 }
 
 /// The answer to a request.
@@ -92,6 +98,10 @@ impl Domain {
             rings: Rings::new(config.flush_queue()),
             reclaim_pending: [false; rcache::ORDERS],
             counters: Counters::default(),
+            crash: None,
+            smallest: std::array::from_fn(|order| Pages(1 << order)),
+            short_range: false,
+            changes: 0,
         }
     }
 
@@ -142,14 +152,25 @@ impl Domain {
         let order = rcache::order_of(asked.size)?;
         let highest = Pfn(asked.limit.0.wrapping_add(1).wrapping_sub(asked.size.0));
         let taken = self.rcache.get(cpu, order, highest);
-        match taken {
-            Some(taken) => {
-                self.counters.cache_hits += 1;
-                self.counters.depot_refills += u64::from(taken.refilled);
-            }
-            None => self.counters.cache_misses += 1,
+        let Some(taken) = taken else {
+            self.counters.cache_misses += 1;
+            return None;
+        };
+        self.counters.cache_hits += 1;
+        self.counters.depot_refills += u64::from(taken.refilled);
+        self.changes += 1;
+        if asked.size > self.smallest[order] && !self.short_range {
+            self.short_range = self.is_shorter(taken.pfn, asked.size);
         }
-        taken.map(|taken| taken.pfn)
+        Some(taken.pfn)
+    }
+
+    /// Whether the range at `pfn` has less than `size` pages.
+    #[cold]
+    fn is_shorter(&self, pfn: Pfn, size: Pages) -> bool {
+        let ranges = self.space.ranges();
+        let found = ranges.find(pfn);
+        found.is_some_and(|id| ranges.hi(id).0 - pfn.0 < size.0 - 1)
     }
 
     /// `alloc_iova()`: straight from the tree.
@@ -166,6 +187,7 @@ impl Domain {
             steps,
             second_pass,
         } = self.space.alloc(asked);
+        self.changes += u64::from(result.is_ok());
         self.counters.searches += u64::from(result != Err(Refusal::Shortcut));
         self.counters.second_passes += u64::from(second_pass);
         self.counters.second_passes_that_found += u64::from(second_pass && result.is_ok());
@@ -176,10 +198,28 @@ impl Domain {
         }
     }
 
-    /// `free_iova_fast()`: into the caches where there is room.
+    /// `free_iova_fast()` by a caller that allocated `pages` by the fast path.
     pub fn free_iova_fast(&mut self, machine: &mut Machine, cpu: Cpu, pfn: Pfn, pages: Pages) {
+        if Rounding::of(self.rules) == Rounding::InDmaLayer
+            && let Some(order) = rcache::order_of(pages)
+        {
+            self.smallest[order] = self.smallest[order].min(pages);
+        }
+        self.free_rounded(machine, cpu, pfn, pages);
+    }
+
+    /// `free_iova_fast()` of a range that was rounded when it was allocated: into the caches where
+    /// there is room.
+    pub(super) fn free_rounded(
+        &mut self,
+        machine: &mut Machine,
+        cpu: Cpu,
+        pfn: Pfn,
+        pages: Pages,
+    ) {
+        self.changes += 1;
         if !self.iova_rcache_insert(machine, cpu, pfn, pages) {
-            self.space.free(pfn);
+            self.free_iova(pfn);
         }
     }
 
@@ -209,34 +249,60 @@ impl Domain {
         true
     }
 
-    /// Whether freeing a range of this size by the fast path can put it into a cache of larger
-    /// ranges.
-    pub fn mixes_sizes(&self, pages: Pages) -> bool {
-        Rounding::of(self.rules) == Rounding::InDmaLayer && !pages.0.is_power_of_two()
+    /// Whether a cache may hold ranges shorter than those of its order. Then the order of an
+    /// entry does not tell its size.
+    pub fn caches_mix_sizes(&self) -> bool {
+        let mut orders = self.smallest.iter().zip(0..);
+        orders.any(|(smallest, order)| smallest.0 < 1 << order)
+    }
+
+    /// Whether a caller has got a range that is shorter than it asked for, or whose address was
+    /// cut. Before that, no two callers share pages unless one frees what it does not hold.
+    #[inline]
+    pub fn has_short_ranges(&self) -> bool {
+        self.short_range
+    }
+
+    /// A caller got an address that was cut.
+    pub(super) fn cut_an_address(&mut self) {
+        self.short_range = true;
+    }
+
+    /// Where the kernel has crashed: the domain's answers mean nothing from then on.
+    #[inline]
+    pub fn crash(&self) -> Option<Crash> {
+        self.crash
+    }
+
+    /// A number that grows with every change of the tree, the caches and the flush queue.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// `free_iova()` and `__free_iova()`: the range that contains `pfn`, straight to the tree.
     /// True if there was one.
     pub fn free_iova(&mut self, pfn: Pfn) -> bool {
-        self.space.free(pfn)
+        self.changes += 1;
+        self.space.free(pfn).unwrap_or_else(|crash| {
+            self.crash = Some(crash);
+            false
+        })
     }
 
     /// `iova_magazine_free_pfns()`: returns pfns to the tree, and skips those that are no longer
     /// in it.
     fn free_pfns(&mut self, pfns: impl IntoIterator<Item = Pfn>) {
         for pfn in pfns {
-            self.space.free(pfn);
+            self.free_iova(pfn);
         }
     }
 
     /// The flush of the caches after a failure.
     fn flush_rcache(&mut self, machine: &Machine) {
-        for index in 0..machine.online.possible() {
-            let cpu = Cpu(u16::try_from(index).unwrap_or(u16::MAX));
-            if machine.online.has(cpu) {
-                let pfns = self.rcache.free_cpu_cached_iovas(cpu);
-                self.free_pfns(pfns);
-            }
+        let online = |cpu: &Cpu| machine.online.has(*cpu);
+        for cpu in self.rcache.cpus().into_iter().filter(online) {
+            let pfns = self.rcache.free_cpu_cached_iovas(cpu);
+            self.free_pfns(pfns);
         }
         if self.rules.has(Change::FlushDepot) {
             let pfns = self.rcache.free_global_cached_iovas();
@@ -292,6 +358,7 @@ impl Domain {
         let Some(mut rings) = self.rings.take() else {
             return;
         };
+        self.changes += 1;
         let now = machine.now;
         let queued = rings.queue_iova(cpu, (pfn, pages), now, |entry| {
             self.free_flushed(machine, cpu, &entry);
@@ -323,12 +390,13 @@ impl Domain {
     fn free_flushed(&mut self, machine: &mut Machine, cpu: Cpu, entry: &Entry) {
         let waited = Nanos(machine.now.0 - entry.since.0);
         self.counters.queue_longest_wait = self.counters.queue_longest_wait.max(waited);
-        self.free_iova_fast(machine, cpu, entry.pfn, entry.pages);
+        self.free_rounded(machine, cpu, entry.pfn, entry.pages);
     }
 
     /// `reserve_iova()`. A refused reservation takes no memory, nor does one that ranges were
     /// extended over.
     pub fn reserve_iova(&mut self, machine: &mut Machine, range: PfnRange) {
+        self.changes += 1;
         if let Some(rest) = self.space.reserve_over(range)
             && !machine.faults.should_fail(Memory::Iova)
         {
@@ -339,6 +407,7 @@ impl Domain {
     /// Replaces the tree and empties the caches. Delayed work stays pending, and the flush queue
     /// keeps its entries.
     pub fn restore(&mut self, snapshot: &Snapshot) {
+        self.changes += 1;
         self.space.restore(snapshot);
         self.rcache.clear();
     }

@@ -3,7 +3,7 @@
 //! A flush here is two numbers: how many were started and how many have finished. An entry
 //! may be freed once more flushes have finished than had been started when it was queued.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::names::named_enum;
 use crate::units::{Cpu, Nanos, Pages, Pfn};
@@ -41,8 +41,8 @@ type Ring = VecDeque<Entry>;
 #[derive(Clone, Debug)]
 pub struct Rings {
     per_cpu: bool,
-    /// One a CPU, or a single one.
-    queues: Vec<Ring>,
+    /// Those that may hold something: one a CPU, or a single one, which is CPU 0's here.
+    queues: BTreeMap<Cpu, Ring>,
     /// A ring of `2^n` entries has room for one less.
     room: usize,
     timeout_millis: u64,
@@ -72,7 +72,7 @@ impl Rings {
         };
         Some(Rings {
             per_cpu,
-            queues: Vec::new(),
+            queues: BTreeMap::new(),
             room,
             timeout_millis,
             flushes_started: 0,
@@ -89,17 +89,21 @@ impl Rings {
         now: Nanos,
         mut free: impl FnMut(Entry),
     ) -> Queued {
-        let index = if self.per_cpu { cpu.index() } else { 0 };
-        if self.queues.len() <= index {
-            self.queues.resize_with(index + 1, Ring::new);
-        }
-        fq_ring_free(&mut self.queues[index], self.flushes_finished, &mut free);
-        let flushed = self.fq_full(index);
+        let cpu = if self.per_cpu { cpu } else { Cpu(0) };
+        let ring = self.queues.entry(cpu).or_default();
+        fq_ring_free(ring, self.flushes_finished, &mut free);
+        let flushed = fq_full(ring, self.room);
         if flushed {
-            self.fq_flush_iotlb();
-            fq_ring_free(&mut self.queues[index], self.flushes_finished, &mut free);
+            fq_flush_iotlb(&mut self.flushes_started, &mut self.flushes_finished);
+            fq_ring_free(ring, self.flushes_finished, &mut free);
         }
-        let length = self.fq_ring_add(index, (pfn, pages), now);
+        let entry = Entry {
+            pfn,
+            pages,
+            since: now,
+            flush: self.flushes_started,
+        };
+        let length = fq_ring_add(ring, entry, self.room);
         let starts = !std::mem::replace(&mut self.timer_on, true);
         Queued {
             flushed,
@@ -108,47 +112,20 @@ impl Rings {
         }
     }
 
-    /// `fq_full()`: whether a ring has no room for another entry.
-    fn fq_full(&self, index: usize) -> bool {
-        self.queues[index].len() >= self.room
-    }
-
-    /// `fq_ring_add()`: queues a range, and gives the length of the ring.
-    fn fq_ring_add(&mut self, index: usize, (pfn, pages): (Pfn, Pages), since: Nanos) -> usize {
-        let ring = &mut self.queues[index];
-        ring.push_back(Entry {
-            pfn,
-            pages,
-            since,
-            flush: self.flushes_started,
-        });
-        assert!(
-            ring.len() <= self.room,
-            "a ring holds more than it has room for"
-        );
-        ring.len()
-    }
-
-    /// `fq_flush_iotlb()` (once `iova_domain_flush()`): everything that is queued by now
-    /// may be freed.
-    fn fq_flush_iotlb(&mut self) {
-        self.flushes_started += 1;
-        self.flushes_finished += 1;
-    }
-
     /// `fq_flush_timeout()`: the timer is off, and `free` gets the entries of all rings, CPUs
     /// ascending.
     pub(super) fn fq_flush_timeout(&mut self, mut free: impl FnMut(Entry)) {
         self.timer_on = false;
-        self.fq_flush_iotlb();
-        for ring in &mut self.queues {
+        fq_flush_iotlb(&mut self.flushes_started, &mut self.flushes_finished);
+        for ring in self.queues.values_mut() {
             fq_ring_free(ring, self.flushes_finished, &mut free);
         }
+        self.queues.retain(|_, ring| !ring.is_empty());
     }
 
     /// All entries, CPUs ascending, the oldest first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> + '_ {
-        self.queues.iter().flatten()
+        self.queues.values().flatten()
     }
 }
 
@@ -158,4 +135,22 @@ fn fq_ring_free(ring: &mut Ring, finished: u64, free: &mut impl FnMut(Entry)) {
         ring.pop_front();
         free(entry);
     }
+}
+
+/// `fq_full()`: whether a ring has no room for another entry.
+fn fq_full(ring: &Ring, room: usize) -> bool {
+    ring.len() >= room
+}
+
+/// `fq_ring_add()`: queues a range, and gives the length of the ring.
+fn fq_ring_add(ring: &mut Ring, entry: Entry, room: usize) -> usize {
+    ring.push_back(entry);
+    assert!(ring.len() <= room, "a ring holds more than it has room for");
+    ring.len()
+}
+
+/// `fq_flush_iotlb()` (once `iova_domain_flush()`): everything that is queued by now may be freed.
+fn fq_flush_iotlb(started: &mut u64, finished: &mut u64) {
+    *started += 1;
+    *finished += 1;
 }

@@ -5,7 +5,7 @@
 //! The kernel's `alloc_iova()`, `free_iova()` and `reserve_iova()` below the per-CPU caches.
 //! Behaviour that differs between releases asks [`Rules`] for its change.
 
-use super::address_space::{AddressSpace, Asked, Refusal, Search, Snapshot, State};
+use super::address_space::{AddressSpace, Asked, Crash, Refusal, Search, Snapshot, State};
 use super::best_fit;
 use super::changes::Change;
 use super::rbtree::{Maxima, NodeId, RangeTree};
@@ -25,7 +25,6 @@ pub struct IovaTree {
     cached32: NodeId,
     cached: NodeId,
     max32: Pages,
-    dangles: bool,
 }
 
 /// How the tree is searched.
@@ -89,7 +88,6 @@ impl IovaTree {
             cached32: NodeId::ANCHOR,
             cached: NodeId::ANCHOR,
             max32: Pages(granule.dma32().0),
-            dangles: false,
         }
     }
 
@@ -237,16 +235,19 @@ impl IovaTree {
     }
 
     /// `__cached_rbnode_delete_update()`: cached nodes and `max32` before a range goes.
-    fn cached_rbnode_delete_update(&mut self, id: NodeId) {
+    ///
+    /// Before `stale-cached32` (9eed17d37c77), `cached32` stays at a range that ends above 4 GiB.
+    fn cached_rbnode_delete_update(&mut self, id: NodeId) -> Result<(), Crash> {
         let (lo, hi) = (self.ranges.lo(id), self.ranges.hi(id));
         let next = self.ranges.next(id).unwrap_or(NodeId::ANCHOR);
         let above_cached32 = hi < self.dma32 && lo >= self.ranges.lo(self.cached32);
         let at_cached32 = id == self.cached32;
-        let cached32_moves = above_cached32 || (at_cached32 && !self.can_dangle());
+        let cached32_moves =
+            above_cached32 || (at_cached32 && self.rules.has(Change::StaleCached32));
+        let dangles = at_cached32 && !cached32_moves;
         if cached32_moves {
             self.cached32 = next;
-        } else if at_cached32 {
-            self.dangles = true;
+        } else if dangles {
             self.cached32 = NodeId::ANCHOR;
         }
         let resets_max32 = if self.rules.has(Change::FreeSpaceEstimate) {
@@ -260,16 +261,22 @@ impl IovaTree {
         if lo >= self.ranges.lo(self.cached) {
             self.cached = next;
         }
+        if dangles {
+            Err(Crash::DanglingNode)
+        } else {
+            Ok(())
+        }
     }
 
     /// `remove_iova()` (once `private_free_iova()`): the range leaves the tree.
-    fn remove_iova(&mut self, id: NodeId) {
-        self.cached_rbnode_delete_update(id);
+    fn remove_iova(&mut self, id: NodeId) -> Result<(), Crash> {
+        let updated = self.cached_rbnode_delete_update(id);
         self.ranges.remove(id);
         assert!(
             id != self.cached32 && id != self.cached,
             "a cached node points at a range that was freed"
         );
+        updated
     }
 
     fn position(&self, id: NodeId) -> Option<Pfn> {
@@ -291,13 +298,11 @@ impl AddressSpace for IovaTree {
     }
 
     /// `free_iova()`, with `find_iova()` (`private_find_iova()`).
-    fn free(&mut self, pfn: Pfn) -> bool {
+    fn free(&mut self, pfn: Pfn) -> Result<bool, Crash> {
         match self.ranges.find(pfn) {
-            Some(NodeId::ANCHOR) | None => false,
-            Some(id) => {
-                self.remove_iova(id);
-                true
-            }
+            None => Ok(false),
+            Some(NodeId::ANCHOR) => Err(Crash::AnchorFreed),
+            Some(id) => self.remove_iova(id).map(|()| true),
         }
     }
 
@@ -361,16 +366,6 @@ impl AddressSpace for IovaTree {
             cached: Some((self.position(self.cached32), self.position(self.cached))),
             ranges: self.ranges.len(),
         }
-    }
-
-    /// Before `stale-cached32` (9eed17d37c77), freeing a range that ends above 4 GiB leaves
-    /// `cached32` at it.
-    fn can_dangle(&self) -> bool {
-        !self.rules.has(Change::StaleCached32)
-    }
-
-    fn dangles(&self) -> bool {
-        self.dangles
     }
 
     fn ranges(&self) -> &RangeTree {

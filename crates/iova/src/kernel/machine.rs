@@ -1,5 +1,7 @@
 //! The machine around the domains: its CPUs, its memory and its clock.
 
+use std::collections::BTreeSet;
+
 use super::timer::TimerQueue;
 use crate::names::named_enum;
 use crate::units::{Cpu, Nanos};
@@ -29,48 +31,43 @@ impl Machine {
     }
 }
 
-/// The CPUs of a machine, and which of them are online.
+/// The CPUs of a machine that are online.
 #[derive(Clone, Debug)]
 pub struct Online {
-    cpus: Vec<bool>,
-    count: usize,
+    cpus: BTreeSet<Cpu>,
 }
 
 impl Online {
-    /// That many CPUs, all online.
+    /// The CPUs from 0 to `cpus` - 1.
     pub fn all(cpus: u32) -> Online {
-        let cpus = vec![true; cpus as usize];
+        let numbers = (0..cpus).map_while(|cpu| u16::try_from(cpu).ok());
         Online {
-            count: cpus.len(),
-            cpus,
+            cpus: numbers.map(Cpu).collect(),
         }
     }
 
-    /// Whether a CPU exists and is online.
+    /// Whether a CPU is online.
     pub fn has(&self, cpu: Cpu) -> bool {
-        self.cpus.get(cpu.index()).copied().unwrap_or(false)
+        self.cpus.contains(&cpu)
     }
 
-    /// How many CPUs are online.
+    /// The number of CPUs online.
     pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// How many CPUs there are, online or not.
-    pub fn possible(&self) -> usize {
         self.cpus.len()
     }
 
     /// The lowest CPU that is online.
     pub fn lowest(&self) -> Option<Cpu> {
-        let index = self.cpus.iter().position(|&online| online)?;
-        u16::try_from(index).ok().map(Cpu)
+        self.cpus.first().copied()
     }
 
     /// Takes a CPU offline or brings it back.
     pub fn set(&mut self, cpu: Cpu, online: bool) {
-        self.cpus[cpu.index()] = online;
-        self.count = self.cpus.iter().filter(|&&online| online).count();
+        if online {
+            self.cpus.insert(cpu);
+        } else {
+            self.cpus.remove(&cpu);
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! lowest gap where that begins at pfn 0 and the tree is not empty. (With many ranges the
 //! maple tree passes over more, by the shape of its nodes, which this model does not follow.)
 
-use super::address_space::{AddressSpace, Asked, Refusal, Search, Snapshot, State};
+use super::address_space::{AddressSpace, Asked, Crash, Refusal, Search, Snapshot, State};
 use super::rbtree::{Maxima, Need, NodeId, RangeTree};
 use super::rules::Rules;
 use crate::units::{Granule, Pages, Pfn, PfnRange};
@@ -105,17 +105,17 @@ impl AddressSpace for Maple {
         Search::without_steps(place.ok_or(Refusal::NoPlace))
     }
 
-    fn free(&mut self, pfn: Pfn) -> bool {
+    fn free(&mut self, pfn: Pfn) -> Result<bool, Crash> {
         if let Some(lo) = self.end.take_if(|lo| *lo <= pfn) {
             self.room_came_back(lo);
-            return true;
+            return Ok(true);
         }
         match self.ranges.find(pfn) {
-            Some(NodeId::ANCHOR) | None => false,
+            Some(NodeId::ANCHOR) | None => Ok(false),
             Some(id) => {
                 self.room_came_back(self.ranges.lo(id));
                 self.ranges.remove(id);
-                true
+                Ok(true)
             }
         }
     }

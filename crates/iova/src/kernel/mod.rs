@@ -48,7 +48,7 @@ pub mod rules;
 pub mod timer;
 mod walk;
 
-pub use address_space::{AddressSpace, Asked, Refusal, Snapshot, State};
+pub use address_space::{AddressSpace, Asked, Crash, Refusal, Snapshot, State};
 pub use allocator::Allocator;
 pub use changes::{Change, Release};
 pub use config::{ConfigError, DomainConfig, DomainOptions};

@@ -4,6 +4,8 @@
 //! The caches hold bare pfns of ranges that stay in the tree, and never touch the tree: the
 //! [`Domain`](super::domain::Domain) frees the pfns that they give back.
 
+use rustc_hash::FxHashMap;
+
 use super::changes::Change;
 use super::rules::Rules;
 use crate::units::{Cpu, Pages, Pfn};
@@ -23,10 +25,20 @@ pub struct Magazine {
 /// All caches of a domain.
 #[derive(Clone, Debug)]
 pub struct Rcache {
-    cpus: Vec<[CpuRcache; ORDERS]>,
+    /// The CPUs that have kept a range since they were last emptied, in no order of theirs.
+    cpus: Vec<CpuRcaches>,
+    /// The place of each of these CPUs.
+    places: FxHashMap<Cpu, usize>,
     depots: [Vec<Magazine>; ORDERS],
     magazine_size: usize,
     depot_bound: usize,
+}
+
+/// The magazines of a CPU, for each order.
+#[derive(Clone, Debug)]
+struct CpuRcaches {
+    cpu: Cpu,
+    orders: [CpuRcache; ORDERS],
 }
 
 /// The magazines of a CPU and order (`struct iova_cpu_rcache`).
@@ -92,8 +104,14 @@ impl Magazine {
             self.pfns.len() < size,
             "a magazine holds more than {size} pfns"
         );
-        if self.pfns.capacity() == 0 {
-            self.pfns.reserve_exact(size);
+        // A few at first: most CPUs of a large machine keep next to nothing.
+        if self.pfns.len() == self.pfns.capacity() {
+            let more = if self.pfns.is_empty() {
+                8.min(size)
+            } else {
+                size - self.pfns.len()
+            };
+            self.pfns.reserve_exact(more);
         }
         self.pfns.push(pfn);
     }
@@ -104,6 +122,7 @@ impl Rcache {
     pub fn new(rules: Rules) -> Rcache {
         Rcache {
             cpus: Vec::new(),
+            places: FxHashMap::default(),
             depots: Default::default(),
             magazine_size: if rules.has(Change::Magazine127) {
                 127
@@ -122,14 +141,13 @@ impl Rcache {
     /// empty one is first replaced, by `prev` or from the depot.
     #[inline]
     pub fn get(&mut self, cpu: Cpu, order: usize, highest: Pfn) -> Option<Taken> {
+        let place = match self.places.get(&cpu) {
+            Some(&place) => place,
+            None if self.depots[order].is_empty() => return None,
+            None => self.place_of(cpu),
+        };
         let depot = &mut self.depots[order];
-        if self.cpus.len() <= cpu.index() {
-            if depot.is_empty() {
-                return None;
-            }
-            self.cpus.resize_with(cpu.index() + 1, Default::default);
-        }
-        let cache = &mut self.cpus[cpu.index()][order];
+        let cache = &mut self.cpus[place].orders[order];
         let mut refilled = false;
         if cache.loaded.is_empty() {
             if cache.prev.is_empty() {
@@ -152,11 +170,9 @@ impl Rcache {
         pfn: Pfn,
         magazine_fails: impl FnOnce() -> bool,
     ) -> Put {
-        if self.cpus.len() <= cpu.index() {
-            self.cpus.resize_with(cpu.index() + 1, Default::default);
-        }
         let size = self.magazine_size;
-        let cache = &mut self.cpus[cpu.index()][order];
+        let place = self.place_of(cpu);
+        let cache = &mut self.cpus[place].orders[order];
         let mut put = Put::Kept;
         if cache.loaded.is_full(size) {
             if !cache.prev.is_full(size) {
@@ -176,15 +192,37 @@ impl Rcache {
         put
     }
 
+    /// The place of a CPU's magazines, which are made at its first use.
+    fn place_of(&mut self, cpu: Cpu) -> usize {
+        *self.places.entry(cpu).or_insert_with(|| {
+            let orders = Default::default();
+            self.cpus.push(CpuRcaches { cpu, orders });
+            self.cpus.len() - 1
+        })
+    }
+
+    /// The CPUs that may hold something, ascending.
+    pub fn cpus(&self) -> Vec<Cpu> {
+        let mut cpus: Vec<Cpu> = self.cpus.iter().map(|it| it.cpu).collect();
+        cpus.sort_unstable();
+        cpus
+    }
+
     /// `free_cpu_cached_iovas()`: empties one CPU's magazines, orders ascending, `loaded` then
     /// `prev`, bottom to top.
     pub fn free_cpu_cached_iovas(&mut self, cpu: Cpu) -> Vec<Pfn> {
-        let mut drained = Vec::new();
-        for cache in self.cpus.get_mut(cpu.index()).into_iter().flatten() {
-            drained.append(&mut cache.loaded.pfns);
-            drained.append(&mut cache.prev.pfns);
+        let Some(place) = self.places.remove(&cpu) else {
+            return Vec::new();
+        };
+        let emptied = self.cpus.swap_remove(place);
+        if let Some(moved) = self.cpus.get(place) {
+            self.places.insert(moved.cpu, place);
         }
-        drained
+        let magazines = emptied
+            .orders
+            .into_iter()
+            .flat_map(|it| [it.loaded, it.prev]);
+        magazines.flat_map(|magazine| magazine.pfns).collect()
     }
 
     /// `free_global_cached_iovas()`: empties the depots, orders ascending, the newest magazine
@@ -215,12 +253,16 @@ impl Rcache {
     /// `free_iova_rcaches()`: forgets everything.
     pub fn clear(&mut self) {
         self.cpus.clear();
+        self.places.clear();
         self.depots = Default::default();
     }
 
     /// The pfns in magazines of CPUs, orders ascending for each CPU, with their order.
     pub fn in_magazines(&self) -> impl Iterator<Item = (usize, Pfn)> + '_ {
-        let caches = self.cpus.iter().flat_map(|cpu| cpu.iter().enumerate());
+        let caches = self
+            .cpus
+            .iter()
+            .flat_map(|cpu| cpu.orders.iter().enumerate());
         caches.flat_map(|(order, cache)| {
             let pfns = cache.loaded.pfns.iter().chain(&cache.prev.pfns);
             pfns.map(move |&pfn| (order, pfn))
@@ -316,6 +358,28 @@ mod tests {
             panic!("the depot has room for more than 32 magazines");
         };
         assert_eq!(magazine.len(), 127);
+    }
+
+    #[test]
+    fn only_cpus_that_hold_something_take_room() {
+        let mut caches = caches("linux-7.2");
+        for (cpu, pfn) in [(65_535, 10), (3, 20), (65_535, 30), (7, 40)] {
+            let _ = caches.insert(Cpu(cpu), 0, Pfn(pfn), || false);
+        }
+        assert_eq!(caches.cpus(), [3, 7, 65_535].map(Cpu));
+        let drained = caches.free_cpu_cached_iovas(Cpu(65_535));
+        assert_eq!(drained, [10, 30].map(Pfn));
+        assert_eq!(caches.cpus(), [3, 7].map(Cpu));
+        assert_eq!(caches.get(Cpu(7), 0, ANY).map(|it| it.pfn), Some(Pfn(40)));
+        assert_eq!(caches.free_cpu_cached_iovas(Cpu(3)), [Pfn(20)]);
+        assert_eq!(caches.free_cpu_cached_iovas(Cpu(7)), []);
+        assert_eq!(caches.cpus(), []);
+        assert_eq!(
+            caches.get(Cpu(65_535), 0, ANY),
+            None,
+            "a request keeps nothing"
+        );
+        assert_eq!(caches.cpus(), []);
     }
 
     #[test]

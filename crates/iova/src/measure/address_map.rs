@@ -303,6 +303,7 @@ impl Merge for Column {
 mod tests {
     use super::*;
     use crate::kernel::Snapshot;
+    use crate::measure::cause::Judge;
     use crate::measure::testing::{Script, fresh};
     use proptest::prelude::*;
     use std::sync::Arc;
@@ -314,7 +315,7 @@ mod tests {
         let mut map = AddressMap::new(Sampling::default(), Dom(0), replay.config());
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing undoes this");
-            let decision = Decision::of(&replay, request, answer);
+            let decision = Decision::of(&mut Judge::default(), &replay, request, answer);
             map.observe(&replay, request, answer, decision);
         }
         map.finish(replay.config(), script.ended())

@@ -4,9 +4,12 @@
 //! the tree with everything returned to it that caches, depots and flush queues hold back.
 //! [`Cause::Shortcut`] and [`Cause::Missed`] are the spurious failures: there was room.
 
+use std::collections::BTreeMap;
+
 use crate::kernel::rbtree::{NodeId, RangeTree};
 use crate::kernel::{AddressSpace, Asked, Domain, DomainConfig, Refusal};
 use crate::names::named_enum;
+use crate::replay::Dom;
 use crate::units::{Pages, Pfn, PfnRange};
 
 named_enum! {
@@ -35,36 +38,146 @@ impl Cause {
     }
 }
 
-/// Why a domain that is still as the failure left it refused what was asked.
+/// Judges one failure after the other, and keeps what it needs for the next.
 ///
-/// Costs O(log n), and O(c log n) more where there was no room in the tree and `c` ranges are
-/// held back.
-pub fn judge(config: &DomainConfig, domain: &Domain, asked: Asked, refusal: Refusal) -> Cause {
-    if refusal == Refusal::NoMemory {
-        return Cause::NoMem;
-    }
-    let space = domain.space();
-    if space.highest_place(asked).is_some() {
-        return if refusal == Refusal::Shortcut {
-            Cause::Shortcut
+/// A failure costs O(log n) where there was room in the tree. Else the `c` ranges that are held
+/// back are looked at, in O(c log n); but while failures follow each other without a change between
+/// them, the looks add up to no more than the domain's ranges, and then cost O(log n) each.
+#[derive(Debug, Default)]
+pub struct Judge {
+    domains: BTreeMap<Dom, Unchanged>,
+    looks: u64,
+}
+
+/// A domain since its last change.
+#[derive(Debug)]
+struct Unchanged {
+    changes: u64,
+    looks: u64,
+    /// Its ranges without those that are held back.
+    in_use: Option<RangeTree>,
+}
+
+impl Judge {
+    /// Why a domain that is still as the failure left it refused what was asked.
+    pub fn judge(
+        &mut self,
+        config: &DomainConfig,
+        (dom, domain): (Dom, &Domain),
+        asked: Asked,
+        refusal: Refusal,
+    ) -> Cause {
+        // A maple tree has a range that its set of ranges does not.
+        if had_room(domain, asked, refusal).is_some() || !config.rules().walks() {
+            return judge(config, domain, asked, refusal);
+        }
+        let changes = domain.changes();
+        let unchanged = self.domains.entry(dom).or_insert(Unchanged {
+            changes,
+            looks: 0,
+            in_use: None,
+        });
+        if unchanged.changes != changes {
+            *unchanged = Unchanged {
+                changes,
+                looks: 0,
+                in_use: None,
+            };
+        }
+        let ranges = domain.space().ranges();
+        if unchanged.in_use.is_none() && unchanged.looks < ranges.len() {
+            let held_back = held_back(domain);
+            unchanged.looks += 1 + held_back.len() as u64;
+            self.looks += 1 + held_back.len() as u64;
+            return judge_held_back(config, domain, &held_back, asked);
+        }
+        if unchanged.in_use.is_none() {
+            self.looks += ranges.len();
+        }
+        let in_use = unchanged
+            .in_use
+            .get_or_insert_with(|| without(ranges, &held_back(domain)));
+        let window = Window::new(config.start_pfn(), asked.limit);
+        let need = in_use.need(asked.size, asked.aligned);
+        if in_use
+            .highest_place(need, window.end, window.start)
+            .is_some()
+        {
+            Cause::Cached
+        } else if window.pages().0 - window.used(in_use).0 >= asked.size.0 {
+            Cause::Fragmented
         } else {
-            Cause::Missed
-        };
+            Cause::Exhausted
+        }
     }
+
+    /// How many ranges were looked at so far, one by one.
+    pub fn looks(&self) -> u64 {
+        self.looks
+    }
+}
+
+/// Some ranges of a tree, all but those `left_out`, which ascend.
+fn without(ranges: &RangeTree, left_out: &[NodeId]) -> RangeTree {
+    let mut kept = RangeTree::new(ranges.alignment());
+    kept.extend_down(NodeId::ANCHOR, ranges.lo(NodeId::ANCHOR));
+    let mut left_out = left_out.iter().peekable();
+    for id in ranges.iter().filter(|&id| id != NodeId::ANCHOR) {
+        if left_out.next_if_eq(&&id).is_none() {
+            let range = PfnRange::new(ranges.lo(id), ranges.hi(id));
+            kept.insert_below(NodeId::ANCHOR, range.expect("a range of a tree"));
+        }
+    }
+    kept
+}
+
+/// The cause of a failure that had nothing to do with ranges held back.
+fn had_room(domain: &Domain, asked: Asked, refusal: Refusal) -> Option<Cause> {
+    if refusal == Refusal::NoMemory {
+        return Some(Cause::NoMem);
+    }
+    domain.space().highest_place(asked)?;
+    Some(if refusal == Refusal::Shortcut {
+        Cause::Shortcut
+    } else {
+        Cause::Missed
+    })
+}
+
+/// Why a domain that is still as the failure left it refused what was asked, looking at all that
+/// is held back.
+pub fn judge(config: &DomainConfig, domain: &Domain, asked: Asked, refusal: Refusal) -> Cause {
+    let had_room = had_room(domain, asked, refusal);
+    had_room.unwrap_or_else(|| judge_held_back(config, domain, &held_back(domain), asked))
+}
+
+/// The cause of a failure that found no room, from the ranges that are held back.
+fn judge_held_back(
+    config: &DomainConfig,
+    domain: &Domain,
+    held_back: &[NodeId],
+    asked: Asked,
+) -> Cause {
+    let space = domain.space();
     let window = Window::new(config.start_pfn(), asked.limit);
-    let mut held_back = cached(domain);
-    held_back.extend(queued(domain));
-    in_order(domain, &mut held_back);
-    if window.any_run_takes(space, &held_back, asked) {
+    if window.any_run_takes(space, held_back, asked) {
         return Cause::Cached;
     }
     let ranges = space.ranges();
     let free = window.pages().0 - window.used(ranges).0;
-    if free + window.pages_of(ranges, &held_back).0 >= asked.size.0 {
+    if free + window.pages_of(ranges, held_back).0 >= asked.size.0 {
         Cause::Fragmented
     } else {
         Cause::Exhausted
     }
+}
+
+/// The ranges in caches and flush queues, ascending, each once.
+fn held_back(domain: &Domain) -> Vec<NodeId> {
+    let mut held_back = cached(domain);
+    held_back.extend(queued(domain));
+    in_order(domain, &mut held_back);
+    held_back
 }
 
 /// The ranges in magazines and depots, ascending, each once.

@@ -1,11 +1,12 @@
-//! What an allocator made of one request, short enough to keep for a while.
+//! An allocator's answer to one request with the cause of a failure, short enough to keep for a
+//! while.
 
-use super::cause::{self, Cause};
+use super::cause::{Cause, Judge};
 use crate::kernel::{Answer, Refusal};
 use crate::replay::{Replay, Request};
 use crate::units::{Pages, Pfn};
 
-/// What an allocator made of one request.
+/// An allocator's answer to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It was no request for addresses.
@@ -26,9 +27,14 @@ pub struct Refused {
 }
 
 impl Decision {
-    /// What came of a request that `replay` has just answered. Judging a refusal costs what
-    /// [`judge`](cause::judge) does, anything else next to nothing.
-    pub fn of(replay: &Replay, request: &Request, answer: Option<Answer>) -> Decision {
+    /// The decision about a request that `replay` has just answered. `judge` is kept from one
+    /// request to the next.
+    pub fn of(
+        judge: &mut Judge,
+        replay: &Replay,
+        request: &Request,
+        answer: Option<Answer>,
+    ) -> Decision {
         let Some(Answer { result, asked, .. }) = answer else {
             return Decision::NotAsked;
         };
@@ -39,7 +45,7 @@ impl Decision {
         let domain = &replay.domains()[request.dom.0 as usize];
         Decision::Refused(Refused {
             by,
-            cause: cause::judge(replay.config(), domain, asked, by),
+            cause: judge.judge(replay.config(), (request.dom, domain), asked, by),
             max32: domain.state().max32,
         })
     }

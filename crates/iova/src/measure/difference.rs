@@ -106,6 +106,7 @@ mod tests {
     use super::*;
     use crate::kernel::Refusal;
     use crate::measure::Cause;
+    use crate::measure::cause::Judge;
     use crate::measure::testing::{Script, fresh};
     use crate::units::Pages;
 
@@ -128,7 +129,7 @@ mod tests {
         for (event, request) in (0..).zip(script.requests()) {
             let [one, two] = [&mut first, &mut other].map(|replay| {
                 let answer = replay.apply(request).expect("nothing undoes this");
-                Decision::of(replay, request, answer)
+                Decision::of(&mut Judge::default(), replay, request, answer)
             });
             difference.observe(event, request, one, two);
         }

@@ -20,12 +20,12 @@ const FINDING: u64 = 60;
 /// Visits the ranges that are held back in a domain, in no order of theirs, and gives how many
 /// ranges' worth of work that was.
 ///
-/// The size of an entry's range follows from its order while every range has one holder; only
-/// when that is over does the tree have to be asked.
+/// The size of an entry's range follows from its order until ranges have several holders or sizes
+/// mix; then it is looked up in the tree.
 pub(super) fn visit(replay: &Replay, dom: Dom, mut visit: impl FnMut(Holder, PfnRange)) -> u64 {
     let domain = &replay.domains()[dom.0 as usize];
     let mut work = 0;
-    if replay.has_single_holders(dom) {
+    if replay.entries_tell_sizes(dom) {
         let caches = domain.rcache();
         for (order, pfn) in caches.in_magazines().chain(caches.in_depots()) {
             visit(Holder::Cache, starting(pfn, Pages(1 << order)));

@@ -210,6 +210,7 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::cause::Judge;
     use crate::measure::testing::{Script, fresh};
 
     fn figures(script: &Script) -> Totals {
@@ -217,7 +218,7 @@ mod tests {
         let mut summary = Summary::default();
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing undoes this");
-            let decision = Decision::of(&replay, request, answer);
+            let decision = Decision::of(&mut Judge::default(), &replay, request, answer);
             summary.observe(&replay, request, answer, decision);
         }
         summary.finish(&replay, None)

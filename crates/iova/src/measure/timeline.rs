@@ -255,6 +255,7 @@ impl Merge for Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::cause::Judge;
     use crate::measure::testing::{Script, fresh};
 
     const LIMIT: u64 = 0xf_ffff;
@@ -264,7 +265,7 @@ mod tests {
         let mut timeline = Timeline::new(Sampling::default(), Dom(0));
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing undoes this");
-            let decision = Decision::of(&replay, request, answer);
+            let decision = Decision::of(&mut Judge::default(), &replay, request, answer);
             timeline.observe(&replay, request, answer, decision);
         }
         timeline.finish(&replay, script.ended(), 0)

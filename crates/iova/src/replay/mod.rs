@@ -28,8 +28,6 @@ pub struct Replay {
     config: DomainConfig,
     machine: Machine,
     domains: Vec<Domain>,
-    /// Whether a domain's cached node can be left at a range that was freed.
-    can_dangle: bool,
     audits: Vec<Option<Audit>>,
     devices: Vec<dma::Device>,
     allocations: AllocationTable,
@@ -53,7 +51,6 @@ impl Replay {
             config,
             machine: Machine::new(cpus),
             domains: Vec::new(),
-            can_dangle: false,
             audits: Vec::new(),
             devices: Vec::new(),
             allocations: AllocationTable::default(),
@@ -71,16 +68,16 @@ impl Replay {
     pub fn apply(&mut self, request: &Request) -> Result<Option<Answer>, Aborted> {
         while self.domains.len() <= request.dom.0 as usize {
             let number = u32::try_from(self.domains.len()).unwrap_or(u32::MAX);
-            let domain = Domain::new(number, &self.config);
-            self.can_dangle |= domain.space().can_dangle();
-            self.domains.push(domain);
+            self.domains.push(Domain::new(number, &self.config));
             self.audits.push(None);
         }
-        self.run_due(request.at);
-        self.check_aborted()?;
+        self.run_due(request.at)?;
         self.machine.now = request.at;
         let answer = self.ask(request);
-        self.check_aborted()?;
+        match request.op {
+            Op::CpuDead => (0..self.domains.len()).try_for_each(|it| self.check_crash(it))?,
+            _ => self.check_crash(request.dom.0 as usize)?,
+        }
         let result = answer.as_ref().map(|answer| answer.result);
         if result == Some(Err(Refusal::Endless)) {
             return Err(self.abort(ViolationKind::EndlessSearch));
@@ -89,9 +86,10 @@ impl Replay {
         Ok(answer)
     }
 
-    fn run_due(&mut self, now: Nanos) {
+    fn run_due(&mut self, now: Nanos) -> Result<(), Aborted> {
         while let Some((due, work)) = self.machine.timers.pop_due(now) {
             self.machine.now = due;
+            let (Work::ReclaimDepot { domain, .. } | Work::FlushTimer { domain, .. }) = work;
             match work {
                 Work::ReclaimDepot { domain, order } => {
                     self.domains[domain as usize].reclaim_depot(&mut self.machine, order);
@@ -100,15 +98,17 @@ impl Replay {
                     self.domains[domain as usize].flush_timer(&mut self.machine, cpu);
                 }
             }
-        }
-    }
-
-    fn check_aborted(&mut self) -> Result<(), Aborted> {
-        let dangles = |domain: &Domain| domain.space().dangles();
-        if self.can_dangle && self.domains.iter().any(dangles) {
-            return Err(self.abort(ViolationKind::UseAfterFree));
+            self.check_crash(domain as usize)?;
         }
         Ok(())
+    }
+
+    /// Only a domain that was asked something can have crashed.
+    fn check_crash(&mut self, domain: usize) -> Result<(), Aborted> {
+        match self.domains[domain].crash() {
+            None => Ok(()),
+            Some(_) => Err(self.abort(ViolationKind::UseAfterFree)),
+        }
     }
 
     fn abort(&mut self, kind: ViolationKind) -> Aborted {
@@ -213,6 +213,9 @@ impl Replay {
     }
 
     fn begin(&mut self, slot: Slot, dom: Dom, route: Route, pages: Pages, answer: &Answer) {
+        if self.domains[dom.0 as usize].has_short_ranges() {
+            self.begin_audit(dom);
+        }
         let succeeded = answer.result.is_ok();
         let allocation = Allocation {
             pfn: answer.result.unwrap_or(Pfn(0)),
@@ -270,11 +273,7 @@ impl Replay {
             return;
         }
         if let Some(audit) = &mut self.audits[allocation.dom.0 as usize] {
-            audit.release(slot, allocation.pfn);
-        }
-        let domain = &self.domains[allocation.dom.0 as usize];
-        if allocation.route == Route::Fast && domain.mixes_sizes(allocation.pages) {
-            self.begin_audit(allocation.dom);
+            audit.release(slot, allocation.pfn, allocation.pages);
         }
         self.give_back(cpu, allocation);
     }
@@ -341,11 +340,12 @@ impl Replay {
         &self.violations
     }
 
-    /// Whether every range of a domain has had one holder since the domain was made: a caller,
-    /// a cache entry or a flush-queue entry, or nobody that is known. So the size class of an
-    /// entry tells its range's size.
-    pub fn has_single_holders(&self, dom: Dom) -> bool {
-        self.audits[dom.0 as usize].is_none()
+    /// Whether the order of a cached or queued entry tells its range's size: every range of the
+    /// domain has had one holder since the domain was made (a caller, a cache entry, a flush-queue
+    /// entry, or nobody that is known), and each was rounded to its order.
+    pub fn entries_tell_sizes(&self, dom: Dom) -> bool {
+        let dom = dom.0 as usize;
+        self.audits[dom].is_none() && !self.domains[dom].caches_mix_sizes()
     }
 
     /// How many requests were applied.

@@ -303,6 +303,7 @@ impl Metric {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::cause::Judge;
 
     use crate::measure::testing::{Script, fresh};
     use crate::measure::{Decision, Summary};
@@ -319,7 +320,7 @@ mod tests {
         let mut summary = Summary::default();
         for request in script.requests() {
             let answer = replay.apply(request).expect("nothing aborts this");
-            let decision = Decision::of(&replay, request, answer);
+            let decision = Decision::of(&mut Judge::default(), &replay, request, answer);
             summary.observe(&replay, request, answer, decision);
         }
         let totals = summary.finish(&replay, None);
