@@ -4,6 +4,8 @@
 //!
 //! `IOVASIM_BLESS=1 cargo test --test golden` takes what is printed today as right.
 
+mod documents;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;

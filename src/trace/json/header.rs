@@ -12,7 +12,7 @@ use super::object::{Object, Value};
 
 const OF: &str = "the header";
 
-const NAMES: &[&str; 10] = &[
+pub(super) const NAMES: &[&str; 10] = &[
     "iovasim",
     "version",
     "granule",

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 
+use super::field::NAMES;
 use super::*;
 use crate::trace::arbitrary;
+use crate::trace::fields::NAMES as OPS;
 use crate::trace::write::Writer;
 
 /// What is said of a line.
@@ -443,4 +445,14 @@ proptest! {
 fn has_20_digits(line: &[u8]) -> bool {
     line.split(|byte| !byte.is_ascii_digit())
         .any(|digits| digits.len() >= 20)
+}
+
+#[test]
+fn the_document_has_every_operation_and_field() {
+    let text = include_str!("../../../docs/traces.md");
+    let names = OPS.iter().chain(NAMES).chain(super::header::NAMES);
+    let missing: Vec<_> = names
+        .filter(|name| !text.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/traces.md: {missing:?}");
 }
