@@ -9,6 +9,7 @@ mod compare;
 mod convert;
 mod files;
 mod generate;
+mod history;
 mod import;
 mod memory;
 mod merge;
@@ -62,6 +63,7 @@ enum Command {
     Record(record::Args),
     Profile(profile::Args),
     Stats(stats::Args),
+    History(history::Args),
     Allocators(allocators::Args),
     Schema(schema::Args),
 }
@@ -89,6 +91,7 @@ fn run_command(cli: Cli) -> Result<Verdict, Failure> {
         Command::Record(args) => record::run(&args, terminal),
         Command::Profile(args) => profile::run(&args, terminal),
         Command::Stats(args) => stats::run(&args, terminal),
+        Command::History(args) => history::run(&args, terminal),
         Command::Allocators(args) => allocators::run(&args, terminal),
         Command::Schema(args) => schema::run(&args),
     }

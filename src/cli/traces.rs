@@ -4,6 +4,8 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use iova::replay::Request;
+use iovasim::trace::Place;
 use iovasim::trace::check::Checker;
 use iovasim::trace::compress::{Compression, Encoder};
 use iovasim::trace::event::{Event, Header};
@@ -22,6 +24,7 @@ pub(crate) struct CheckedTrace {
     checker: Checker,
     progress: Progress,
     event: Event,
+    request: Request,
 }
 
 impl CheckedTrace {
@@ -37,6 +40,7 @@ impl CheckedTrace {
             reader,
             progress,
             event: Event::default(),
+            request: Request::default(),
         })
     }
 
@@ -52,14 +56,24 @@ impl CheckedTrace {
 
     /// The next event; none after the last.
     pub(crate) fn next(&mut self) -> Result<Option<&Event>, Failure> {
+        let next = self.next_request()?;
+        Ok(next.map(|(_, event, _)| event))
+    }
+
+    /// The next event with its position and its request; `None` after the last.
+    pub(crate) fn next_request(
+        &mut self,
+    ) -> Result<Option<(Place, &Event, &Request)>, Failure> {
         let read = self.reader.read(&mut self.event).map_err(Failure::bad)?;
         let Some(place) = read else {
             return Ok(None);
         };
-        let admitted = self.checker.admit(place, &self.event);
+        let admitted = self
+            .checker
+            .admit_into(place, &self.event, &mut self.request);
         admitted.map_err(|error| Failure::bad(error.in_file(&self.name)))?;
         self.progress.event();
-        Ok(Some(&self.event))
+        Ok(Some((place, &self.event, &self.request)))
     }
 }
 

@@ -9,12 +9,14 @@
 //! * [`document`]: the result, as a versioned document; `build` makes it, and `pool` its rows.
 //! * [`load`]: reading such documents, those of earlier versions too.
 //! * [`shards`]: parts of a run put together.
+//! * [`history`]: every event that touched an address.
 //! * [`fidelity`]: how well a profile's scenario resembles its trace.
 
 pub mod agreement;
 mod build;
 pub mod document;
 pub mod fidelity;
+pub mod history;
 pub mod load;
 pub mod outcomes;
 mod pool;

@@ -201,7 +201,7 @@ fn results_of_scenarios_are_as_before() {
 
 #[test]
 fn generated_traces_are_as_before() {
-    let generate = |(_, path): &(String, String)| printed(&["generate", path]);
+    let generate = |(_, path): &(String, String)| printed(&["generate", "history", path]);
     all_hold([hashes(&scenarios().iter().map(generate).collect())].into_iter());
 }
 
