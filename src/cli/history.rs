@@ -21,8 +21,8 @@ use super::traces::CheckedTrace;
 /// it: after a flush of the caches, by a timer, with a CPU that goes offline.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Example, which runs in the repository: who held the last page below 4 GiB
-  iovasim history traces/qualcomm-retry.trace.jsonl --pfn 0xfffff -a new")]
+Example, which runs in the repository: who held the page at 1.5 GiB
+  iovasim history traces/qualcomm-retry.trace.jsonl --pfn 0x60000 -a new")]
 pub(crate) struct Args {
     /// The trace, in any form; `-` is standard input
     #[arg(value_name = "TRACE")]
@@ -158,7 +158,7 @@ fn json(
         iovasim: "history",
         version: 1,
         trace,
-        allocator: allocator.name(),
+        allocator: allocator.name().to_owned(),
         pfn: pfn.0,
         address: address(pfn, granule),
         events: touches.iter().map(row).collect(),

@@ -261,6 +261,8 @@ impl fmt::Display for Effect {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::trace::check::Checker;
     use crate::trace::read::Reader;
@@ -269,7 +271,7 @@ mod tests {
     fn history(lines: &[&str], allocator: &str, pfn: u64) -> Vec<String> {
         let mut text = "{\"iovasim\":\"trace\",\"version\":1,\"cpus\":2}\n".to_owned();
         for line in lines {
-            text.push_str(&format!("{{{line}}}\n"));
+            let _ = writeln!(text, "{{{line}}}");
         }
         let reader = Reader::new("a", std::io::Cursor::new(text)).expect("a trace");
         let header = reader.header().clone();
