@@ -4,7 +4,8 @@
 //! The kernel walks from range to range; this tree says in O(log n) where such a walk ends and
 //! how many ranges it passes. Summaries of each subtree make that possible: how many ranges
 //! it holds, and the largest request that fits into any gap below one of its ranges, aligned
-//! to its size and not aligned at all (see `gap.rs`). The shape of the tree is the textbook's
+//! to its size and not aligned at all (see `gap.rs`). The gap below the lowest range is left out:
+//! a space that fills up from the top changes it with each insertion, and no other. The shape of the tree is the textbook's
 //! (CLRS), move by move, since one rule of the kernel's can see it ([`RangeTree::at_limit`]).
 //!
 //! Nodes live in an arena and are named by index; a range costs 64 to 80 bytes. What is given
@@ -30,6 +31,8 @@ use crate::units::{Pages, Pfn, PfnRange};
 pub struct RangeTree {
     nodes: Vec<Node>,
     root: NodeId,
+    /// The lowest range, or the anchor.
+    lowest: NodeId,
     /// A place in the arena that holds no range, to be used again; its parent is the next.
     vacant: NodeId,
     /// Gaps that are not empty.
@@ -48,6 +51,7 @@ impl RangeTree {
         let mut ranges = RangeTree {
             nodes: vec![Node::EMPTY, anchor],
             root: NodeId::ANCHOR,
+            lowest: NodeId::ANCHOR,
             vacant: NIL,
             gaps: 1,
             alignment,
@@ -118,8 +122,7 @@ impl RangeTree {
 
     /// The ranges from the lowest up, the anchor last.
     pub fn iter(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let first = self.leftmost(self.root);
-        std::iter::successors(Some(first), |&id| self.next(id))
+        std::iter::successors(Some(self.lowest), |&id| self.next(id))
     }
 
     /// `private_find_iova()`: the range that contains `pfn`; the anchor contains its own.
@@ -166,6 +169,9 @@ impl RangeTree {
             self.node_mut(id).parent = below;
         }
         self.node_mut(above).gap_lo = Pfn(range.hi().0 + 1);
+        if self.lowest == above {
+            self.lowest = id;
+        }
         self.summarise(id);
         let Node { parent, maxima, .. } = *self.node(id);
         let grown = Growth {
@@ -219,6 +225,9 @@ impl RangeTree {
             + u64::from(!self.node(above).gap().is_empty());
         self.gaps = self.gaps + 1 - joined;
         self.node_mut(above).gap_lo = self.node(id).gap_lo;
+        if self.lowest == id {
+            self.lowest = above;
+        }
         self.unlink(id, above);
         self.node_mut(id).parent = self.vacant;
         self.vacant = id;

@@ -60,6 +60,15 @@ impl Node {
         Gap::new(self.gap_lo, self.lo)
     }
 
+    /// The gap as the summaries count it: empty below the lowest range.
+    pub(super) fn summarised_gap(&self) -> Gap {
+        if self.gap_lo == Pfn(0) {
+            Gap::new(self.lo, self.lo)
+        } else {
+            self.gap()
+        }
+    }
+
     pub(super) fn pages(&self) -> u64 {
         (self.hi.0 - self.lo.0).wrapping_add(1)
     }

@@ -159,7 +159,11 @@ impl RangeTree {
                 let below = id;
                 id = self.node(id).parent;
                 if id == NIL {
-                    return None;
+                    let lowest = Stop {
+                        at: self.lowest,
+                        ranges: passed,
+                    };
+                    return self.own_gap_fits(self.lowest, need).then_some(lowest);
                 }
                 if self.node(id).right == below {
                     break;
@@ -199,6 +203,7 @@ impl RangeTree {
     fn largest_of(&self, id: NodeId, bounds: [Option<Pfn>; 2]) -> Maxima {
         let node = self.node(id);
         if id == NIL || bounds == [None, None] {
+            // The summaries leave the lowest gap out, and only bounds with a `low` meet it.
             return node.maxima;
         }
         let [low, limit] = bounds;

@@ -26,7 +26,7 @@ impl RangeTree {
 
     fn maxima_from_parts(&self, id: NodeId) -> Maxima {
         let node = self.node(id);
-        let gap = node.gap();
+        let gap = node.summarised_gap();
         let children = self
             .node(node.left)
             .maxima

@@ -162,12 +162,20 @@ impl Pair {
             .clone()
             .map(|at| self.list[at].1 - self.list[at].0 + 1);
         assert_eq!(node.used, used.sum::<u64>(), "the pages used under {id:?}");
-        let any = under.clone().map(|at| self.longest_fit(at, false)).max();
-        assert_eq!(Some(node.maxima.any.0), any, "the longest gap under {id:?}");
-        let aligned = under.map(|at| self.longest_fit(at, true)).max();
+        let summarised = under.clone().filter(|&at| at > 0);
+        let any = summarised
+            .clone()
+            .map(|at| self.longest_fit(at, false))
+            .max();
         assert_eq!(
-            Some(node.maxima.aligned.0),
-            aligned,
+            node.maxima.any.0,
+            any.unwrap_or(0),
+            "the longest gap under {id:?}"
+        );
+        let aligned = summarised.map(|at| self.longest_fit(at, true)).max();
+        assert_eq!(
+            node.maxima.aligned.0,
+            aligned.unwrap_or(0),
             "the largest aligned fit under {id:?}"
         );
         black + u32::from(!node.red())
