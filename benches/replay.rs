@@ -77,6 +77,18 @@ fn worst(bencher: Bencher<'_, '_>) {
     bench(bencher, Kind::Worst, size(200_000), size(100_000));
 }
 
+/// A space that fills up from the top, one step an insertion.
+#[divan::bench(args = [1_000, 100_000, 1_000_000], sample_count = 10)]
+fn filling(bencher: Bencher<'_, '_>, live: usize) {
+    let live = size(live);
+    let (fill, _) = traffic::requests(Kind::Spread, live, 0);
+    let start_pfn = traffic::start_pfn(Kind::Spread, live as u64);
+    bencher
+        .counter(ItemsCount::new(fill.len()))
+        .with_inputs(|| fresh(start_pfn))
+        .bench_refs(|replay| run(replay, &fill));
+}
+
 /// How the cost of an event grows with the number of live ranges.
 #[divan::bench(args = [1_000, 10_000, 100_000, 1_000_000, 10_000_000], sample_count = 10)]
 fn growth(bencher: Bencher<'_, '_>, live: usize) {

@@ -29,6 +29,8 @@ pub struct Rcache {
     cpus: Vec<CpuRcaches>,
     /// The place of each of these CPUs.
     places: FxHashMap<Cpu, usize>,
+    /// The place that was used last: the same CPU often comes again.
+    last: usize,
     depots: [Vec<Magazine>; ORDERS],
     magazine_size: usize,
     depot_bound: usize,
@@ -123,6 +125,7 @@ impl Rcache {
         Rcache {
             cpus: Vec::new(),
             places: FxHashMap::default(),
+            last: 0,
             depots: Default::default(),
             magazine_size: if rules.has(Change::Magazine127) {
                 127
@@ -141,10 +144,10 @@ impl Rcache {
     /// empty one is first replaced, by `prev` or from the depot.
     #[inline]
     pub fn get(&mut self, cpu: Cpu, order: usize, highest: Pfn) -> Option<Taken> {
-        let place = match self.places.get(&cpu) {
-            Some(&place) => place,
+        let place = match self.place(cpu) {
+            Some(place) => place,
             None if self.depots[order].is_empty() => return None,
-            None => self.place_of(cpu),
+            None => self.new_place(cpu),
         };
         let depot = &mut self.depots[order];
         let cache = &mut self.cpus[place].orders[order];
@@ -171,7 +174,7 @@ impl Rcache {
         magazine_fails: impl FnOnce() -> bool,
     ) -> Put {
         let size = self.magazine_size;
-        let place = self.place_of(cpu);
+        let place = self.place(cpu).unwrap_or_else(|| self.new_place(cpu));
         let cache = &mut self.cpus[place].orders[order];
         let mut put = Put::Kept;
         if cache.loaded.is_full(size) {
@@ -192,13 +195,24 @@ impl Rcache {
         put
     }
 
-    /// The place of a CPU's magazines, which are made at its first use.
-    fn place_of(&mut self, cpu: Cpu) -> usize {
-        *self.places.entry(cpu).or_insert_with(|| {
-            let orders = Default::default();
-            self.cpus.push(CpuRcaches { cpu, orders });
-            self.cpus.len() - 1
-        })
+    /// The place of a CPU's magazines, if it has any.
+    #[inline]
+    fn place(&mut self, cpu: Cpu) -> Option<usize> {
+        let is_last = self.cpus.get(self.last).is_some_and(|it| it.cpu == cpu);
+        if !is_last {
+            self.last = *self.places.get(&cpu)?;
+        }
+        Some(self.last)
+    }
+
+    /// A place for the magazines of a CPU that has none.
+    #[cold]
+    fn new_place(&mut self, cpu: Cpu) -> usize {
+        self.last = self.cpus.len();
+        let orders = Default::default();
+        self.cpus.push(CpuRcaches { cpu, orders });
+        self.places.insert(cpu, self.last);
+        self.last
     }
 
     /// The CPUs that may hold something, ascending.

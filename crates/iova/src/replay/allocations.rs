@@ -49,6 +49,11 @@ impl AllocationTable {
     pub fn alloc(&mut self, slot: Slot, allocation: Allocation) {
         let index = slot.0 as usize;
         if self.table.len() <= index {
+            if self.table.capacity() <= index {
+                // By a quarter, so that an allocation costs 30 bytes at the most.
+                let more = index + 1 - self.table.len() + self.table.len() / 4;
+                self.table.reserve_exact(more);
+            }
             self.table.resize(index + 1, NEVER);
         }
         self.table[index] = allocation;

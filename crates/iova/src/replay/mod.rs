@@ -17,6 +17,7 @@ pub use violations::{Violation, ViolationKind, Violations};
 
 use crate::kernel::dma;
 use crate::kernel::machine::Machine;
+use crate::kernel::rbtree::Alignment;
 use crate::kernel::timer::Work;
 use crate::kernel::{Answer, Asked, Domain, DomainConfig, Refusal};
 use crate::op::{Op, Path};
@@ -26,6 +27,7 @@ use crate::units::{Cpu, Nanos, Pages, Pfn};
 #[derive(Clone, Debug)]
 pub struct Replay {
     config: DomainConfig,
+    alignment: Alignment,
     machine: Machine,
     domains: Vec<Domain>,
     audits: Vec<Option<Audit>>,
@@ -49,6 +51,7 @@ impl Replay {
     pub fn new(config: DomainConfig, cpus: u32) -> Replay {
         Replay {
             config,
+            alignment: config.rules().alignment(config.granule()),
             machine: Machine::new(cpus),
             domains: Vec::new(),
             audits: Vec::new(),
@@ -236,8 +239,7 @@ impl Replay {
         let Allocation {
             pfn, pages, dom, ..
         } = allocation;
-        let alignment = self.config.rules().alignment(self.config.granule());
-        let order = alignment.order_of(pages).unwrap_or(0);
+        let order = self.alignment.order_of(pages).unwrap_or(0);
         let misaligned = pfn.0 & ((1 << order) - 1) != 0;
         let end = pfn.0.checked_add(pages.0 - 1);
         let mut report = |kind, other| {
