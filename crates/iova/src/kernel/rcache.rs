@@ -4,6 +4,8 @@
 //! The caches hold bare pfns of ranges that stay in the tree, and never touch the tree: the
 //! [`Domain`](super::domain::Domain) frees the pfns that they give back.
 
+use std::num::NonZeroU32;
+
 use rustc_hash::FxHashMap;
 
 use super::changes::Change;
@@ -27,13 +29,46 @@ pub struct Magazine {
 pub struct Rcache {
     /// The CPUs that have kept a range since they were last emptied, in no order of theirs.
     cpus: Vec<CpuRcaches>,
-    /// The place of each of these CPUs.
-    places: FxHashMap<Cpu, usize>,
-    /// The place that was used last: the same CPU often comes again.
-    last: usize,
+    places: Places,
     depots: [Vec<Magazine>; ORDERS],
     magazine_size: usize,
     depot_bound: usize,
+}
+
+/// Where each CPU's magazines are among those of all CPUs: a table for low numbers, which grows as
+/// far as they go, and a map for the rest.
+#[derive(Clone, Debug, Default)]
+struct Places {
+    low: Vec<Option<NonZeroU32>>,
+    high: FxHashMap<Cpu, usize>,
+}
+
+impl Places {
+    /// How far the table goes, so that a domain with one busy CPU never costs much.
+    const LOW: usize = 256;
+
+    #[inline]
+    fn get(&self, cpu: Cpu) -> Option<usize> {
+        match self.low.get(cpu.index()) {
+            Some(place) => place.map(|next| next.get() as usize - 1),
+            None => self.high.get(&cpu).copied(),
+        }
+    }
+
+    fn set(&mut self, cpu: Cpu, place: Option<usize>) {
+        if cpu.index() >= Places::LOW {
+            match place {
+                Some(place) => self.high.insert(cpu, place),
+                None => self.high.remove(&cpu),
+            };
+            return;
+        }
+        if self.low.len() <= cpu.index() {
+            self.low.resize(cpu.index() + 1, None);
+        }
+        let next = place.and_then(|place| u32::try_from(place + 1).ok());
+        self.low[cpu.index()] = next.and_then(NonZeroU32::new);
+    }
 }
 
 /// The magazines of a CPU, for each order.
@@ -124,8 +159,7 @@ impl Rcache {
     pub fn new(rules: Rules) -> Rcache {
         Rcache {
             cpus: Vec::new(),
-            places: FxHashMap::default(),
-            last: 0,
+            places: Places::default(),
             depots: Default::default(),
             magazine_size: if rules.has(Change::Magazine127) {
                 127
@@ -144,7 +178,7 @@ impl Rcache {
     /// empty one is first replaced, by `prev` or from the depot.
     #[inline]
     pub fn get(&mut self, cpu: Cpu, order: usize, highest: Pfn) -> Option<Taken> {
-        let place = match self.place(cpu) {
+        let place = match self.places.get(cpu) {
             Some(place) => place,
             None if self.depots[order].is_empty() => return None,
             None => self.new_place(cpu),
@@ -174,7 +208,7 @@ impl Rcache {
         magazine_fails: impl FnOnce() -> bool,
     ) -> Put {
         let size = self.magazine_size;
-        let place = self.place(cpu).unwrap_or_else(|| self.new_place(cpu));
+        let place = self.places.get(cpu).unwrap_or_else(|| self.new_place(cpu));
         let cache = &mut self.cpus[place].orders[order];
         let mut put = Put::Kept;
         if cache.loaded.is_full(size) {
@@ -195,24 +229,14 @@ impl Rcache {
         put
     }
 
-    /// The place of a CPU's magazines, if it has any.
-    #[inline]
-    fn place(&mut self, cpu: Cpu) -> Option<usize> {
-        let is_last = self.cpus.get(self.last).is_some_and(|it| it.cpu == cpu);
-        if !is_last {
-            self.last = *self.places.get(&cpu)?;
-        }
-        Some(self.last)
-    }
-
     /// A place for the magazines of a CPU that has none.
     #[cold]
     fn new_place(&mut self, cpu: Cpu) -> usize {
-        self.last = self.cpus.len();
+        let place = self.cpus.len();
         let orders = Default::default();
         self.cpus.push(CpuRcaches { cpu, orders });
-        self.places.insert(cpu, self.last);
-        self.last
+        self.places.set(cpu, Some(place));
+        place
     }
 
     /// The CPUs that may hold something, ascending.
@@ -225,12 +249,13 @@ impl Rcache {
     /// `free_cpu_cached_iovas()`: empties one CPU's magazines, orders ascending, `loaded` then
     /// `prev`, bottom to top.
     pub fn free_cpu_cached_iovas(&mut self, cpu: Cpu) -> Vec<Pfn> {
-        let Some(place) = self.places.remove(&cpu) else {
+        let Some(place) = self.places.get(cpu) else {
             return Vec::new();
         };
+        self.places.set(cpu, None);
         let emptied = self.cpus.swap_remove(place);
         if let Some(moved) = self.cpus.get(place) {
-            self.places.insert(moved.cpu, place);
+            self.places.set(moved.cpu, Some(place));
         }
         let magazines = emptied
             .orders
@@ -267,7 +292,7 @@ impl Rcache {
     /// `free_iova_rcaches()`: forgets everything.
     pub fn clear(&mut self) {
         self.cpus.clear();
-        self.places.clear();
+        self.places = Places::default();
         self.depots = Default::default();
     }
 
