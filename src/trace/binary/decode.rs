@@ -12,6 +12,7 @@ use crate::trace::error::{Error, Kind};
 use crate::trace::event::{Event, Header};
 use crate::trace::fields::{self, Source};
 use crate::trace::json;
+use crate::trace::names::charge;
 use iova::kernel::{Memory, Snapshot};
 use iova::op::{Got, Path};
 use iova::units::{Cpu, Nanos, Pages, Pfn, PfnRange};
@@ -23,6 +24,8 @@ pub(in crate::trace) struct Decoder {
     frame: Vec<u8>,
     block: Block,
     names: Vec<Arc<str>>,
+    /// The memory that they take.
+    names_bytes: u64,
     /// How many events were asked for.
     asked: u64,
     ended: bool,
@@ -49,6 +52,7 @@ impl Decoder {
             frame,
             block: Block::default(),
             names: Vec::new(),
+            names_bytes: 0,
             asked: 0,
             ended: false,
         };
@@ -84,7 +88,8 @@ impl Decoder {
                 if content.u64()? != self.number() {
                     return Err(corrupt("a block is missing or in another's place"));
                 }
-                self.block.read(content, &mut self.names)
+                self.block
+                    .read(content, &mut self.names, &mut self.names_bytes)
             }
             FrameKind::End => {
                 if content.varint()? != self.number() || !content.0.is_empty() {
@@ -120,7 +125,12 @@ struct Block {
 
 impl Block {
     /// Reads what follows the first event's number, and the new names.
-    fn read(&mut self, mut content: Bytes<'_>, names: &mut Vec<Arc<str>>) -> Result<(), Error> {
+    fn read(
+        &mut self,
+        mut content: Bytes<'_>,
+        names: &mut Vec<Arc<str>>,
+        names_bytes: &mut u64,
+    ) -> Result<(), Error> {
         let starts = [content.u64()?, content.u64()?, content.u64()?];
         if starts != [self.time, self.begun, self.ended] {
             return Err(corrupt("a block does not begin where the one before ends"));
@@ -132,7 +142,9 @@ impl Block {
         for _ in 0..names_count {
             let length = content.count(1)?;
             let name = std::str::from_utf8(content.take(length)?);
-            names.push(name.map_err(|_| corrupt("a name is not UTF-8"))?.into());
+            let name = name.map_err(|_| corrupt("a name is not UTF-8"))?;
+            charge(names_bytes, name)?;
+            names.push(name.into());
         }
         for column in self.columns() {
             column.read(&mut content, BLOCK_EVENTS)?;

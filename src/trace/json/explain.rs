@@ -42,7 +42,7 @@ fn set(
         Form::Boolean => line.set(field, value.boolean()?.into()),
         Form::Word(_) if field == Field::Op => line.set(field, op(value)?),
         Form::Word(words) => line.set(field, value.choice(words)? as u64),
-        Form::Text => line.set_dev(names.intern(&value.text()?)),
+        Form::Text => line.set_dev(names.intern(&value.text()?)?),
         Form::Ranges => line.set_nodes(nodes(value)?),
     }
     Ok(())

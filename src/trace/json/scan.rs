@@ -106,7 +106,8 @@ impl<'a> Scan<'a> {
             }
             Form::Text => {
                 let text = std::str::from_utf8(self.text()?).ok()?;
-                line.set_dev(names.intern(text));
+                // `explain` makes the message if there are too many.
+                line.set_dev(names.intern(text).ok()?);
             }
             Form::Ranges => return None,
         }
