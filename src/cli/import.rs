@@ -71,6 +71,9 @@ pub(crate) struct Args {
     /// Import even if events were lost
     #[arg(long)]
     allow_lost: bool,
+    /// Skip lines that cannot be read; the report counts them and lists the first
+    #[arg(long)]
+    skip_bad_lines: bool,
     /// Restore the live and cached ranges of domains in use before recording started, as far as
     /// the recording shows them
     #[arg(long)]
@@ -133,6 +136,7 @@ fn options(args: &Args) -> Options {
         reserved: args.reserved.clone(),
         cpus: args.cpus,
         allow_lost: args.allow_lost,
+        skip_bad_lines: args.skip_bad_lines,
         state_before: args.state_before,
         max32: args.max32.map(Pages),
         cached32: args.cached32,

@@ -1,4 +1,4 @@
-//! What can be wrong with a recording, in one line that names the place.
+//! Errors in recordings: one line that names the place.
 
 use std::fmt;
 use std::io;
@@ -22,7 +22,7 @@ pub(crate) enum Place {
     Dat(tracedat::Place),
 }
 
-/// What is wrong, without the place.
+/// An error without its place.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Problem {
     #[error("{0}")]
@@ -37,7 +37,9 @@ pub(crate) enum Problem {
     PerfData,
     #[error("no records of {0}: is this the right file?")]
     Empty(&'static str),
-    #[error("not a line of {form}: `{text}`; expected `{expected}`")]
+    #[error(
+        "not a line of {form}: `{text}`; expected `{expected}`; --skip-bad-lines imports the rest"
+    )]
     NotARecord {
         form: &'static str,
         expected: &'static str,
@@ -66,6 +68,16 @@ pub(crate) enum Problem {
     Ask(String),
 }
 
+impl Problem {
+    /// Whether one line cannot be read, which `--skip-bad-lines` skips.
+    pub(crate) fn is_of_a_line(&self) -> bool {
+        matches!(
+            self,
+            Problem::NotARecord { .. } | Problem::Missing { .. } | Problem::Field { .. }
+        )
+    }
+}
+
 impl Error {
     pub(crate) fn new(file: &str, line: Option<u64>, problem: impl Into<Problem>) -> Error {
         Error::at(file, line.map_or(Place::Whole, Place::Line), problem)
@@ -83,7 +95,7 @@ impl Error {
         Error::at(file, Place::Dat(error.place), error.problem)
     }
 
-    /// The line that is wrong, from 1; none where it is the file as a whole, or no text.
+    /// The line that is wrong, from 1; `None` where it is the file as a whole, or no text.
     pub fn line(&self) -> Option<u64> {
         match self.place {
             Place::Line(line) => Some(line),

@@ -10,13 +10,13 @@
 //! lines ───────────────────┴─ kernel_log ─────────────────────────────┘
 //! ```
 //!
-//! A recording is read twice: a survey gathers what the header says and what decides how the
-//! records are to be read (how many CPUs, which kinds of records, which domains); then events are
-//! made as the lines go by. Where these need to know what comes later (what was live before, whose
-//! frees were missed), a reading in between gathers that. What is live is held in memory, the
-//! recording is not, unless it is a binary file (`read/dat.rs`).
+//! A recording is read twice. A survey reads the header and decides how the records are read: the
+//! number of CPUs, the kind of records, the domains. Then events are made line by line. Where
+//! these depend on later lines (ranges live before the recording, domains of missed frees), a
+//! reading in between gathers that. Live allocations are held in memory, the recording is not,
+//! unless it is a binary file (`read/dat.rs`).
 //!
-//! What a recording does not say is an option, an error that asks for it, or a note in the
+//! What a recording does not show is an option, an error that asks for it, or a note in the
 //! [`Report`], which accounts for every line.
 
 pub mod record_script;
@@ -78,13 +78,13 @@ pub struct Import<R> {
     source: Source<R>,
     reader: Reader,
     clock: Clock,
-    allow_lost: bool,
+    options: Options,
     queue: VecDeque<Event>,
     report: Report,
     ended: bool,
 }
 
-/// What makes events of the records.
+/// Makes events of the records.
 #[derive(Debug)]
 enum Reader {
     Probes(Probes),
@@ -115,7 +115,7 @@ pub fn import<R: BufRead>(
     open: impl FnMut() -> io::Result<R>,
     options: &Options,
 ) -> Result<Import<R>, Error> {
-    let mut recording = Recording::new(file, open, options.form);
+    let mut recording = Recording::new(file, open, options);
     let survey = Survey::of(file, &mut recording.source()?, options)?;
     let ask = |problem| Error::new(file, None, Problem::Ask(problem));
     let mut report = Report {
@@ -165,7 +165,7 @@ pub fn import<R: BufRead>(
                         .to_owned(),
                 ));
             }
-            let joins = iommu::Joins::of(&mut recording.source()?, survey.form)?;
+            let joins = iommu::Joins::of(&mut recording.source()?, survey.form, options)?;
             Reader::Iommu(iommu::Importer::new(
                 level,
                 header.granule,
@@ -183,7 +183,7 @@ pub fn import<R: BufRead>(
         source: recording.source()?,
         reader,
         clock: Clock::default(),
-        allow_lost: options.allow_lost,
+        options: options.clone(),
         queue: VecDeque::new(),
         report,
         ended: false,
@@ -224,7 +224,7 @@ impl<R: BufRead> Import<R> {
         &self.header
     }
 
-    /// What became of the lines so far; complete when the events are at their end.
+    /// The report on the lines so far; complete when the events are at their end.
     pub fn report(&self) -> &Report {
         &self.report
     }
@@ -236,8 +236,10 @@ impl<R: BufRead> Import<R> {
             return Ok(false);
         }
         self.report.lines += 1;
-        self.take_line()
-            .map_err(|problem| self.source.error(problem))?;
+        let taken = self.take_line();
+        if !self.source.check(taken, &self.options)? {
+            self.report.bad_line(self.source.number());
+        }
         Ok(true)
     }
 
@@ -249,7 +251,7 @@ impl<R: BufRead> Import<R> {
         let record = match self.source.line(self.form) {
             Line::Record(record) => record,
             Line::Lost { count, .. } => {
-                debug_assert!(self.allow_lost, "the survey refuses losses");
+                debug_assert!(self.options.allow_lost, "the survey refuses losses");
                 match count {
                     Some(count) => report.lost += count,
                     None => report.lost_uncounted += 1,
@@ -264,7 +266,11 @@ impl<R: BufRead> Import<R> {
                 report.note(note);
                 return Ok(());
             }
-            Line::Cpus(_) | Line::Kernel(_) | Line::Nothing | Line::Other => return Ok(()),
+            Line::Other => {
+                report.bad_line(self.source.number());
+                return Ok(());
+            }
+            Line::Cpus(_) | Line::Kernel(_) | Line::Nothing => return Ok(()),
         };
         report.record(record.event);
         self.clock.see(&record, report)?;

@@ -184,8 +184,10 @@ pub struct Options {
     pub reserved: Vec<PfnRange>,
     /// The number of CPUs, where the highest that appears is not the highest that there is.
     pub cpus: Option<u32>,
-    /// Import what is left although events were lost.
+    /// Import the rest although events were lost.
     pub allow_lost: bool,
+    /// Skip and count lines that cannot be read.
+    pub skip_bad_lines: bool,
     /// Begin domains that were in use before the recording with what was live and cached then, as
     /// far as the recording shows it: allocations whose limits are made up, so that each leaves a
     /// range no other place than it had, and frees into the caches. Of probes alone.

@@ -1,9 +1,12 @@
-//! What an import did with each line of a recording.
+//! The report of an import, which accounts for each line of a recording.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::options::{Form, RecordSource};
+
+/// The number of skipped lines whose places are listed.
+const BAD_LINES_SHOWN: usize = 8;
 
 /// Counts that account for every line; nothing is left out without being counted here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +74,10 @@ pub struct Report {
     pub lost_uncounted: u64,
     /// What was taken to be so, since the recording does not say; and what was noticed.
     pub notes: Vec<String>,
+    /// Lines that cannot be read, and were skipped.
+    pub bad_lines: u64,
+    /// The numbers of the first of them.
+    pub bad_lines_first: Vec<u64>,
     /// The domains, in the order of their numbers.
     pub domains: Vec<DomainReport>,
 }
@@ -98,6 +105,22 @@ impl Report {
         } else {
             self.records.insert(name.to_owned(), 1);
         }
+    }
+
+    /// Counts a line that cannot be read.
+    pub(crate) fn bad_line(&mut self, number: u64) {
+        self.bad_lines += 1;
+        if self.bad_lines_first.len() < BAD_LINES_SHOWN {
+            self.bad_lines_first.push(number);
+        }
+    }
+
+    /// The places of the lines that cannot be read.
+    fn bad_places(&self) -> String {
+        let numbers = self.bad_lines_first.iter().map(u64::to_string);
+        let shown = numbers.collect::<Vec<_>>().join(", ");
+        let more = self.bad_lines > self.bad_lines_first.len() as u64;
+        format!("{shown}{}", if more { ", ..." } else { "" })
     }
 
     /// Adds a note, once.
@@ -147,7 +170,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    fn remarks(&self) -> [(u64, String); 20] {
+    fn remarks(&self) -> [(u64, String); 21] {
         let text = |text: &str| text.to_owned();
         [
             (
@@ -233,6 +256,10 @@ impl Report {
             (
                 self.refused_lists,
                 text("failed scatter lists of unknown size (not imported)"),
+            ),
+            (
+                self.bad_lines,
+                format!("lines that cannot be read (skipped): {}", self.bad_places()),
             ),
             (self.lost, text("events lost by the tracer")),
             (

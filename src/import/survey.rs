@@ -69,7 +69,7 @@ impl Survey {
         while source.advance()? {
             if form.is_none() {
                 form = form_of(source.text());
-                seen.refuse_odd(file, form)?;
+                seen.refuse_odd(file, form, options.skip_bad_lines)?;
             }
             match form {
                 Some(Form::KernelLog) => {}
@@ -249,8 +249,14 @@ impl Seen {
     }
 
     /// A trace does not begin with what is no line of it; a log may.
-    fn refuse_odd(&mut self, file: &str, form: Option<Form>) -> Result<(), Error> {
+    fn refuse_odd(
+        &mut self,
+        file: &str,
+        form: Option<Form>,
+        skip_bad_lines: bool,
+    ) -> Result<(), Error> {
         match (form, self.odd.take()) {
+            (Some(Form::Ftrace | Form::PerfScript), Some(_)) if skip_bad_lines => Ok(()),
             (Some(form @ (Form::Ftrace | Form::PerfScript)), Some((number, text))) => {
                 Err(Error::new(file, Some(number), form.not_a_record(text)))
             }
@@ -289,7 +295,7 @@ impl Seen {
             Line::Note(_) | Line::Nothing => Ok(()),
             Line::Other => Err(form.not_a_record(excerpt(source.text()))),
         };
-        taken.map_err(|problem| source.error(problem))
+        source.check(taken, options).map(drop)
     }
 
     fn take_header(

@@ -45,7 +45,7 @@ fn recording(lines: &str) -> String {
     text
 }
 
-/// `allow_lost state_before domain=1 reserved=0x1-0x2 granule=4096 start_pfn=1 cpus=4`.
+/// `allow_lost skip_bad_lines state_before domain=1 reserved=0x1-0x2 granule=4096 start_pfn=1 cpus=4`.
 fn options(text: &str) -> Options {
     let pfn = |text: &str| match text.strip_prefix("0x") {
         Some(digits) => Pfn(u64::from_str_radix(digits, 16).expect("a pfn")),
@@ -56,6 +56,7 @@ fn options(text: &str) -> Options {
         match word.split_once('=').unwrap_or((word, "")) {
             ("plain", _) => {}
             ("allow_lost", _) => options.allow_lost = true,
+            ("skip_bad_lines", _) => options.skip_bad_lines = true,
             ("state_before", _) => options.state_before = true,
             ("domain", value) => options.domain = Some(value.parse().expect("a domain")),
             ("cpus", value) => options.cpus = Some(value.parse().expect("a number")),
@@ -129,5 +130,5 @@ fn every_case_is_imported_as_before() {
         }
         cases += 1;
     }
-    assert!(cases >= 44, "{cases} cases");
+    assert!(cases >= 49, "{cases} cases");
 }

@@ -19,11 +19,11 @@ use iovasim::trace::write::Writer;
 
 use super::{Imported, read};
 
-/// An excerpt and what comes of it.
+/// An excerpt and the figures of its import.
 pub(crate) struct Excerpt {
     /// The file in `tests/recordings/`, without `.txt.gz`.
     pub(crate) name: &'static str,
-    /// What recorded it, as an allocator.
+    /// The allocator of the recorded kernel.
     allocator: &'static str,
     /// How it is read.
     pub(crate) options: fn() -> Options,
@@ -274,26 +274,36 @@ fn replays_answer_as_the_kernel_that_was_recorded() {
 }
 
 #[test]
-fn exits_alone_say_the_same_as_entries_and_exits() {
-    let text = String::from_utf8(excerpt("linux-6.12-oplist-strict-fprobe-state.ftrace"));
-    let text = text.expect("text");
-    let both = read(&text, &Options::default()).expect("a recording");
-    let alone = read(exits_alone(&text), &Options::default()).expect("a recording");
+fn probes_at_exits_alone_show_the_same_calls() {
     let untimed = |imported: &Imported| -> Vec<_> {
         let events = imported.events.iter();
         events
             .map(|event| (event.cpu, event.dom, event.op.clone()))
             .collect()
     };
-    assert!(both.events.len() > 700);
-    assert_eq!(untimed(&both), untimed(&alone));
-    assert_eq!(both.report.nested, alone.report.nested);
+    for name in [
+        "linux-6.12-oplist-strict-fprobe-state.ftrace",
+        "linux-6.12-fill32-strict-kprobe-iommu.ftrace",
+    ] {
+        let text = String::from_utf8(excerpt(name)).expect("text");
+        let both = read(&text, &Options::default()).expect("a recording");
+        assert!(both.events.len() > 700);
+        for returns_to in ["free_iova_fast", "caller"] {
+            let alone = exits_alone(&text, returns_to);
+            let alone = read(alone, &Options::default()).expect("a recording");
+            assert_eq!(untimed(&both), untimed(&alone), "{name} {returns_to}");
+            assert_eq!(
+                both.report.nested, alone.report.nested,
+                "{name} {returns_to}"
+            );
+        }
+    }
 }
 
-/// What the same run would have left with probes at exits: arguments and answer on one line, the
-/// calls that a call makes before it. (Frees were recorded at their entries; the one that a free
-/// makes changes places with it.)
-fn exits_alone(text: &str) -> String {
+/// The lines of the same run with probes at exits alone: arguments and answer on one line, inner
+/// calls before the outer one. Frees were recorded at their entries; the inner one changes places
+/// with the outer one, and returns to `returns_to`: the caller, where the outer one ends in a jump.
+fn exits_alone(text: &str, returns_to: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut open: Vec<(String, String)> = Vec::new();
     for line in text.lines() {
@@ -323,12 +333,12 @@ fn exits_alone(text: &str) -> String {
                 ));
             }
             "free_iova" => {
-                // Those that are recorded here without symbols of their caller follow a fast one.
+                // Inner calls follow the outer one.
                 let pfn = arguments.split(' ').next_back().expect("a pfn");
                 let inside = lines.last().is_some_and(|last| {
                     last.contains(" free_iova_fast:") && last.contains(&format!(" {pfn} "))
                 });
-                let caller = if inside { "free_iova_fast" } else { "caller" };
+                let caller = if inside { returns_to } else { "caller" };
                 let line = format!("{who} {event}: ({caller}+0x1/0x2 <- {event}) {arguments}");
                 match lines.pop_if(|_| inside) {
                     // It keeps its place in time, the outer one gets this one's.

@@ -66,6 +66,15 @@ impl Function {
         })
     }
 
+    /// The function of the allocator that calls this one to free.
+    pub(super) fn made_by(self) -> Option<Function> {
+        match self {
+            Function::FreePfn => Some(Function::FreeFast),
+            Function::FreeIova => Some(Function::FreePfn),
+            _ => None,
+        }
+    }
+
     fn name(self) -> &'static str {
         let named = FUNCTIONS.iter().find(|(_, known)| *known == self);
         named.map_or("", |(name, _)| name)
@@ -112,7 +121,7 @@ impl Probed {
         on_record(Function::AllocFast) || on_record(Function::Alloc)
     }
 
-    /// Checks that the probes suffice to tell calls and their answers.
+    /// Checks that the probes suffice to find calls and their answers.
     pub(crate) fn check(&self) -> Result<(), String> {
         for function in [Function::AllocFast, Function::Alloc] {
             let seen = self.seen(function);
@@ -158,7 +167,7 @@ impl Probed {
     }
 }
 
-/// The CPU that `iova_cpuhp_dead` is about.
+/// The CPU that `iova_cpuhp_dead` takes down.
 pub(crate) fn dead_cpu(record: &Record<'_>) -> Result<Cpu, Problem> {
     let cpu = record.number("cpu")?;
     let found = u16::try_from(cpu).ok().map(Cpu);
@@ -171,11 +180,11 @@ pub(crate) fn dead_cpu(record: &Record<'_>) -> Result<Cpu, Problem> {
 /// A call of the allocator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
-    /// When it began, by the recording's clock.
+    /// The beginning, by the recording's clock, in ns.
     pub at: u64,
     /// The CPU on which it began.
     pub cpu: Cpu,
-    /// The domain's pointer; 0 where the call is about none.
+    /// The domain's pointer; 0 where the call concerns no domain.
     pub domain: u64,
     pub kind: CallKind,
 }
@@ -234,7 +243,7 @@ pub(crate) enum ServedFrom {
     Unknown,
 }
 
-/// What an allocation answered.
+/// The answer of an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Failed,
@@ -255,30 +264,35 @@ impl Call {
         }
     }
 
-    /// Whether it searched the tree and found a place above a pfn.
+    /// Whether it searched the tree and was granted a range above a pfn.
     pub(crate) fn found_above(&self, pfn: Pfn) -> bool {
         self.kind.searched() == Some(true) && self.got().is_some_and(|got| got > pfn)
     }
 
-    /// Whether it searched the tree and found a place below a pfn.
+    /// Whether it searched the tree and was granted a range below a pfn.
     pub(crate) fn found_below(&self, pfn: Pfn) -> bool {
         self.kind.searched() == Some(true) && self.got().is_some_and(|got| got < pfn)
     }
 
-    /// Whether it may be about a domain.
+    /// Whether it may concern a domain.
     pub(crate) fn is_about(&self, domain: u64) -> bool {
         self.domain == domain || matches!(self.kind, CallKind::Unmapped { .. })
     }
 
-    /// Whether it frees the range that begins at a pfn.
-    pub(crate) fn frees(&self, range: Pfn) -> bool {
+    /// The pfn that it frees, where that is known.
+    pub(crate) fn freed(&self) -> Option<Pfn> {
         match self.kind {
             CallKind::FreeFast { pfn, .. }
             | CallKind::FreePfn { pfn }
-            | CallKind::Unmapped { pfn, .. } => pfn == range,
-            CallKind::FreeIova { pfn, .. } => pfn == Some(range),
-            _ => false,
+            | CallKind::Unmapped { pfn, .. } => Some(pfn),
+            CallKind::FreeIova { pfn, .. } => pfn,
+            _ => None,
         }
+    }
+
+    /// Whether it frees the range that begins at a pfn.
+    pub(crate) fn frees(&self, range: Pfn) -> bool {
+        self.freed() == Some(range)
     }
 
     /// The cache to which it frees.

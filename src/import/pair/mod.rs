@@ -4,20 +4,23 @@
 //! a CPU's idle task. A task's interrupts run between its lines and carry its pid, but they end
 //! before it goes on, so innermost first is exact, and stays so when a task moves to another CPU.
 //!
-//! Calls that the allocator makes of itself are no requests: `alloc_iova` inside `alloc_iova_fast`,
-//! `free_iova` inside `free_iova_fast`, and `__free_iova` inside `free_iova` (up to 5.12). They are
-//! told by the return address where the line has one that says so, else by the open call.
+//! Calls that the allocator makes itself are no requests: `alloc_iova` inside `alloc_iova_fast`,
+//! `free_iova` inside `free_iova_fast`, and `__free_iova` inside `free_iova` (up to 5.12). The return
+//! address shows them, or the lines of the outer call around them (`nesting`).
 //!
-//! An allocation counts at its return, a free at its entry. So a range is never handed out
-//! before the line that freed it, whatever CPUs the two ran on.
+//! An allocation counts at its return, a free at its entry, or, if it has a probe at its exit alone,
+//! at the first exit inside it. So a range is never handed out before the line that freed it,
+//! whatever CPUs the two ran on.
 
 pub(crate) mod call;
 
+mod nesting;
 mod order;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use call::{Answer, Call, CallKind, Edge, Function, Probed, ServedFrom, dead_cpu};
+use nesting::{InnerExit, InnerExits, OuterFree, OuterFrees};
 use order::{CallOrder, Ticket};
 
 use crate::import::error::Problem;
@@ -28,7 +31,7 @@ use iova::units::{Cpu, Pages, Pfn, PfnRange};
 /// An entry whose return has not come yet.
 #[derive(Clone, Copy, Debug)]
 struct OpenCall {
-    /// Its place among the others; none if it is no call of its own.
+    /// Its place among the others; `None` if the allocator made the call itself.
     ticket: Option<Ticket>,
     function: Function,
     at: u64,
@@ -43,22 +46,9 @@ struct OpenCall {
     searched: bool,
 }
 
-/// A free that may be about to call another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct RecentFree {
-    context: Context,
-    function: Function,
-    domain: u64,
-    pfn: Pfn,
-}
-
-/// A task, its soft interrupts, its interrupts, and what no interrupt keeps out: no more calls of
-/// a function can be open in one context.
+/// The calls of a function that can be open in one context: a task's, and one each of a soft
+/// interrupt, an interrupt and a non-maskable interrupt.
 const DEPTH_MAX: usize = 4;
-
-/// How many frees of a CPU are remembered: more than an interrupt makes before the one that it
-/// interrupted goes on.
-const FREED_MAX: usize = 512;
 
 /// Makes calls of the records of probes.
 #[derive(Debug)]
@@ -66,7 +56,8 @@ pub(crate) struct Pairing {
     probed: Probed,
     order: CallOrder,
     open: BTreeMap<Context, Vec<OpenCall>>,
-    freed: BTreeMap<Cpu, VecDeque<RecentFree>>,
+    outer_frees: OuterFrees,
+    inner_exits: InnerExits,
 }
 
 impl Pairing {
@@ -75,12 +66,13 @@ impl Pairing {
             probed,
             order: CallOrder::new(),
             open: BTreeMap::new(),
-            freed: BTreeMap::new(),
+            outer_frees: OuterFrees::default(),
+            inner_exits: InnerExits::default(),
         }
     }
 
-    /// Takes a record of `function`. What it completes is there to [`pop`](Self::pop) when all that
-    /// began before has returned.
+    /// Takes a record of `function`. A call that it completes can be [popped](Self::pop) when all
+    /// calls that began before have returned.
     pub(crate) fn take(
         &mut self,
         record: &Record<'_>,
@@ -88,6 +80,9 @@ impl Pairing {
         edge: Edge,
         report: &mut Report,
     ) -> Result<(), Problem> {
+        while let Some(settled) = self.inner_exits.take_settled(record.at) {
+            self.order.close(settled.ticket, settled.call);
+        }
         match (function, edge) {
             (Function::AllocFast | Function::Alloc, Edge::Entry) => {
                 self.enter(record, function, report)
@@ -131,6 +126,9 @@ impl Pairing {
 
     /// The next call in order, at the end of the recording.
     pub(crate) fn pop_last(&mut self) -> Option<Call> {
+        while let Some(last) = self.inner_exits.take_last() {
+            self.order.close(last.ticket, last.call);
+        }
         self.order.pop_last()
     }
 
@@ -179,6 +177,7 @@ impl Pairing {
         function: Function,
         report: &mut Report,
     ) -> Result<(), Problem> {
+        let answer = Answered::of(record, function)?;
         let Some(entered) = self.close(record, function, report)? else {
             return Ok(());
         };
@@ -190,9 +189,40 @@ impl Pairing {
             entered.ticket.inspect(|ticket| self.order.abandon(*ticket));
             return Ok(());
         }
+        let call = Call {
+            at: entered.at,
+            cpu: entered.cpu,
+            domain: entered.domain,
+            kind: self.allocation(&entered, answer),
+        };
+        let context = Context::of(record);
+        if let (Function::Alloc, Some(pfn)) = (function, call.got()) {
+            self.outer_frees.forget(call.domain, pfn);
+        }
+        if let Some(pfn) = call.got()
+            && let Some(free) = self.inner_exits.take_reallocated(context, call.domain, pfn)
+        {
+            self.order.close(free.ticket, free.call);
+        }
+        while let Some(inner) = self.inner_exits.take(context, &call) {
+            report.nested += 1;
+            self.order.abandon(inner.ticket);
+        }
+        match entered.ticket {
+            Some(ticket) => self.order.close(ticket, call),
+            None if function == Function::Alloc && inside.is_none() && self.exits_alone() => {
+                self.wait_for_outer(context, call, None);
+            }
+            None => self.order.push(call),
+        }
+        Ok(())
+    }
+
+    /// The call that `entered` began and an answer ended.
+    fn allocation(&self, entered: &OpenCall, answer: Answered) -> CallKind {
         let (pages, limit, flag) = (entered.pages, entered.limit, entered.flag);
-        let kind = if function == Function::AllocFast {
-            CallKind::AllocFast {
+        match answer {
+            Answered::Fast(got) => CallKind::AllocFast {
                 pages,
                 limit,
                 flush: flag,
@@ -203,43 +233,32 @@ impl Pairing {
                 } else {
                     ServedFrom::Unknown
                 },
-                got: match record.number("pfn")? {
-                    0 => Answer::Failed,
-                    pfn => Answer::Pfn(Pfn(pfn)),
-                },
-            }
-        } else {
-            let iova = record.number("iova")?;
-            CallKind::Alloc {
+                got,
+            },
+            Answered::Direct(got, iova) => CallKind::Alloc {
                 pages,
                 limit,
                 align: flag,
-                got: match (iova, record.optional("lo")?) {
-                    (0, _) => Answer::Failed,
-                    (_, Some(lo)) => Answer::Pfn(Pfn(lo)),
-                    (_, None) => Answer::Somewhere,
-                },
+                got,
                 iova,
-            }
-        };
-        if let CallKind::Alloc {
-            got: Answer::Pfn(pfn),
-            ..
-        } = kind
-        {
-            self.forget_freed(entered.domain, pfn);
+            },
         }
-        let call = Call {
-            at: entered.at,
-            cpu: entered.cpu,
-            domain: entered.domain,
-            kind,
-        };
-        match entered.ticket {
-            Some(ticket) => self.order.close(ticket, call),
-            None => self.order.push(call),
-        }
-        Ok(())
+    }
+
+    /// Whether `alloc_iova_fast` has probes at its exits alone.
+    fn exits_alone(&self) -> bool {
+        let seen = self.probed.seen(Function::AllocFast);
+        seen.returns && !seen.entries
+    }
+
+    /// Keeps a call until the exit of the one that may have made it, in its place or a new one.
+    fn wait_for_outer(&mut self, context: Context, call: Call, ticket: Option<Ticket>) {
+        let ticket = ticket.unwrap_or_else(|| self.order.open(call.at));
+        self.inner_exits.push(InnerExit {
+            context,
+            ticket,
+            call,
+        });
     }
 
     /// The entry of the call that a record ends: the innermost open one, or, of a probe at exits
@@ -282,100 +301,95 @@ impl Pairing {
         function: Function,
         report: &mut Report,
     ) -> Result<(), Problem> {
-        let domain = record.number("iovad")?;
-        let pfn = match function {
-            Function::FreeIova => record.optional("lo")?.map(Pfn),
-            _ => Some(Pfn(record.number("pfn")?)),
-        };
-        let outer = match function {
-            Function::FreePfn => Some(Function::FreeFast),
-            Function::FreeIova => Some(Function::FreePfn),
-            _ => None,
-        };
-        if let Some(outer) = outer {
+        let mut call = free(record, function)?;
+        let context = Context::of(record);
+        let inner = self.inner_exits.take(context, &call);
+        if let Some(inner) = &inner {
+            report.nested += 1;
+            call.at = inner.call.at;
+        }
+        let ticket = inner.map(|inner| inner.ticket);
+        let pfn = call.freed();
+        let nested = function.made_by().is_some_and(|outer| {
             let inside = self.probed.returns_into(record.place(), outer);
-            let context = Context::of(record);
-            let follows = || self.take_freed(context, outer, domain, pfn);
-            if inside.unwrap_or_else(follows) {
-                report.nested += 1;
-                // 5.12 and before: fast calls `free_iova`, and that calls `__free_iova`.
-                self.remember(record, function, domain, pfn);
-                return Ok(());
+            inside == Some(true)
+                || inside.is_none() && self.outer_frees.take(context, outer, call.domain, pfn)
+        });
+        // 5.12 and before: `free_iova_fast` calls `free_iova`, and that calls `__free_iova`.
+        if let Some(pfn) = pfn.filter(|_| function != Function::FreeIova) {
+            let domain = call.domain;
+            let free = OuterFree {
+                context,
+                function,
+                domain,
+                pfn,
+            };
+            self.outer_frees.remember(record.cpu, free);
+        }
+        if nested {
+            report.nested += 1;
+            ticket.inspect(|ticket| self.order.abandon(*ticket));
+        } else if function.made_by().is_some_and(|outer| {
+            let seen = self.probed.seen(outer);
+            seen.returns && !seen.entries
+        }) {
+            self.wait_for_outer(context, call, ticket);
+        } else {
+            match ticket {
+                Some(ticket) => self.order.close(ticket, call),
+                None => self.order.push(call),
             }
         }
-        self.remember(record, function, domain, pfn);
-        let kind = match (function, pfn) {
-            (Function::FreeFast, Some(pfn)) => CallKind::FreeFast {
-                pfn,
-                pages: pages(record)?,
-            },
-            (Function::FreePfn, Some(pfn)) => CallKind::FreePfn { pfn },
-            (_, pfn) => CallKind::FreeIova {
-                iova: record.number("iova")?,
-                pfn,
-            },
-        };
-        self.order.push(Call {
-            at: record.at,
-            cpu: record.cpu,
-            domain,
-            kind,
-        });
         Ok(())
     }
+}
 
-    fn remember(
-        &mut self,
-        record: &Record<'_>,
-        function: Function,
-        domain: u64,
-        pfn: Option<Pfn>,
-    ) {
-        let (Some(pfn), false) = (pfn, function == Function::FreeIova) else {
-            return;
-        };
-        let freed = self.freed.entry(record.cpu).or_default();
-        if freed.len() == FREED_MAX {
-            freed.pop_front();
+/// The answer on the line of a return.
+#[derive(Clone, Copy, Debug)]
+enum Answered {
+    Fast(Answer),
+    /// With the address of the range's `struct iova`.
+    Direct(Answer, u64),
+}
+
+impl Answered {
+    fn of(record: &Record<'_>, function: Function) -> Result<Answered, Problem> {
+        if function == Function::AllocFast {
+            return Ok(Answered::Fast(match record.number("pfn")? {
+                0 => Answer::Failed,
+                pfn => Answer::Pfn(Pfn(pfn)),
+            }));
         }
-        freed.push_back(RecentFree {
-            context: Context::of(record),
-            function,
-            domain,
-            pfn,
-        });
-    }
-
-    /// Whether such a free was remembered; if so, it is not any more. A free of unknown pfn is
-    /// that of the one before it.
-    fn take_freed(
-        &mut self,
-        context: Context,
-        function: Function,
-        domain: u64,
-        pfn: Option<Pfn>,
-    ) -> bool {
-        let wanted = |freed: &RecentFree| {
-            freed.context == context
-                && freed.function == function
-                && freed.domain == domain
-                && pfn.is_none_or(|pfn| freed.pfn == pfn)
+        let iova = record.number("iova")?;
+        let got = match (iova, record.optional("lo")?) {
+            (0, _) => Answer::Failed,
+            (_, Some(lo)) => Answer::Pfn(Pfn(lo)),
+            (_, None) => Answer::Somewhere,
         };
-        self.freed.values_mut().any(|freed| {
-            let found = match pfn {
-                Some(_) => freed.iter().rposition(wanted),
-                None => freed.back().is_some_and(wanted).then(|| freed.len() - 1),
-            };
-            found.is_some_and(|at| freed.remove(at).is_some())
-        })
+        Ok(Answered::Direct(got, iova))
     }
+}
 
-    /// A range that was handed out again is not about to be freed by an earlier call.
-    fn forget_freed(&mut self, domain: u64, pfn: Pfn) {
-        for freed in self.freed.values_mut() {
-            freed.retain(|freed| freed.domain != domain || freed.pfn != pfn);
-        }
-    }
+fn free(record: &Record<'_>, function: Function) -> Result<Call, Problem> {
+    let kind = match function {
+        Function::FreeFast => CallKind::FreeFast {
+            pfn: Pfn(record.number("pfn")?),
+            pages: pages(record)?,
+        },
+        Function::FreePfn => CallKind::FreePfn {
+            pfn: Pfn(record.number("pfn")?),
+        },
+        _ => CallKind::FreeIova {
+            pfn: record.optional("lo")?.map(Pfn),
+            iova: record.number("iova")?,
+        },
+    };
+    Ok(Call {
+        at: record.at,
+        cpu: record.cpu,
+        domain: record.number("iovad")?,
+        kind,
+    })
 }
 
 /// Whether an `alloc_iova` is the one that the innermost open `alloc_iova_fast` makes.

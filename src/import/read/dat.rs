@@ -110,7 +110,7 @@ impl DatLines {
                 count,
             },
             Current::Record { pid, cpu, at, .. } => Line::Record(Record {
-                pid,
+                pid: pid.cast_signed(),
                 cpu,
                 at,
                 event: &self.event,

@@ -1,5 +1,5 @@
-//! The first stage: a recording from its start, as lines. A text has them; a binary file gives the
-//! lines that a text of it would have.
+//! The first stage: the lines of a recording, from its start. A binary file gives the lines that its
+//! text would have.
 
 pub(crate) mod record;
 pub(crate) mod text;
@@ -13,7 +13,7 @@ use record::Line;
 use text::Lines;
 
 use crate::import::error::{Error, Problem};
-use crate::import::options::Form;
+use crate::import::options::{Form, Options};
 
 /// The largest binary file that is read, in bytes; it is held in memory.
 const DAT_MAX: u64 = 1 << 32;
@@ -23,6 +23,7 @@ pub(crate) struct Recording<'a, F> {
     file: &'a str,
     open: F,
     form: Option<Form>,
+    skip_bad_lines: bool,
     /// A binary file, once it is known to be one.
     dat: Option<tracedat::File>,
 }
@@ -35,12 +36,13 @@ pub(crate) enum Source<R> {
 }
 
 impl<'a, R: BufRead, F: FnMut() -> io::Result<R>> Recording<'a, F> {
-    /// A recording of a form, or of the form that it shows.
-    pub(crate) fn new(file: &'a str, open: F, form: Option<Form>) -> Recording<'a, F> {
+    /// A recording of the form that the options give, or that its contents show.
+    pub(crate) fn new(file: &'a str, open: F, options: &Options) -> Recording<'a, F> {
         Recording {
             file,
             open,
-            form,
+            form: options.form,
+            skip_bad_lines: options.skip_bad_lines,
             dat: None,
         }
     }
@@ -64,7 +66,8 @@ impl<'a, R: BufRead, F: FnMut() -> io::Result<R>> Recording<'a, F> {
                 return Err(Error::new(self.file, None, Problem::Ask(problem)));
             }
             _ if !is_dat && self.form != Some(Form::TraceDat) => {
-                let lines = Lines::new(self.file, Cursor::new(head).chain(reader));
+                let text = Cursor::new(head).chain(reader);
+                let lines = Lines::new(self.file, text, self.skip_bad_lines);
                 return Ok(Source::Text(lines));
             }
             _ => {}
@@ -109,9 +112,10 @@ impl<R: BufRead> Source<R> {
         }
     }
 
-    /// What the line says; a text's depends on its form.
+    /// The contents of the line, which depend on the form of a text.
     pub(crate) fn line(&self, form: Form) -> Line<'_> {
         match self {
+            Source::Text(lines) if lines.is_bad() => Line::Other,
             Source::Text(lines) => text::parse(lines.text(), form),
             Source::Dat { lines, .. } => lines.line(),
         }
@@ -138,6 +142,20 @@ impl<R: BufRead> Source<R> {
         match self {
             Source::Text(lines) => lines.error(problem),
             Source::Dat { file, lines } => Error::at(file, lines.place(), problem),
+        }
+    }
+
+    /// What was made of the line that was read last: an error of its place, or, where lines that
+    /// cannot be read are skipped and this is one, false.
+    pub(crate) fn check(
+        &self,
+        taken: Result<(), Problem>,
+        options: &Options,
+    ) -> Result<bool, Error> {
+        match taken {
+            Ok(()) => Ok(true),
+            Err(problem) if options.skip_bad_lines && problem.is_of_a_line() => Ok(false),
+            Err(problem) => Err(self.error(problem)),
         }
     }
 }

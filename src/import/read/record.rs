@@ -7,8 +7,9 @@ use iova::units::Cpu;
 /// One event of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
-    /// The task that was running, 0 for every CPU's idle task.
-    pub pid: u32,
+    /// The task that was running: 0 for every CPU's idle task, -1 where perf has no number, as for
+    /// the idle task of a CPU that goes down and for a task that exits.
+    pub pid: i32,
     pub cpu: Cpu,
     /// Nanoseconds of the recording's clock.
     pub at: u64,
@@ -18,7 +19,7 @@ pub(crate) struct Record<'a> {
     pub arguments: &'a str,
 }
 
-/// What a line says.
+/// The contents of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line<'a> {
     Record(Record<'a>),
@@ -29,33 +30,36 @@ pub(crate) enum Line<'a> {
     },
     /// A header's number of CPUs.
     Cpus(u64),
-    /// tracefs's header: events written and no longer there, and the number of CPUs.
+    /// tracefs's header: the number of events that were overwritten, and the number of CPUs.
     Buffer {
         overwritten: u64,
         cpus: u64,
     },
-    /// Which kernel it was.
+    /// The recorded kernel's version.
     Kernel(&'a str),
     /// A remark of the script that recorded.
     Note(&'a str),
     /// Blank, a comment, or a line of a stack.
     Nothing,
+    /// A line of no known kind.
     Other,
 }
 
-/// Whose lines belong together: a task's, or those of a CPU's idle task.
+/// Whose lines belong together: a task's, or those of a CPU where the number stands for a task on
+/// each CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Context {
-    Task(u32),
-    Idle(Cpu),
+    Task(i32),
+    OnCpu { pid: i32, cpu: Cpu },
 }
 
 impl Context {
     pub(crate) fn of(record: &Record<'_>) -> Context {
-        if record.pid == 0 {
-            Context::Idle(record.cpu)
+        let Record { pid, cpu, .. } = *record;
+        if pid > 0 {
+            Context::Task(pid)
         } else {
-            Context::Task(record.pid)
+            Context::OnCpu { pid, cpu }
         }
     }
 }
@@ -72,7 +76,7 @@ pub(crate) enum ProbePlace<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Where the probe hit; none where the line does not say.
+    /// Where the probe hit; `None` where the line does not show it.
     ///
     /// tracefs prints `(CALLER+0x… <- FUNCTION)`, perf and trace-cmd, which print addresses,
     /// `(FUNCTION <- CALLER)`.
@@ -142,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_told_whichever_way_round_they_are_printed() {
+    fn places_are_read_whichever_way_round_they_are_printed() {
         let place = |arguments| {
             Record {
                 pid: 1,

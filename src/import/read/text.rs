@@ -5,8 +5,9 @@
 //!  kworker/u8:0-ev    12 [000]    20.410924:     iova:alloc_iova_fast: (…) iovad=0x… size=1 …
 //! ```
 //!
-//! The first is what tracefs and trace-cmd print, with or without the column of flags; the
-//! second is perf's. A task's name may hold anything, so a line is read from its `[cpu]` outwards.
+//! tracefs and trace-cmd print the first, with or without the column of flags; perf prints the
+//! second. A task's name may hold anything, so a line is read from its `[cpu]` outwards. The marks
+//! with which a mail quotes a line (`> `) are no part of it.
 //!
 //! Lines are bounded in length, complete and counted.
 
@@ -18,7 +19,7 @@ use crate::import::number::nanoseconds;
 use crate::import::options::Form;
 use iova::units::Cpu;
 
-/// The longest line that is taken for text; the longest scatter list that is printed takes 8 kB.
+/// The longest line of a text, in bytes; the longest scatter list that is printed takes 8 kB.
 const LINE_MAX: usize = 1 << 16;
 
 /// A reader of bounded lines, which counts them.
@@ -26,16 +27,21 @@ const LINE_MAX: usize = 1 << 16;
 pub(crate) struct Lines<R> {
     reader: R,
     file: String,
+    skip_bad: bool,
+    /// The line is too long, or has no end.
+    bad: bool,
     number: u64,
     bytes: Vec<u8>,
     text: String,
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(crate) fn new(file: &str, reader: R) -> Lines<R> {
+    pub(crate) fn new(file: &str, reader: R, skip_bad_lines: bool) -> Lines<R> {
         Lines {
             reader,
             file: file.to_owned(),
+            skip_bad: skip_bad_lines,
+            bad: false,
             number: 0,
             bytes: Vec::new(),
             text: String::new(),
@@ -56,17 +62,36 @@ impl<R: BufRead> Lines<R> {
         if self.number == 1 {
             self.refuse_binary()?;
         }
-        if self.bytes.pop_if(|last| *last == b'\n').is_none() {
-            return Err(self.error(if read > LINE_MAX {
+        self.text.clear();
+        self.bad = self.bytes.pop_if(|last| *last == b'\n').is_none();
+        if self.bad {
+            return self.take_bad(read > LINE_MAX);
+        }
+        self.bytes.pop_if(|last| *last == b'\r');
+        let text = String::from_utf8_lossy(&self.bytes);
+        self.text.push_str(unquoted(&text));
+        Ok(true)
+    }
+
+    /// A line that is too long, or the last one without its end.
+    fn take_bad(&mut self, too_long: bool) -> Result<bool, Error> {
+        if !self.skip_bad {
+            return Err(self.error(if too_long {
                 Problem::LongLine { max: LINE_MAX }
             } else {
                 Problem::CutShort
             }));
         }
-        self.bytes.pop_if(|last| *last == b'\r');
-        self.text.clear();
-        self.text.push_str(&String::from_utf8_lossy(&self.bytes));
+        if too_long {
+            let skipped = self.reader.skip_until(b'\n');
+            skipped.map_err(|error| Error::new(&self.file, None, error))?;
+        }
         Ok(true)
+    }
+
+    /// Whether the line is too long or has no end; its text is empty then.
+    pub(crate) fn is_bad(&self) -> bool {
+        self.bad
     }
 
     fn refuse_binary(&self) -> Result<(), Error> {
@@ -88,6 +113,16 @@ impl<R: BufRead> Lines<R> {
     pub(crate) fn error(&self, problem: Problem) -> Error {
         Error::new(&self.file, Some(self.number), problem)
     }
+}
+
+/// A line without the marks of a mail that quotes it. No line of a recording begins with one:
+/// names of tasks are printed with spaces before them.
+fn unquoted(text: &str) -> &str {
+    let mut text = text;
+    while let Some(inner) = text.strip_prefix('>') {
+        text = inner.strip_prefix(' ').unwrap_or(inner);
+    }
+    text
 }
 
 /// The form of a line that is a record.
@@ -126,7 +161,7 @@ pub(crate) fn parse(text: &str, form: Form) -> Line<'_> {
 }
 
 fn record(text: &str) -> Option<(Record<'_>, Form)> {
-    memchr::memchr_iter(b'[', text.as_bytes()).find_map(|open| {
+    let found = memchr::memchr_iter(b'[', text.as_bytes()).find_map(|open| {
         let (cpu, tail) = text.get(open + 1..)?.split_once(']')?;
         let cpu = cpu.parse::<u16>().ok()?;
         let (pid, form) = task(&text[..open])?;
@@ -139,28 +174,40 @@ fn record(text: &str) -> Option<(Record<'_>, Form)> {
             arguments,
         };
         Some((record, form))
+    });
+    found.filter(|(record, _)| !holds_record(record.arguments))
+}
+
+/// Whether another record follows on the line, as where a line end was lost.
+fn holds_record(arguments: &str) -> bool {
+    memchr::memchr_iter(b'[', arguments.as_bytes()).any(|open| {
+        let cpu_and_tail = arguments[open + 1..].split_once(']');
+        cpu_and_tail.is_some_and(|(cpu, tail)| {
+            cpu.parse::<u16>().is_ok() && moment_and_event(tail).is_some()
+        })
     })
 }
 
-/// `comm-pid`, perhaps with `(tgid)`, is ftrace's; `comm pid` or `comm pid/tid` is perf's.
-fn task(text: &str) -> Option<(u32, Form)> {
+/// `comm-pid`, perhaps with `(tgid)`, is ftrace's; `comm pid` or `comm pid/tid` is perf's, whose
+/// numbers may be negative. A name may end in a hyphen, so that `comm--1` is task 1.
+fn task(text: &str) -> Option<(i32, Form)> {
     let mut text = text.strip_suffix([' ', '\t'])?.trim_end();
     if text.ends_with(')') {
         text = text[..text.rfind('(')?].trim_end();
     }
     let last = text.rsplit([' ', '\t']).next()?;
     let thread = last.rsplit('/').next()?;
-    if let (Ok(pid), true) = (
-        thread.parse(),
-        last.bytes().all(|b| b.is_ascii_digit() || b == b'/'),
-    ) {
-        return Some((pid, Form::PerfScript));
+    let number = |part: &str| part.parse::<i32>().is_ok() && !part.starts_with('+');
+    if last.split('/').all(number) {
+        return Some((thread.parse().ok()?, Form::PerfScript));
     }
     let (_, pid) = last.rsplit_once('-')?;
-    Some((pid.parse().ok()?, Form::Ftrace))
+    let plain = pid.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| Some((pid.parse().ok()?, Form::Ftrace)))?
 }
 
-/// What follows the CPU: flags or none, the time, perf's period or none, the event's name.
+/// The time, the event's name and its arguments, which follow the CPU. Before the time there may be
+/// flags, before the name perf's period.
 fn moment_and_event(tail: &str) -> Option<(u64, &str, &str)> {
     let (mut first, mut rest) = word(tail.strip_prefix([' ', '\t'])?)?;
     if !first.ends_with(':') {
@@ -183,7 +230,7 @@ fn word(text: &str) -> Option<(&str, &str)> {
     (end > 0).then(|| (&text[..end], text[end..].trim()))
 }
 
-/// A comment: tracefs's line of figures, perf's number of CPUs, or nothing of interest.
+/// A comment: tracefs's counts, perf's number of CPUs, the record script's lines, or any other.
 fn header(comment: &str) -> Line<'_> {
     let comment = comment.trim();
     if let Some(figures) = comment.strip_prefix("entries-in-buffer/entries-written:") {
@@ -234,7 +281,7 @@ mod tests {
     #[test]
     fn lines_are_bounded_and_whole() {
         let error = |bytes: &[u8]| {
-            let mut lines = Lines::new("f", bytes);
+            let mut lines = Lines::new("f", bytes, false);
             loop {
                 match lines.advance() {
                     Ok(true) => {}
@@ -253,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_tools_lines_say_the_same() {
+    fn the_lines_of_the_three_tools_are_read_alike() {
         let lines = [
             (
                 "     kworker/1:0-28      [001] .....    16.476005: free_iova: (free_iova+0x4/0xa0) iovad=0xff2266578137e280 pfn=0xf0000",
@@ -304,10 +351,27 @@ mod tests {
         let (record, form) = record_of("a b 4/5 [000] 2.5: 1 iommu:map: IOMMU: iova=0x0");
         assert_eq!((record.pid, form), (5, Form::PerfScript));
         assert_eq!((record.event, record.at), ("map", 2_500_000_000));
+        for task in [":-1    -1", "swapper -1/-1"] {
+            let text = format!("   {task} [001] 2.5: iommu:map: IOMMU: iova=0x0");
+            let (record, form) = record_of(&text);
+            assert_eq!((record.pid, form), (-1, Form::PerfScript), "{task}");
+        }
     }
 
     #[test]
-    fn what_is_no_record_is_none() {
+    fn the_marks_of_a_quoting_mail_are_no_part_of_a_line() {
+        let quoted = b"> > # tracer: nop\n>\n>  a-1 [000] ..... 1.5: map: IOMMU: iova=0x0\n";
+        let mut lines = Lines::new("f", &quoted[..], false);
+        let mut texts = Vec::new();
+        while lines.advance().expect("a line") {
+            texts.push(lines.text().to_owned());
+        }
+        let record = " a-1 [000] ..... 1.5: map: IOMMU: iova=0x0";
+        assert_eq!(texts, ["# tracer: nop", "", record]);
+    }
+
+    #[test]
+    fn lines_that_are_no_records() {
         for text in [
             "",
             "[",
@@ -325,13 +389,15 @@ mod tests {
             "a [000] ..... 1.5: event: no pid",
             "[   12.345678] usb 1-1: new device",
             "99999999999.0: event:",
+            "a 1 [-01] 1.5: event: a CPU that perf does not know",
+            "a-1 [000] ..... 1.5: event: x=1  b-2 [001] ..... 1.6: event: x=2",
         ] {
             assert_eq!(record(text), None, "{text}");
         }
     }
 
     #[test]
-    fn headers_and_markers_are_told() {
+    fn headers_and_markers_are_recognised() {
         let lines = [
             (
                 "# entries-in-buffer/entries-written: 90/110   #P:4",

@@ -154,8 +154,7 @@ impl LookAhead {
         };
         while source.advance()? {
             if let Line::Record(record) = source.line(form) {
-                let taken = gathering.take(&record);
-                taken.map_err(|problem| source.error(problem))?;
+                source.check(gathering.take(&record), options)?;
             }
         }
         while let Some(call) = gathering.pairing.pop_last() {

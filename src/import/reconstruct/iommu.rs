@@ -10,7 +10,7 @@ use std::io::BufRead;
 
 use super::sink::{ApiLevel, EventSink};
 use crate::import::error::{Error, Problem};
-use crate::import::options::Form;
+use crate::import::options::{Form, Options};
 use crate::import::read::Source;
 use crate::import::read::record::{Context, Line, Record};
 use crate::import::report::{DomainReport, Report};
@@ -108,7 +108,11 @@ impl Pieces {
 
 impl Joins {
     /// Reads a whole recording.
-    pub(crate) fn of<R: BufRead>(source: &mut Source<R>, form: Form) -> Result<Joins, Error> {
+    pub(crate) fn of<R: BufRead>(
+        source: &mut Source<R>,
+        form: Form,
+        options: &Options,
+    ) -> Result<Joins, Error> {
         let mut joins = Joins::default();
         let mut pieces = Pieces::default();
         let mut last: BTreeMap<Context, (u64, u64)> = BTreeMap::new();
@@ -120,7 +124,13 @@ impl Joins {
             if !is_event(&record) {
                 continue;
             }
-            let part = Part::of(&record).map_err(|problem| source.error(problem))?;
+            let part = match Part::of(&record) {
+                Ok(part) => part,
+                Err(problem) => {
+                    source.check(Err(problem), options)?;
+                    continue;
+                }
+            };
             let context = Context::of(&record);
             if record.event == "map" {
                 let before = last.insert(context, (part.end, number));
