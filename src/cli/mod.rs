@@ -11,6 +11,7 @@ mod files;
 mod generate;
 mod history;
 mod import;
+mod kind;
 mod memory;
 mod merge;
 mod output;

@@ -15,6 +15,7 @@ use iovasim::trace::read::Reader;
 
 use super::common::{self, Allocators, Sampled, Terminal};
 use super::files::{self, Output};
+use super::kind;
 use super::output::{self, Report, ResultForm, Tables};
 use super::progress::Progress;
 use super::status::{Failure, Verdict, say};
@@ -42,8 +43,8 @@ pub(crate) struct Args {
     /// no report. With several allocators or traces FILE must contain {allocator} or {trace}
     #[arg(long, value_name = "FILE")]
     outcomes: Option<PathBuf>,
-    /// Compare with what the recorded kernel answered (`got`); exit 1 on a difference. Without
-    /// --allocator the release that the trace's `kernel` names is replayed
+    /// Compare with the answers of the recorded kernel (`got`), by domain; exit 1 if an address
+    /// differs. Without --allocator, the release that the trace's `kernel` names is replayed
     #[arg(long)]
     check: bool,
     /// What `unmap` goes through, in place of what the trace says
@@ -109,12 +110,13 @@ fn replay(
     let file = files::input_name(trace);
     let input = files::open(trace)?;
     let mut progress = Progress::new(terminal.shows_progress(), input.size);
-    let reader = Reader::new(&file, progress.count(input.bytes)).map_err(Failure::bad)?;
+    let reader = Reader::new(&file, progress.count(input.bytes));
+    let reader = reader.map_err(|error| kind::failure_unless(trace, "trace", error))?;
     let recorded = reader.header().clone();
     let header = replaced(&recorded, args);
     let allocators = match named {
         Some(named) => named.to_vec(),
-        None => default_allocators(args.check, &header)?,
+        None => default_allocators(args.check, &file, &header)?,
     };
     for allocator in &allocators {
         DomainConfig::new(allocator, header.domain_options()).map_err(Failure::bad)?;
@@ -152,11 +154,22 @@ fn replaced(header: &Header, args: &Args) -> Header {
     }
 }
 
-/// `old` and `new`; with `--check` the release that recorded the trace, where it says so.
-fn default_allocators(check: bool, header: &Header) -> Result<Vec<Allocator>, Failure> {
+/// `old` and `new`; with `--check` the release that recorded the trace, if its header names one.
+fn default_allocators(
+    check: bool,
+    file: &str,
+    header: &Header,
+) -> Result<Vec<Allocator>, Failure> {
     let release = header.kernel.as_deref().and_then(release_in);
     match release.filter(|_| check) {
         Some(release) => Ok(vec![common::allocator(&format!("linux-{release}"))?]),
+        None if check => {
+            say(&format!(
+                "{file}: the header names no kernel, so old and new are checked; --allocator \
+                 checks the recorded release"
+            ));
+            common::old_and_new()
+        }
         None => common::old_and_new(),
     }
 }
@@ -247,7 +260,7 @@ fn outcome_writers(outputs: &[Output]) -> Result<Vec<OutcomeWriter<Encoded>>, Fa
     outputs.iter().map(writer).collect()
 }
 
-/// What `--check` found.
+/// The verdict of `--check`.
 fn verdict(done: &[Studied]) -> Result<Verdict, Failure> {
     let mut verdict = Verdict::Done;
     for one in done {
@@ -259,13 +272,13 @@ fn verdict(done: &[Studied]) -> Result<Verdict, Failure> {
         };
         if checks().all(|(run, it)| it.compared == 0 && run.aborted.is_none()) {
             return Err(Failure::bad(format!(
-                "{file}: --check: no event says what the recorded kernel answered (`got`)"
+                "{file}: --check: no event has the recorded kernel's answer (`got`)"
             )));
         }
         for (run, check) in checks() {
             if let Some(first) = &check.first_disagreement {
                 say(&format!(
-                    "{file}: {} answers event {} otherwise than the recorded kernel",
+                    "{file}: the answer of {} to event {} is not the recorded one",
                     run.allocator, first.event
                 ));
                 verdict = Verdict::Failed;

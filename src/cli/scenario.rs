@@ -9,8 +9,8 @@ use iovasim::trace::check::Checker;
 use iovasim::trace::read::Reader;
 
 use super::common::Terminal;
-use super::files;
 use super::status::{Failure, say};
+use super::{files, kind};
 
 /// How long a scenario file may be, in bytes.
 const LENGTH_MAX: u64 = 16 << 20;
@@ -18,18 +18,19 @@ const LENGTH_MAX: u64 = 16 << 20;
 /// Reads a scenario; `-` is standard input, whose traces are found from where the program runs.
 pub(crate) fn read(path: &Path) -> Result<Scenario, Failure> {
     let name = files::input_name(path);
-    let unreadable = |error| Failure::bad(format!("{name}: cannot read: {error}"));
+    let unreadable = |error| format!("{name}: cannot read: {error}");
     let mut text = String::new();
     let bytes = files::open(path)?.bytes;
     bytes
         .take(LENGTH_MAX + 1)
         .read_to_string(&mut text)
-        .map_err(unreadable)?;
+        .map_err(|error| kind::failure(path, unreadable(error)))?;
     if text.len() as u64 > LENGTH_MAX {
         let message = format!("{name}: longer than {LENGTH_MAX} bytes, expected a scenario");
         return Err(Failure::bad(message));
     }
-    Scenario::parse(&text, Path::new(&name), &mut load).map_err(Failure::bad)
+    let scenario = Scenario::parse(&text, Path::new(&name), &mut load);
+    scenario.map_err(|error| kind::failure_unless(path, "scenario", error))
 }
 
 /// Of several files those that are scenarios: their JSON Schema may stand in the same folder.

@@ -14,6 +14,7 @@ use iovasim::trace::{binary, write};
 
 use super::common::Terminal;
 use super::files::{self, Output};
+use super::kind;
 use super::progress::Progress;
 use super::status::Failure;
 
@@ -33,7 +34,8 @@ impl CheckedTrace {
         let name = files::input_name(path);
         let input = files::open(path)?;
         let progress = Progress::new(terminal.shows_progress(), input.size);
-        let reader = Reader::new(&name, progress.count(input.bytes)).map_err(Failure::bad)?;
+        let reader = Reader::new(&name, progress.count(input.bytes));
+        let reader = reader.map_err(|error| kind::failure(path, error))?;
         Ok(CheckedTrace {
             name,
             checker: Checker::new(reader.header()),

@@ -62,6 +62,17 @@ pub fn text(input: impl Read + Send + 'static) -> io::Result<BufReader<impl Read
     Ok(BufReader::with_capacity(1 << 16, Unpacked(decoder)))
 }
 
+/// Whether a file that begins with these bytes is a recording.
+pub fn is_recording(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    head.starts_with(tracedat::MAGIC)
+        || head.starts_with(b"PERFILE2")
+        || text
+            .lines()
+            .take(1000)
+            .any(|line| survey::form_of(line).is_some())
+}
+
 struct Unpacked(Decoder);
 
 impl Read for Unpacked {

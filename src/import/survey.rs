@@ -390,7 +390,7 @@ impl Seen {
 }
 
 /// The form that a line shows.
-fn form_of(text: &str) -> Option<Form> {
+pub(crate) fn form_of(text: &str) -> Option<Form> {
     let log = || kernel_log::range(text).map(|_| Form::KernelLog);
     text::form_of(text).or_else(log)
 }

@@ -1,6 +1,7 @@
 //! Reports: text, Markdown, CSV and JSON as pure functions of what was measured.
 //!
 //! * [`result`]: the report of `run` and `replay`, as blocks; [`block`] writes them.
+//! * `agreement`: how many recorded answers a replay gave too.
 //! * [`answer`]: its first sentence and its main table.
 //! * [`compare`]: what differs between two results, and whether that is allowed.
 //! * [`fidelity`]: what `profile --check` found.
@@ -12,6 +13,7 @@
 //! * [`shell`]: commands to paste.
 //! * [`table`], [`page`], [`number`]: how tables, paragraphs and numbers are set.
 
+mod agreement;
 pub mod allocators;
 pub mod answer;
 pub mod block;

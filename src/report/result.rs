@@ -3,17 +3,13 @@
 
 use super::block::Block;
 use super::differs::{self, End, Side};
-use super::number::{counted, grouped};
-use super::{answer, tables};
+use super::number::counted;
+use super::{agreement, answer, tables};
 use crate::scenario::Miss;
-use crate::study::agreement::{Answered, Disagreement};
+use crate::study::Studied;
 use crate::study::document::{Row, Run, StudyResult, Subject, ViolationRecord};
-use crate::study::{Agreement, Studied};
-use crate::trace::event::{Event, Header};
-use crate::trace::write::Writer;
 use iova::kernel::FlushQueue;
-use iova::measure::{Decision, MetricId};
-use iova::op::Got;
+use iova::measure::MetricId;
 use iova::replay::ViolationKind;
 use iova::units::Granule;
 
@@ -55,9 +51,7 @@ pub fn sections(studied: &Studied, expected: &Expected, detail: Detail) -> Vec<V
                 .collect(),
         );
     }
-    let agreements = rows.iter().zip(&studied.agreements);
-    let agreements = agreements.filter_map(|(row, it)| Some((row, it.as_ref()?)));
-    sections.push(agreements.flat_map(|(row, it)| agreed(row, it)).collect());
+    sections.push(agreement::blocks(studied));
     sections.push(expectations(expected));
     sections
 }
@@ -189,76 +183,6 @@ fn side<'a>(result: &'a StudyResult, row: &'a Row) -> Side<'a> {
             Subject::Scenario { .. } => End::SomeRuns,
         }),
     }
-}
-
-/// How an allocator's answers compare with the recorded ones.
-fn agreed(row: &Row, agreement: &Agreement) -> Vec<Block> {
-    let name = &row.allocator;
-    let Agreement {
-        compared,
-        agreeing,
-        first,
-        ..
-    } = agreement;
-    let answers = counted(*compared, "recorded answer", "recorded answers");
-    let Some(first) = first else {
-        let text = format!("check: {name}: agrees with all of {answers}");
-        return vec![Block::Paragraph(text)];
-    };
-    let text = format!(
-        "check: {name}: agrees with {} of {answers}; the first that differs is event {}: \
-         recorded {}, replayed {}",
-        grouped(*agreeing),
-        first.event,
-        given(first.recorded),
-        given(first.replayed),
-    );
-    vec![Block::Warning(text), Block::Verbatim(around(first))]
-}
-
-fn given(got: Got) -> String {
-    match got {
-        Got::Unrecorded => "nothing".to_owned(),
-        Got::Failed => "a failure".to_owned(),
-        Got::Pfn(pfn) => format!("pfn {pfn}"),
-    }
-}
-
-/// The events around a disagreement, as the trace has them, with the replay's answers.
-fn around(disagreement: &Disagreement) -> String {
-    let shown = disagreement.around.iter().map(|answered| {
-        let Answered {
-            number,
-            event,
-            decision,
-        } = answered;
-        let mark = if *number == disagreement.event {
-            '>'
-        } else {
-            ' '
-        };
-        let answer = match decision {
-            Decision::NotAsked => String::new(),
-            Decision::Granted(pfn) => format!("  -> {} ({pfn})", pfn.0),
-            Decision::Refused(_) => "  -> null".to_owned(),
-        };
-        format!("  {mark} {number}  {}{answer}\n", line(event))
-    });
-    shown.collect()
-}
-
-/// An event as a trace has it, with its time.
-fn line(event: &Event) -> String {
-    let written = || {
-        let mut writer = Writer::new(Vec::new(), &Header::default())?;
-        writer.write(event)?;
-        writer.finish()
-    };
-    let text = written()
-        .map_err(|_| ())
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| ()));
-    let text = text.expect("a trace is text, and writing to memory does not fail");
-    text.lines().nth(1).unwrap_or_default().to_owned()
 }
 
 fn expectations(expected: &Expected) -> Vec<Block> {

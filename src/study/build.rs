@@ -114,8 +114,8 @@ impl ViolationRecord {
 impl CheckRecord {
     fn of(agreement: &Agreement) -> CheckRecord {
         CheckRecord {
-            compared: agreement.compared,
-            agreeing: agreement.agreeing,
+            compared: agreement.tally.compared,
+            agreeing: agreement.tally.addresses,
             first_disagreement: agreement.first.as_ref().map(DisagreementRecord::of),
         }
     }

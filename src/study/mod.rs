@@ -26,7 +26,7 @@ pub mod shards;
 pub mod statistics;
 pub mod stream;
 
-pub use agreement::{Agreement, Disagreement};
+pub use agreement::{Agreement, Disagreement, Tally};
 pub use document::{Document, StudyResult};
 pub use outcomes::OutcomeWriter;
 pub use run::{FinishedRun, Observe, Observer, Replayed, run};

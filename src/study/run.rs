@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::Error;
-use super::agreement::Agreement;
+use super::agreement::{Agreement, Tally};
 use super::stream::{Events, RequestStream, Step};
 use crate::trace::event::Header;
 use iova::kernel::Answer;
@@ -79,7 +79,9 @@ pub struct FinishedRun {
     pub allocator: Allocator,
     /// What its replay adds up to.
     pub totals: Totals,
-    /// How its answers compare with recorded ones, if that was asked for.
+    /// How many recorded answers there are, and how many it gave too.
+    pub tally: Tally,
+    /// The comparison with recorded answers, by domain, if it was asked for.
     pub agreement: Option<Agreement>,
     /// What was sampled, if it was asked for.
     pub sampled: Option<SampledRecord>,
@@ -129,6 +131,7 @@ struct AllocatorRun<'a> {
     allocator: Allocator,
     replay: Replay,
     summary: Summary,
+    tally: Tally,
     agreement: Option<Agreement>,
     sampler: Option<Sampler>,
     observer: Option<&'a mut dyn Observer>,
@@ -147,6 +150,7 @@ impl AllocatorRun<'_> {
         Ok(AllocatorRun {
             allocator: allocator.clone(),
             summary: Summary::default(),
+            tally: Tally::default(),
             agreement: None,
             sampler: sampling.map(|sampling| Sampler::new(sampling, replay.config())),
             replay,
@@ -173,7 +177,11 @@ impl AllocatorRun<'_> {
     }
 
     fn apply(&mut self, step: &Step) -> ControlFlow<(), Option<Decision>> {
-        let Step { request, event } = step;
+        let Step {
+            request,
+            recorded,
+            event,
+        } = step;
         let number = self.replay.applied();
         let answer = match self.replay.apply(request) {
             Ok(answer) => answer,
@@ -191,6 +199,7 @@ impl AllocatorRun<'_> {
         if let Some(sampler) = &mut self.sampler {
             sampler.observe(&self.replay, request, answer, decision);
         }
+        self.tally.observe(*recorded, decision);
         if let (Some(agreement), Some(event)) = (&mut self.agreement, event) {
             agreement.observe(number, event, decision);
         }
@@ -204,6 +213,7 @@ impl AllocatorRun<'_> {
         FinishedRun {
             totals: self.summary.finish(&self.replay, self.aborted),
             allocator: self.allocator,
+            tally: self.tally,
             agreement: self.agreement,
             sampled: self.sampler.map(|sampler| sampler.finish(&self.replay)),
         }

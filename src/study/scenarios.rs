@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::Error;
-use super::agreement::Agreement;
+use super::agreement::{Agreement, Tally};
 use super::document::{Run, Shard, StudyResult, Subject, TraceRecord};
 use super::run::{self, Observe, Replayed};
 use super::stream::{GeneratedEvents, RequestStream};
@@ -46,6 +46,8 @@ pub struct Studied {
     pub differences: Vec<Difference>,
     /// For each allocator, how its answers compare with recorded ones, if that was asked for.
     pub agreements: Vec<Option<Agreement>>,
+    /// For each allocator of a replay, how many recorded answers it gave too.
+    pub tallies: Vec<Tally>,
 }
 
 impl Studied {
@@ -54,6 +56,7 @@ impl Studied {
         Studied {
             result: StudyResult::of_replay(file, header, &replayed),
             differences: replayed.differences,
+            tallies: replayed.runs.iter().map(|run| run.tally).collect(),
             agreements: replayed.runs.into_iter().map(|run| run.agreement).collect(),
         }
     }
@@ -277,6 +280,7 @@ fn put_together(named: &Named, part: Part, units: &[Unit]) -> Studied {
         result,
         differences,
         agreements: Vec::new(),
+        tallies: Vec::new(),
     }
 }
 

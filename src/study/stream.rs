@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::agreement::recorded;
 use crate::trace::check::Checker;
 use crate::trace::digest::Digest;
 use crate::trace::event::{Event, Header};
 use crate::trace::read::Reader;
 use crate::trace::{Error, Place};
+use iova::op::Got;
 use iova::replay::Request;
 
 /// A source of events. Each overwrites the one before, as moving events costs more than all else
@@ -72,6 +74,8 @@ impl<I: Events, F: FnMut(&Event)> Events for Inspected<I, F> {
 #[derive(Clone, Debug, Default)]
 pub struct Step {
     pub request: Request,
+    /// The recorded kernel's answer.
+    pub recorded: Got,
     /// The event that it came from.
     pub event: Option<Arc<Event>>,
 }
@@ -161,6 +165,7 @@ impl<I: Events> RequestStream<I> {
             .checker
             .admit_into(place, &self.event, &mut step.request);
         admitted.map_err(|error| error.in_file(&self.file))?;
+        step.recorded = recorded(&self.event);
         step.event = self.keep_events.then(|| Arc::new(self.event.clone()));
         Ok(true)
     }

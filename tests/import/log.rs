@@ -132,3 +132,14 @@ fn a_log_without_a_list_is_nothing() {
         assert!(refused(text).contains("no records of"), "{text}");
     }
 }
+
+#[test]
+fn a_log_without_a_list_is_an_error() {
+    let options = Options {
+        form: Some(Form::KernelLog),
+        ..Options::default()
+    };
+    let error = read("[ 1.5] usb 1-1: new device\n", &options);
+    let error = error.map(|_| ()).expect_err("nothing to import");
+    assert!(error.contains("no records of a domain's ranges"), "{error}");
+}

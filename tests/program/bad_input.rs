@@ -43,20 +43,45 @@ fn events(lines: &str) -> String {
 #[test]
 fn what_is_no_trace() {
     assert_eq!(said(""), "a.trace: is empty, expected a trace");
-    for bytes in [
-        "hello\n",
-        "{\"iovasim\":\"result\"}\n",
-        "[]\n",
-        "{}\n",
-        "\n",
-        "{\"version\":1}\n",
-    ] {
+    for bytes in ["hello\n", "[]\n", "{}\n", "\n", "{\"version\":1}\n"] {
         let said = said(bytes);
         let told = said.starts_with("a.trace") && said.contains("expected");
         assert!(told && said.contains("trace\""), "{bytes:?}: {said}");
     }
     let said = said(b"\x7fELF\x02\x01\x01\0\0\0\0\0");
     assert!(said.starts_with("a.trace"), "{said}");
+}
+
+#[test]
+fn the_wrong_kind_of_file_names_its_command() {
+    let recording = "tests/recordings/linux-6.12-oplist-strict-fprobe-state.ftrace.txt.gz";
+    let dat = "tests/recordings/linux-6.12-net-strict-kprobe-iommu.v7.trace.dat";
+    let trace = "traces/arm-counterexample.trace.jsonl";
+    let scenario = "scenarios/arm-counterexample.json";
+    let cases = [
+        ("replay", recording, "`iovasim import` makes a trace of it"),
+        ("stats", recording, "`iovasim import` makes a trace of it"),
+        ("run", dat, "`iovasim import` makes a trace of it"),
+        ("replay", scenario, "`iovasim run` runs it"),
+        ("run", trace, "`iovasim replay` replays it"),
+        (
+            "replay",
+            "ci/policy.json",
+            "`iovasim compare --policy` reads it",
+        ),
+        (
+            "replay",
+            "tests/results/version-1.json",
+            "`iovasim compare`",
+        ),
+    ];
+    for (command, file, expected) in cases {
+        let run = run(&[command, file]);
+        assert_eq!(run.status, 2, "{command} {file}");
+        let found = run.stderr.contains(file) && run.stderr.contains(expected);
+        assert!(found, "{command} {file}: {}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    }
 }
 
 #[test]

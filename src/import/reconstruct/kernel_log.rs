@@ -228,6 +228,9 @@ impl Importer {
         report: &mut Report,
     ) -> Result<(), Problem> {
         self.restore(events, report)?;
+        if self.lists == 0 {
+            return Err(Problem::Empty("a domain's ranges"));
+        }
         report.domains = vec![DomainReport {
             number: Some(0),
             name: format!("{} lists of ranges", self.lists),
