@@ -4,11 +4,8 @@
 //! same addresses were. After the first other address a domain's state differs, so that the
 //! following addresses differ too; the grants may agree to the end.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::hash::BuildHasherDefault;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-
-use rustc_hash::FxHasher;
 
 use crate::trace::event::{Event, Op};
 use iova::measure::Decision;
@@ -67,7 +64,7 @@ pub struct DomainAgreement {
     /// The first event that one granted and the other refused.
     pub first_grant: Option<u64>,
     /// The addresses that were handed out, until the first disagreement.
-    known: HashSet<Pfn, BuildHasherDefault<FxHasher>>,
+    known: BTreeSet<Pfn>,
 }
 
 /// The likely reason for the first disagreement of a domain.
