@@ -22,6 +22,10 @@ use super::traces::{FORMS, TraceWriter};
 /// what was imported, what was not, and why. Both trace-cmd's binary trace.dat (versions 6
 /// and 7) and the text of `trace-cmd report` can be imported; the binary file is exact to the
 /// nanosecond, and is held in memory.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 #[derive(Debug, ClapArgs)]
 #[command(after_help = format!("{FORMS}\n\n\
 Numbers may be hexadecimal with 0x.\n\n\
@@ -65,6 +69,10 @@ pub(crate) struct Args {
     /// Reserved pfns of domains created before recording started (repeatable)
     #[arg(long, value_name = "LO-HI", value_parser = range)]
     reserved: Vec<PfnRange>,
+    /// Reserve pfns that the recorded kernel never used though requests fitted there, in domains
+    /// created before recording started
+    #[arg(long)]
+    infer_reserved: bool,
     /// The number of CPUs, if the recording does not show all
     #[arg(long, value_name = "N")]
     cpus: Option<u32>,
@@ -134,6 +142,7 @@ fn options(args: &Args) -> Options {
         granule: args.granule,
         start_pfn: args.start_pfn,
         reserved: args.reserved.clone(),
+        infer_reserved: args.infer_reserved,
         cpus: args.cpus,
         allow_lost: args.allow_lost,
         skip_bad_lines: args.skip_bad_lines,

@@ -30,7 +30,7 @@ mod reconstruct;
 mod report;
 mod survey;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Read};
 
 use error::Problem;
@@ -137,8 +137,14 @@ pub fn import<R: BufRead>(
     let mut header = survey.header(options, &mut report).map_err(ask)?;
     let reader = match survey.record_source {
         RecordSource::Probes => {
-            let later = options.state_before || !survey.missed.is_empty();
-            let LookAhead { before, owners } = if later {
+            let later = options.state_before
+                || !survey.missed.is_empty()
+                || survey.has_domains_made_before();
+            let LookAhead {
+                before,
+                owners,
+                occupied,
+            } = if later {
                 LookAhead::of(
                     &mut recording.source()?,
                     survey.form,
@@ -154,6 +160,12 @@ pub fn import<R: BufRead>(
             let owners = owners.into_iter();
             let owners = owners.map(|(number, domain)| (number, Some(domain)));
             let domains = Domains::new(options.domain.clone(), &options.reserved);
+            report.infer(&occupied, options.infer_reserved);
+            let domains = domains.with_inferred(if options.infer_reserved {
+                occupied
+            } else {
+                BTreeMap::new()
+            });
             Reader::Probes(Probes {
                 pairing: Pairing::new(survey.probed.clone()),
                 missed: MissedFrees::new(header.granule, owners),

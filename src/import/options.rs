@@ -157,6 +157,10 @@ impl std::str::FromStr for DomainChoice {
 }
 
 /// What the recording does not show, and what to import.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The form; recognised if none.
@@ -182,6 +186,9 @@ pub struct Options {
     /// Ranges out of use in every domain whose making is not on record, such as the window for
     /// message-signalled interrupts: the first events of each.
     pub reserved: Vec<PfnRange>,
+    /// Reserve ranges that searches pass over and that are never used, in domains whose creation was
+    /// not recorded. Of probes alone.
+    pub infer_reserved: bool,
     /// The number of CPUs, where the highest that appears is not the highest that there is.
     pub cpus: Option<u32>,
     /// Import the rest although events were lost.

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::options::{Form, RecordSource};
+use iova::units::PfnRange;
+
+/// The number of inferred ranges that are listed.
+const RANGES_SHOWN: usize = 6;
 
 /// The number of skipped lines whose places are listed.
 const BAD_LINES_SHOWN: usize = 8;
@@ -105,6 +109,38 @@ impl Report {
         } else {
             self.records.insert(name.to_owned(), 1);
         }
+    }
+
+    /// Notes the ranges that were occupied throughout, by the domains' ordinals.
+    pub(crate) fn infer(&mut self, occupied: &BTreeMap<u64, Vec<PfnRange>>, applied: bool) {
+        let mut ranges: Vec<PfnRange> = occupied.values().flatten().copied().collect();
+        if ranges.is_empty() {
+            return;
+        }
+        let domains = match occupied.len() {
+            1 => "1 domain".to_owned(),
+            count => format!("{count} domains"),
+        };
+        if applied {
+            let count = ranges.len();
+            self.note(format!("reserved {count} inferred ranges in {domains}"));
+            return;
+        }
+        ranges.sort_unstable_by_key(|range| (range.lo().0.wrapping_sub(range.hi().0), *range));
+        ranges.dedup();
+        let shown = ranges.iter().take(RANGES_SHOWN);
+        let shown = shown.map(|range| format!("--reserved {range}"));
+        let shown = shown.collect::<Vec<_>>().join(" ");
+        let more = ranges.len().saturating_sub(RANGES_SHOWN);
+        let more = if more > 0 {
+            format!(" and {more} smaller ranges")
+        } else {
+            String::new()
+        };
+        self.note(format!(
+            "searches pass over ranges that are never used, in {domains}: reserved before \
+             the recording? Import again with --infer-reserved, or with {shown}{more}"
+        ));
     }
 
     /// Counts a line that cannot be read.

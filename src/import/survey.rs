@@ -142,6 +142,12 @@ impl Survey {
         })
     }
 
+    /// Whether the creation of a domain that is imported was not recorded.
+    pub(crate) fn has_domains_made_before(&self) -> bool {
+        let before = |it: &Domain| it.made.is_none() && it.report.number.is_some();
+        self.domains.all().iter().any(before)
+    }
+
     fn cpus(&self, options: &Options, report: &mut Report) -> Result<u32, String> {
         let highest = u32::from(self.cpu_max.0) + 1;
         if let Some(cpus) = options.cpus {

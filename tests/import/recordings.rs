@@ -273,6 +273,45 @@ fn replays_answer_as_the_kernel_that_was_recorded() {
     }
 }
 
+/// The excerpt of a driver that fills the 32-bit space, without the creation of its domain.
+#[test]
+fn reserved_ranges_are_inferred_from_the_answers() {
+    let text = excerpt("linux-6.12-fill32-strict-kprobe-iommu.ftrace");
+    let text = String::from_utf8(text).expect("text");
+    let made = [
+        "init_iova_domain",
+        "iova_domain_init_rcaches",
+        "reserve_iova",
+    ];
+    let kept = text
+        .lines()
+        .filter(|line| !made.iter().any(|name| line.contains(name)));
+    let text = kept.collect::<Vec<_>>().join("\n") + "\n";
+    let differing = |options: &Options| {
+        let imported = read(&text, options).expect("a recording");
+        let agreement = agreement(&imported, K6_12);
+        (
+            agreement.differing.values().sum::<u64>(),
+            imported.report.notes,
+        )
+    };
+    let (without, notes) = differing(&plain());
+    let offered = notes.iter().find(|note| note.contains("--infer-reserved"));
+    let offered = offered.expect("the ranges are offered");
+    // The bridge windows, with what lies between them and was not needed.
+    let expected = "--reserved 0xbfeab-0xfefff --reserved 0x7fef0-0xaffff";
+    assert!(offered.contains(expected), "{offered}");
+    let (with, notes) = differing(&Options {
+        infer_reserved: true,
+        ..plain()
+    });
+    assert!(
+        notes.iter().any(|note| note.starts_with("reserved ")),
+        "{notes:?}"
+    );
+    assert!(without > 0 && with == 0, "{without} without, {with} with");
+}
+
 #[test]
 fn probes_at_exits_alone_show_the_same_calls() {
     let untimed = |imported: &Imported| -> Vec<_> {

@@ -12,6 +12,7 @@ use std::io::BufRead;
 
 use super::domains::Domains;
 use super::missed_frees::{FreeOwners, MissedFrees};
+use super::reserved::ReservedFinder;
 use crate::import::error::{Error, Problem};
 use crate::import::options::{Form, Options};
 use crate::import::pair::Pairing;
@@ -119,6 +120,8 @@ pub(crate) struct LookAhead {
     pub before: BTreeMap<u64, StateBefore>,
     /// The domains' pointers, by the numbers of the unmaps whose free was missed.
     pub owners: BTreeMap<u64, u64>,
+    /// Ranges that were occupied throughout, of domains whose creation was not recorded, by ordinal.
+    pub occupied: BTreeMap<u64, Vec<PfnRange>>,
 }
 
 struct LookAheadReader {
@@ -127,6 +130,8 @@ struct LookAheadReader {
     domains: Domains,
     before: StateBeforeBuilder,
     owners: FreeOwners,
+    reserved: ReservedFinder,
+    dma32: Pfn,
     /// Discarded: everything is counted again when the events are made.
     report: Report,
 }
@@ -150,6 +155,8 @@ impl LookAhead {
             domains: Domains::new(options.domain.clone(), &[]),
             before: StateBeforeBuilder::default(),
             owners: FreeOwners::new(places),
+            reserved: ReservedFinder::default(),
+            dma32: granule.dma32(),
             report: Report::default(),
         };
         while source.advance()? {
@@ -160,7 +167,13 @@ impl LookAhead {
         while let Some(call) = gathering.pairing.pop_last() {
             gathering.see(&call);
         }
+        let mut occupied = gathering.reserved.finish();
+        for ranges in occupied.values_mut() {
+            ranges.retain(|range| !options.reserved.iter().any(|it| it.overlaps(*range)));
+        }
+        occupied.retain(|_, ranges| !ranges.is_empty());
         Ok(LookAhead {
+            occupied,
             before: if options.state_before {
                 gathering.before.finish()
             } else {
@@ -203,6 +216,9 @@ impl LookAheadReader {
             let domain = self.domains.at(call.domain);
             let (ordinal, made) = (domain.report.ordinal, domain.made.is_some());
             self.before.take(call, ordinal, made);
+            if !made {
+                self.reserved.take(call, ordinal, self.dma32);
+            }
         }
     }
 }

@@ -117,6 +117,8 @@ pub(crate) struct Domains {
     chosen: u64,
     /// Ranges reserved in domains whose creation was not recorded.
     reserved: Arc<[PfnRange]>,
+    /// Further ones, by the domains' ordinals.
+    inferred: BTreeMap<u64, Vec<PfnRange>>,
 }
 
 impl Domains {
@@ -124,10 +126,16 @@ impl Domains {
         Domains {
             choice,
             reserved: Arc::from(reserved),
+            inferred: BTreeMap::new(),
             current: BTreeMap::new(),
             all: Vec::new(),
             chosen: 0,
         }
+    }
+
+    /// The same domains with further ranges reserved, by the domains' ordinals.
+    pub(crate) fn with_inferred(self, inferred: BTreeMap<u64, Vec<PfnRange>>) -> Domains {
+        Domains { inferred, ..self }
     }
 
     /// The current domain of a pointer.
@@ -186,6 +194,8 @@ impl Domains {
             Some(DomainChoice::Pointer(wanted)) => wanted == key,
             Some(DomainChoice::Device(_) | DomainChoice::One) | None => true,
         };
+        let mut reserved = self.reserved.to_vec();
+        reserved.extend(self.inferred.remove(&ordinal).unwrap_or_default());
         let number = chosen.then_some(self.chosen);
         self.chosen += u64::from(chosen);
         if let Some(at) = self.current.insert(key, self.all.len()) {
@@ -202,7 +212,7 @@ impl Domains {
             allocations: AllocationTable::default(),
             reserved: match made {
                 Some(_) => Arc::default(),
-                None => self.reserved.clone(),
+                None => Arc::from(reserved),
             },
             made,
         });

@@ -7,6 +7,7 @@ pub(crate) mod domains;
 pub(crate) mod iommu;
 pub(crate) mod kernel_log;
 pub(crate) mod missed_frees;
+pub(crate) mod reserved;
 pub(crate) mod sink;
 
 use std::collections::{BTreeMap, BTreeSet};
