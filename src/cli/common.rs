@@ -61,7 +61,8 @@ pub(crate) struct Sampled {
         default_missing_value = "1"
     )]
     every: Option<Every>,
-    /// Sample the window up to PFN [default: the highest 32-bit pfn]
+    /// Sample the window up to PFN [default: the limit of most requests; of a trace in
+    /// a pipe, the highest 32-bit pfn]
     #[arg(long = "sample-limit", value_name = "PFN", requires = "every", value_parser = pfn)]
     limit: Option<Pfn>,
     /// Sample the N-th domain in order of first use, from 0 [default: the busiest domain]

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args as ClapArgs, ValueEnum};
 use iova::kernel::{Allocator, FlushQueue};
 use iova::measure::Sampling;
+use iova::replay::Dom;
+use iova::units::Pfn;
 use iovasim::plot::{self, Chart, ChartOptions, Dataset, Scene};
 use iovasim::study::{self, Observe, RequestStream, StudyResult, load};
 use iovasim::trace::compress;
@@ -17,6 +19,7 @@ use super::files::{self, Input, Output};
 use super::progress::Progress;
 use super::results;
 use super::status::{Failure, Verdict, say};
+use super::traces::survey;
 
 /// Draw charts of results, of replays' documents, or of traces
 ///
@@ -53,8 +56,25 @@ pub(crate) struct Args {
     /// Dark on light, or light on dark
     #[arg(long, value_name = "TONE", default_value = "light")]
     theme: Theme,
+    /// Show a trace's window up to PFN [default: the limit of most requests]
+    #[arg(long = "sample-limit", value_name = "PFN", value_parser = common::pfn)]
+    limit: Option<Pfn>,
+    /// Show a trace's N-th domain in order of first use, from 0 [default: the busiest domain]
+    #[arg(long = "sample-domain", value_name = "N")]
+    domain: Option<u32>,
     #[command(flatten)]
     allocators: Allocators,
+}
+
+impl Args {
+    /// How a trace is sampled.
+    fn window(&self) -> Sampling {
+        Sampling {
+            limit: self.limit,
+            dom: self.domain.map(Dom),
+            ..Sampling::default()
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -138,6 +158,15 @@ fn draw(
     let all = args.charts.is_empty();
     let charts = if all { &Chart::ALL[..] } else { &args.charts };
     for &chart in charts {
+        if all && chart == Chart::Releases && !plot::releases::are_all(&dataset.allocators) {
+            if !terminal.is_quiet() {
+                let name = &dataset.name;
+                say(&format!(
+                    "{name}: no releases: needs every release; --chart releases draws those there are"
+                ));
+            }
+            continue;
+        }
         match chart.draw(dataset, places, options) {
             Ok(scene) => drawn.push((chart, scene)),
             Err(lacking) => {
@@ -212,7 +241,7 @@ fn read(path: &Path, args: &Args, terminal: Terminal) -> Result<Vec<Dataset>, Fa
     let is_trace = is_trace(&head);
     let bytes = Box::new(Cursor::new(head).chain(bytes));
     if is_trace {
-        return Ok(vec![replay(&file, bytes, progress, args, terminal)?]);
+        return Ok(vec![replay(path, bytes, progress, args, terminal)?]);
     }
     drop(progress);
     let input = Input { bytes, size: None };
@@ -269,12 +298,13 @@ fn by_default(charts: &[Chart], queue: FlushQueue) -> Result<Vec<Allocator>, Fai
 
 /// Replays a trace, and samples it.
 fn replay(
-    file: &str,
+    path: &Path,
     bytes: Box<dyn Read + Send>,
     mut progress: Progress,
     args: &Args,
     terminal: Terminal,
 ) -> Result<Dataset, Failure> {
+    let file = &files::input_name(path);
     let reader = Reader::new(file, bytes).map_err(Failure::bad)?;
     let header = reader.header().clone();
     let allocators = match args.allocators.named()? {
@@ -282,7 +312,7 @@ fn replay(
         None => by_default(&args.charts, header.flush_queue)?,
     };
     let observe = Observe {
-        sampling: Some(Sampling::default()),
+        sampling: Some(survey(path, &header, args.window())?),
         ..Observe::default()
     };
     let stream = RequestStream::new(file, &header, reader).inspect(|_| progress.event());

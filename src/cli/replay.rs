@@ -19,6 +19,7 @@ use super::kind;
 use super::output::{self, Report, ResultForm, Tables};
 use super::progress::Progress;
 use super::status::{Failure, Verdict, say};
+use super::traces::survey;
 
 const EXAMPLE: &str = "\
 Example, which runs in the repository: the effect of 5b61343b5059 (5.18) on a real bug report
@@ -125,8 +126,9 @@ fn replay(
     begin_outcomes(args, trace, &allocators, outputs)?;
     let outputs = &outputs[before..];
     let mut writers = outcome_writers(outputs)?;
+    let sampling = args.sampled.sampling();
     let observe = Observe {
-        sampling: args.sampled.sampling(),
+        sampling: sampling.map(|it| survey(trace, &header, it)).transpose()?,
         agreement: args.check,
         observers: writers
             .iter_mut()

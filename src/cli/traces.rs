@@ -4,7 +4,9 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use iova::measure::Sampling;
 use iova::replay::Request;
+use iovasim::study::{self, RequestStream};
 use iovasim::trace::Place;
 use iovasim::trace::check::Checker;
 use iovasim::trace::compress::{Compression, Encoder};
@@ -77,6 +79,24 @@ impl CheckedTrace {
         self.progress.event();
         Ok(Some((place, &self.event, &self.request)))
     }
+}
+
+/// Completes `sampling` by reading the trace before it is replayed, in domains as `header` describes
+/// them. What is no file can only be read once: `sampling` stays as it is.
+pub(crate) fn survey(
+    path: &Path,
+    header: &Header,
+    sampling: Sampling,
+) -> Result<Sampling, Failure> {
+    let known = sampling.dom.is_some() && sampling.limit.is_some();
+    if known || !path.is_file() {
+        return Ok(sampling);
+    }
+    let name = files::input_name(path);
+    let reader = Reader::new(&name, files::open(path)?.bytes).map_err(Failure::bad)?;
+    let recorded = reader.header().clone();
+    let stream = RequestStream::new(&name, &recorded, reader).with_domains(header);
+    study::survey(stream, sampling).map_err(Failure::bad)
 }
 
 /// How the help of a command says which form a trace is written in.

@@ -75,7 +75,7 @@ fn keys(palette: &Palette, series: &[Series<&MapRecord>]) -> Vec<Key> {
         .collect();
     keys.push(Key {
         sample: Sample::Blank(palette.line(palette.faint, 1.0)),
-        label: "free (paler: in part)".to_owned(),
+        label: "free (faded: held in part)".to_owned(),
     });
     let failed = |of: fn(&MapRecord) -> &Vec<u64>| {
         series
@@ -189,8 +189,7 @@ impl Grid {
             let (count, sum) = cells
                 .flatten()
                 .fold((0.0, 0.0), |(count, sum), share| (count + 1.0, sum + share));
-            // In as many steps as the record has: few colours, few paths.
-            (count > 0.0).then(|| (sum / count * 15.0).round() / 15.0)
+            (count > 0.0).then(|| visible(sum / count))
         };
         let held = self.held.iter();
         let shares: Vec<(Rgb, f64)> = held
@@ -204,6 +203,17 @@ impl Grid {
             .iter()
             .map(|&(rgb, share)| (rgb, share / all.max(1.0)));
         Some(palette.mixture(&shares))
+    }
+}
+
+/// How strongly a share is drawn: in as many steps as the record has, since few colours are few paths,
+/// and strong enough that a single page can be seen.
+fn visible(share: f64) -> f64 {
+    const WEAKEST: f64 = 0.2;
+    if share > 0.0 {
+        WEAKEST + (1.0 - WEAKEST) * (share * 15.0).round() / 15.0
+    } else {
+        0.0
     }
 }
 

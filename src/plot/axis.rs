@@ -164,6 +164,14 @@ impl Axis {
         place.clamp(0.0, 1.0)
     }
 
+    /// The width of the last label if it is drawn, in pixels.
+    pub(super) fn last_label_width(&self) -> f64 {
+        match self.ticks.last() {
+            Some(tick) if !self.name.is_empty() => font::width(&tick.label, TICK),
+            _ => 0.0,
+        }
+    }
+
     /// The width of the widest label, in pixels.
     pub(super) fn label_width(&self) -> f64 {
         let widths = self.ticks.iter().map(|tick| font::width(&tick.label, TICK));

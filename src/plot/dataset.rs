@@ -176,6 +176,7 @@ fn about(result: &StudyResult) -> String {
         document::Subject::Trace { name, .. } => {
             let events = grouped(result.traces.iter().map(|trace| trace.events).sum::<u64>());
             let file = result.file.as_deref().unwrap_or_default();
+            let file = file_name(file);
             let name = name
                 .as_ref()
                 .map_or(String::new(), |name| format!("{name} · "));
@@ -184,10 +185,15 @@ fn about(result: &StudyResult) -> String {
     }
 }
 
+/// A file's name without its folder, which is of no interest elsewhere.
+fn file_name(file: &str) -> &str {
+    file.rsplit(['/', '\\']).next().unwrap_or(file)
+}
+
 /// A file's name without its folder and the endings of traces.
 fn stem(file: &str) -> String {
     const ENDINGS: [&str; 6] = [".zst", ".gz", ".jsonl", ".json", ".bin", ".trace"];
-    let mut name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    let mut name = file_name(file);
     for ending in ENDINGS {
         name = name.strip_suffix(ending).unwrap_or(name);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::Series;
 use super::axis::{Axis, TICK};
 use super::font;
-use super::number::{percent, real};
+use super::number::{self, real};
 use super::page::{ChartOptions, Key, LABEL, Page, SAMPLE, Sample, small};
 use super::panel::{Frame, Panel};
 use super::scene::{Anchor, Rect, Scene};
@@ -94,11 +94,20 @@ fn table(page: &mut Page, series: &[Series<Failures>]) {
         bars(page, &panel, &one.data, middle, row);
         for ((_, counts), right) in rights.clone() {
             let share = one.data.share(counts);
-            let text = share.map_or("no requests".to_owned(), percent);
+            let text = share.map_or("no requests".to_owned(), |share| {
+                number::percent_with(share, decimals(series, *counts))
+            });
             let at = (right, middle + LABEL * font::CAPITAL_MIDDLE);
             page.write(at, text, LABEL, page.palette.ink, Anchor::End);
         }
     }
+}
+
+/// How many decimals the shares of a column have, so that the smallest keeps three digits.
+fn decimals(series: &[Series<Failures>], counts: fn(Cause) -> bool) -> usize {
+    let shares = series.iter().filter_map(|one| one.data.share(counts));
+    let decimals = shares.map(|share| number::decimals(share * 100.0));
+    decimals.max().unwrap_or(0)
 }
 
 fn x_name(series: &[Series<Failures>]) -> String {

@@ -1,10 +1,10 @@
-//! Whether free space is scattered, and who holds the rest, over time: a panel per figure, a line
-//! per allocator.
+//! Whether free space is scattered, and who holds the rest, over time: a panel per figure with a line
+//! per allocator, or a row of panels per figure where so many lines would hide each other.
 
 use super::Series;
 use super::axis::Axis;
 use super::number::real;
-use super::page::{ChartOptions, Key, Page, Sample};
+use super::page::{ChartOptions, Key, Page, Sample, small};
 use super::panel::Panel;
 use super::scene::Scene;
 use super::small_multiples::{self, Multiple, SmallMultiples};
@@ -16,25 +16,62 @@ use iova::measure::timeline::Figure;
 /// The question that the chart answers.
 pub const TITLE: &str = "Is the free space in one piece, and who holds the rest?";
 
-/// The most allocators: more lines could not be told apart.
-const OVERLAID: usize = 6;
+/// The most allocators: panels get too narrow for more.
+const ALLOCATORS: usize = 6;
+/// The most lines of a panel: more hide each other.
+const OVERLAID: usize = 3;
 
-/// The panels: a figure, its title, and whether the panel is left out if it is always 0.
-const PANELS: [(Figure, &str, bool); 6] = [
-    (
+/// A panel of the chart.
+struct Shown {
+    figure: Figure,
+    title: &'static str,
+    /// The title of a narrow panel.
+    short: &'static str,
+    /// Whether the panel is left out if it is always 0.
+    optional: bool,
+}
+
+const fn shown(
+    figure: Figure,
+    title: &'static str,
+    short: &'static str,
+    optional: bool,
+) -> Shown {
+    Shown {
+        figure,
+        title,
+        short,
+        optional,
+    }
+}
+
+const PANELS: [Shown; 6] = [
+    shown(
         Figure::FragmentationPpm,
         "external fragmentation: 1 − largest gap / free",
+        "fragmentation",
         false,
     ),
-    (Figure::Used, "in use, reserved or restored", false),
-    (Figure::LargestGap, "largest gap", false),
-    (Figure::Cached, "held in the rcaches", true),
-    (
+    shown(
+        Figure::Used,
+        "in use, reserved or restored",
+        "in use",
+        false,
+    ),
+    shown(Figure::LargestGap, "largest gap", "largest gap", false),
+    shown(Figure::Cached, "held in the rcaches", "in rcaches", true),
+    shown(
         Figure::LargestBlock,
         "largest aligned block, a power of two",
+        "largest block",
         false,
     ),
-    (Figure::Queued, "held in flush queues", true),
+    shown(
+        Figure::Queued,
+        "held in flush queues",
+        "in flush queues",
+        true,
+    ),
 ];
 
 pub fn draw(
@@ -42,23 +79,26 @@ pub fn draw(
     series: &[Series<&TimelineRecord>],
     options: &ChartOptions,
 ) -> Scene {
-    let (series, about) = small_multiples::first_of(OVERLAID, series, about);
+    let (series, about) = small_multiples::first_of(ALLOCATORS, series, about);
     let palette = Palette::of(options.theme);
+    let shown: Vec<Shown> = PANELS
+        .into_iter()
+        .filter(|it| !it.optional || highest(series, it.figure) > 0.0)
+        .collect();
+    if series.len() > OVERLAID {
+        return side_by_side(about, series, &shown, options);
+    }
     let key = |one: &Series<&TimelineRecord>| Key {
         sample: Sample::Line(palette.allocator_line(one.place)),
         label: one.allocator.clone(),
     };
-    let panel = |&(figure, title, _): &(Figure, &str, bool)| Multiple {
-        title: title.to_owned(),
+    let panel = |it: &Shown| Multiple {
+        title: it.title.to_owned(),
         note: String::new(),
         of: None,
         above: 0.0,
-        y: axis(series, figure),
+        y: axis(series, it.figure),
     };
-    let shown: Vec<_> = PANELS
-        .into_iter()
-        .filter(|&(figure, _, optional)| !optional || highest(series, figure) > 0.0)
-        .collect();
     let multiples = SmallMultiples {
         title: TITLE,
         about,
@@ -72,8 +112,43 @@ pub fn draw(
     };
     multiples.draw(series, |page, panel, index| {
         for one in palette.solid_first(series, |it| it.place) {
-            line(page, panel, one, shown[index].0);
+            line(page, panel, one, shown[index].figure);
         }
+    })
+}
+
+/// A row of panels for each figure, one for each allocator.
+fn side_by_side(
+    about: Vec<String>,
+    series: &[Series<&TimelineRecord>],
+    shown: &[Shown],
+    options: &ChartOptions,
+) -> Scene {
+    let palette = Palette::of(options.theme);
+    let panel = |it: &Shown, one: &Series<&TimelineRecord>| Multiple {
+        title: one.allocator.clone(),
+        note: it.short.to_owned(),
+        of: Some(palette.allocator_line(one.place)),
+        above: 0.0,
+        y: axis(series, it.figure),
+    };
+    let panels = shown
+        .iter()
+        .flat_map(|it| series.iter().map(move |one| (it, one)));
+    let multiples = SmallMultiples {
+        title: TITLE,
+        about,
+        options,
+        height: 130.0 + 215.0 * small(shown.len()),
+        keys: Vec::new(),
+        columns: series.len(),
+        ticks: 2,
+        panels: panels.map(|(it, one)| panel(it, one)).collect(),
+        same_scale: true,
+    };
+    multiples.draw(series, |page, panel, index| {
+        let (figure, one) = (index / series.len(), index % series.len());
+        line(page, panel, &series[one], shown[figure].figure);
     })
 }
 

@@ -77,7 +77,11 @@ fn keys(palette: &Palette, place: usize) -> [Key; 5] {
 fn title_of(one: &Series<&TimelineRecord>) -> String {
     let max32 = one.data.figures.get(&Figure::Max32);
     let has_max32 = max32.is_some_and(|column| column.last.iter().any(Option::is_some));
-    let none = if has_max32 { "" } else { " (has no max32)" };
+    let none = if has_max32 {
+        ""
+    } else {
+        " (max32 not sampled)"
+    };
     format!("{}{none}", one.allocator)
 }
 

@@ -22,12 +22,17 @@ pub(super) fn plain(value: f64, decimals: usize) -> String {
 
 /// A number with three significant digits, or all of a whole number: `0.0123`, `12.3`, `1,234`.
 pub(super) fn short(value: f64) -> String {
+    plain(value, decimals(value))
+}
+
+/// How many decimals a number needs for three significant digits, at most 6.
+pub(super) fn decimals(value: f64) -> usize {
     if value == 0.0 {
-        return "0".to_owned();
+        return 0;
     }
     let magnitude = libm::log10(value.abs()).floor();
     let decimals = (0_u8..6).find(|&decimals| f64::from(decimals) >= 2.0 - magnitude);
-    plain(value, decimals.unwrap_or(6).into())
+    decimals.unwrap_or(6).into()
 }
 
 /// Bytes in the largest unit that leaves at least 1: `1.5 GiB`.
@@ -75,6 +80,16 @@ pub(super) fn percent(share: f64) -> String {
         "100" if share < 1.0 => ">99.9 %".to_owned(),
         _ => format!("{text} %"),
     }
+}
+
+/// A share in per cent with that many decimals, to be aligned with others; 0 and extremes as in
+/// [`percent`].
+pub(super) fn percent_with(share: f64, decimals: usize) -> String {
+    let short = percent(share);
+    if share == 0.0 || short.starts_with(['<', '>']) {
+        return short;
+    }
+    format!("{} %", decimal(share * 100.0, decimals))
 }
 
 /// A count, of many thousands or millions in short: `9,999`, `20k`, `1.5M`.

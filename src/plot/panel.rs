@@ -62,7 +62,9 @@ impl Page {
         } else {
             TICK * 3.0
         };
-        let area = cell.inset(frame.y_labels + 8.0, titled, 2.0, labelled);
+        // The last label is centred on its tick too.
+        let beyond = frame.x.last_label_width() / 2.0;
+        let area = cell.inset(frame.y_labels + 8.0, titled, beyond.max(2.0), labelled);
         let mut left = cell.left;
         if let Some(stroke) = frame.of {
             left += self.line_of(stroke, (left, cell.top + LABEL * 0.64)) + 8.0;

@@ -20,6 +20,7 @@ pub const TITLE: &str = "Which release made the difference?";
 /// Consecutive releases with identical answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReleaseGroup {
+    pub first: Release,
     /// The first and the last release, as `5.1 – 5.2`.
     pub releases: String,
     /// The changes between the group before and this one; none for the first.
@@ -50,6 +51,21 @@ pub fn one_of_each() -> Vec<String> {
     firsts.map(|release| format!("linux-{release}")).collect()
 }
 
+/// Whether every group between the first and the last among these allocators has one of them, and
+/// there are enough to see where an answer changed.
+pub fn are_all(allocators: &[AllocatorData]) -> bool {
+    /// Fewer are a comparison, not a history.
+    const FEWEST: usize = 4;
+    let all = one_of_each();
+    let groups = groups(allocators).into_iter().map(|it| it.first);
+    let places: Option<Vec<usize>> = groups
+        .map(|first| all.iter().position(|it| *it == format!("linux-{first}")))
+        .collect();
+    places.is_some_and(|places| {
+        places.len() >= FEWEST && places.windows(2).all(|pair| pair[1] == pair[0] + 1)
+    })
+}
+
 /// The groups with an allocator among these, the oldest first. Allocators of one group answer alike:
 /// the first counts.
 pub fn groups(allocators: &[AllocatorData]) -> Vec<ReleaseGroup> {
@@ -76,6 +92,7 @@ pub fn groups(allocators: &[AllocatorData]) -> Vec<ReleaseGroup> {
             .last();
         let last = last.filter(|last| *last != first);
         ReleaseGroup {
+            first,
             releases: last.map_or(first.to_string(), |last| format!("{first} – {last}")),
             changes,
             failures: of.failures.clone(),

@@ -86,7 +86,16 @@ fn figures(steps: &Steps<'_>) -> String {
         .iter()
         .map(|&(per_mille, steps)| format!("{} {}", quantile_name(per_mille), grouped(steps)));
     let max = format!("max {}", grouped(steps.max()));
-    named.chain([max]).collect::<Vec<_>>().join(" · ")
+    // A logarithmic axis has no place for them.
+    let without = match steps.counts() {
+        &[(0, requests), ..] => {
+            let share = real(requests) / real(steps.requests());
+            Some(format!("{} at 0 steps", number::percent(share)))
+        }
+        _ => None,
+    };
+    let all = without.into_iter().chain(named).chain([max]);
+    all.collect::<Vec<_>>().join(" · ")
 }
 
 /// `p99.9` of 999 thousandths.

@@ -2,9 +2,9 @@
 //!
 //! An allocator has the colour and the dashes of its place among all allocators of the results.
 //! The colours are those of Okabe and Ito, which readers with any of the usual colour
-//! deficiencies can tell apart, without yellow, which is too pale on white, and with violet instead
-//! of black, which is for the largest request that would fit. Causes of failures have colours of
-//! their own, red only where there was room.
+//! deficiencies can tell apart, but for yellow, which is too pale on white, pink, which reads as a
+//! pale red, and black, which is for the largest request that would fit: violet and brown stand in.
+//! Causes of failures have colours of their own, red only where there was room.
 
 use super::scene::{Rgb, Stroke};
 use iova::measure::Cause;
@@ -33,10 +33,10 @@ const LIGHT: Palette = Palette {
         Rgb(0, 114, 178),
         Rgb(213, 94, 0),
         Rgb(0, 158, 115),
-        Rgb(204, 121, 167),
+        Rgb(118, 66, 180),
         Rgb(230, 159, 0),
         Rgb(86, 180, 233),
-        Rgb(90, 40, 140),
+        Rgb(120, 85, 50),
     ],
     causes: [
         Rgb(178, 24, 43),
@@ -49,7 +49,7 @@ const LIGHT: Palette = Palette {
     holders: [
         Rgb(0, 90, 150),
         Rgb(230, 140, 0),
-        Rgb(190, 90, 150),
+        Rgb(118, 66, 180),
         Rgb(120, 120, 120),
     ],
 };
@@ -63,10 +63,10 @@ const DARK: Palette = Palette {
         Rgb(90, 170, 235),
         Rgb(240, 130, 50),
         Rgb(30, 190, 145),
-        Rgb(225, 150, 190),
+        Rgb(178, 145, 255),
         Rgb(240, 185, 60),
         Rgb(150, 210, 245),
-        Rgb(175, 140, 255),
+        Rgb(190, 155, 120),
     ],
     causes: [
         Rgb(235, 75, 85),
@@ -79,7 +79,7 @@ const DARK: Palette = Palette {
     holders: [
         Rgb(80, 165, 230),
         Rgb(240, 170, 60),
-        Rgb(225, 140, 190),
+        Rgb(178, 145, 255),
         Rgb(140, 140, 140),
     ],
 };

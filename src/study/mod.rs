@@ -29,7 +29,7 @@ pub mod stream;
 pub use agreement::{Agreement, Disagreement, Tally};
 pub use document::{Document, StudyResult};
 pub use outcomes::OutcomeWriter;
-pub use run::{FinishedRun, Observe, Observer, Replayed, run};
+pub use run::{FinishedRun, Observe, Observer, Replayed, run, survey};
 pub use scenarios::Studied;
 pub use stream::{Events, GeneratedEvents, RequestStream, Step};
 

@@ -22,7 +22,7 @@ use iova::kernel::{Allocator, ConfigError, DomainConfig};
 use iova::measure::cause::Judge;
 use iova::measure::record::{SampledRecord, TrafficRecord};
 use iova::measure::traffic::Traffic;
-use iova::measure::{Decision, Difference, Sampler, Sampling, Summary, Totals};
+use iova::measure::{Decision, Difference, Sampler, Sampling, Summary, Survey, Totals};
 use iova::replay::{Aborted, Replay, Request};
 
 /// Requests a batch: enough to make handing them over cheap, few enough to stay in a cache.
@@ -124,6 +124,24 @@ pub fn run<I: Events>(
         differences: comparison.differences,
         traffic: comparison.traffic.map(Traffic::finish),
     })
+}
+
+/// Reads a whole stream to complete `sampling`: the window of most requests.
+///
+/// # Errors
+///
+/// If the stream has an error.
+pub fn survey<I: Events>(
+    mut stream: RequestStream<I>,
+    sampling: Sampling,
+) -> Result<Sampling, Error> {
+    let header = stream.domains();
+    let mut survey = Survey::new(header.granule, header.forcedac);
+    let mut step = Step::default();
+    while stream.read(&mut step)? {
+        survey.observe(&step.request);
+    }
+    Ok(survey.complete(sampling))
 }
 
 /// An allocator on its way through a stream, and what watches it.

@@ -218,15 +218,18 @@ fn run_unit(task: &Task<'_>, threads: NonZeroUsize) -> Result<Unit, Error> {
     let (seed, scenario) = (*seed, &scenario.scenario);
     let header = scenario.header(seed);
     let name = format!("{}, seed {seed}", scenario.name);
-    let events = GeneratedEvents::new(scenario.events(seed));
+    let stream = || {
+        let events = GeneratedEvents::new(scenario.events(seed));
+        RequestStream::new(&name, &header, events)
+    };
+    let sampled = scenario
+        .sampling
+        .filter(|_| scenario.seeds.first() == Some(&seed));
     let observe = Observe {
-        sampling: scenario
-            .sampling
-            .filter(|_| scenario.seeds.first() == Some(&seed)),
+        sampling: sampled.map(|it| run::survey(stream(), it)).transpose()?,
         ..Observe::default()
     };
-    let stream = RequestStream::new(&name, &header, events);
-    let replayed = run::run(stream, allocators, observe, threads)?;
+    let replayed = run::run(stream(), allocators, observe, threads)?;
     Ok(Unit {
         seed: scenario.in_results(seed),
         replayed,

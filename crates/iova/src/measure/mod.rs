@@ -14,6 +14,7 @@
 //!   * [`address_map`]: who has which part of it;
 //!   * [`sampling`] says how often and where they look, [`series`] keeps the samples few, and
 //!     [`record`] is what results carry of them.
+//! * [`survey`]: which window is worth sampling.
 //! * [`traffic`]: what callers ask for, whatever an allocator answers.
 //! * [`difference`]: where two allocators answer one request differently.
 
@@ -31,6 +32,7 @@ pub mod sampling;
 pub mod series;
 pub mod steps;
 pub mod summary;
+pub mod survey;
 #[doc(hidden)]
 pub mod testing;
 pub mod timeline;
@@ -45,3 +47,4 @@ pub use sampler::Sampler;
 pub use sampling::Sampling;
 pub use steps::Steps;
 pub use summary::{Summary, Totals};
+pub use survey::Survey;

@@ -14,10 +14,10 @@ use crate::units::{Nanos, Pfn};
 pub struct Sampling {
     /// How often at first; a long replay is sampled less often, so that the samples stay few.
     pub every: Every,
-    /// The domain that is looked at; none for the one with the most requests for addresses.
+    /// The domain that is looked at; `None` for the one with the most requests for addresses.
     pub dom: Option<Dom>,
-    /// The highest pfn of the window that is looked at (inclusive); none for the highest 32-bit
-    /// pfn, up to which the requests go that `max32` is about.
+    /// The highest pfn of the window that is looked at (inclusive); `None` for the highest 32-bit
+    /// pfn. A [`Survey`](super::Survey) finds the limit of most requests.
     pub limit: Option<Pfn>,
 }
 
