@@ -159,10 +159,11 @@ fn draw(
     let charts = if all { &Chart::ALL[..] } else { &args.charts };
     for &chart in charts {
         if all && chart == Chart::Releases && !plot::releases::are_all(&dataset.allocators) {
-            if !terminal.is_quiet() {
+            // Of one or two allocators nobody expects it.
+            if !terminal.is_quiet() && dataset.allocators.len() > 2 {
                 let name = &dataset.name;
                 say(&format!(
-                    "{name}: no releases: needs every release; --chart releases draws those there are"
+                    "{name}: no releases: needs every release: --allocator all"
                 ));
             }
             continue;

@@ -124,7 +124,10 @@ impl Page {
             self.write(at, label, TICK, self.palette.faint, Anchor::Middle);
         }
         let middle = f64::midpoint(area.left, area.right);
-        let name = font::shorten(&panel.x.name, TICK, area.width());
+        let name = panel.x.name.as_str();
+        let first = name.split(',').next().unwrap_or(name);
+        let fits = font::width(name, TICK) <= area.width();
+        let name = font::shorten(if fits { name } else { first }, TICK, area.width());
         let at = (middle, area.bottom + TICK * 2.65);
         self.write(at, name, TICK, self.palette.faint, Anchor::Middle);
     }

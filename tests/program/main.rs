@@ -11,3 +11,4 @@ mod readme;
 mod replay;
 mod run;
 mod support;
+mod windows;
