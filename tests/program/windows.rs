@@ -1,5 +1,7 @@
 //! The window that samples and charts show: of the domain and the limits that requests have.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 use crate::support::{Folder, run};
@@ -15,7 +17,7 @@ const DAC_39: (&str, &str, u64) = (
 fn trace((header, request, _): (&str, &str, u64)) -> String {
     let mut text = format!("{{\"iovasim\":\"trace\",\"version\":1{header}}}\n");
     for id in 0..100 {
-        text.push_str(&format!("{{\"id\":{id},{request}}}\n"));
+        let _ = writeln!(text, "{{\"id\":{id},{request}}}");
     }
     text
 }
