@@ -7,9 +7,11 @@
 //! * [`workload`], [`fault`]: synthetic clients; what goes wrong and when.
 //! * [`strict_json`]: JSON that users write, and messages about it.
 //! * [`scenario`]: scenario files; [`profile`]: from a trace to one of them.
+//! * [`diagnose`]: why requests fail, and which change makes the difference.
 //! * [`study`]: many replays at once.
 //! * [`report`]: what came of them, as text and as JSON; [`plot`], as charts.
 
+pub mod diagnose;
 pub mod fault;
 pub mod import;
 pub mod plot;

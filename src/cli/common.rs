@@ -19,20 +19,35 @@ use super::files;
 use super::memory;
 use super::status::Failure;
 
+/// Where help lists the options that every command has: after those of the command.
+const LAST: usize = 900;
+
 /// Terminal output and parallelism.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Terminal {
     /// Show no progress
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = LAST)]
     pub(crate) quiet: bool,
     /// When to use colours
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        global = true,
+        display_order = LAST + 1
+    )]
     color: Color,
     /// Worker threads [default: number of cores]
-    #[arg(short, long, value_name = "N", global = true)]
+    #[arg(short, long, value_name = "N", global = true, display_order = LAST + 2)]
     jobs: Option<NonZeroUsize>,
     /// End with an error where more memory than SIZE is needed, such as 500MiB
-    #[arg(long, value_name = "SIZE", global = true, value_parser = size)]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        global = true,
+        value_parser = size,
+        display_order = LAST + 3
+    )]
     memory_limit: Option<u64>,
 }
 

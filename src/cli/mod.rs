@@ -7,11 +7,13 @@ mod allocators;
 mod common;
 mod compare;
 mod convert;
+mod explain;
 mod files;
 mod generate;
 mod history;
 mod import;
 mod kind;
+mod loaded;
 mod memory;
 mod merge;
 mod output;
@@ -55,6 +57,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Replay(replay::Args),
+    Explain(explain::Args),
     Compare(compare::Args),
     Plot(plot::Args),
     Merge(merge::Args),
@@ -83,6 +86,7 @@ fn run_command(cli: Cli) -> Result<Verdict, Failure> {
     match cli.command {
         Command::Run(args) => run::run(&args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
+        Command::Explain(args) => explain::run(&args, terminal),
         Command::Compare(args) => compare::run(&args, terminal),
         Command::Plot(args) => plot::run(&args, terminal),
         Command::Merge(args) => merge::run(&args),

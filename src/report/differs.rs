@@ -154,11 +154,20 @@ fn asked(request: &Request, granule: Granule) -> String {
 }
 
 /// `29,471 pages (115.1 MiB)`.
-fn size(pages: Pages, granule: Granule) -> String {
+pub(super) fn size(pages: Pages, granule: Granule) -> String {
+    format!(
+        "{} ({})",
+        counted(pages.0, "page", "pages"),
+        bytes(pages, granule)
+    )
+}
+
+/// `115.1 MiB`.
+pub(super) fn bytes(pages: Pages, granule: Granule) -> String {
     const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let bytes = u128::from(pages.0) << granule.shift();
     let fitting = UNITS.iter().find(|(shift, _)| bytes >> shift > 0);
-    let bytes = match fitting {
+    match fitting {
         Some(&(shift, unit)) if bytes.is_multiple_of(1 << shift) => {
             format!("{} {unit}", bytes >> shift)
         }
@@ -166,8 +175,7 @@ fn size(pages: Pages, granule: Granule) -> String {
             format!("{} {unit}", ratio(bytes, 1 << shift, 1).unwrap_or_default())
         }
         None => format!("{bytes} bytes"),
-    };
-    format!("{} ({bytes})", counted(pages.0, "page", "pages"))
+    }
 }
 
 /// How a request was refused, and whether there was room.

@@ -8,6 +8,7 @@
 //! * [`junit`]: outcomes of checks, for CI systems.
 //! * [`csv`]: metrics, a line for each run.
 //! * [`differs`]: what differs between allocators, in a sentence.
+//! * [`explain`]: why requests were refused.
 //! * [`allocators`]: what can be named.
 //! * [`tables`]: the metrics of several allocators, a table for each question.
 //! * [`shell`]: commands to paste.
@@ -21,6 +22,7 @@ pub mod compare;
 pub mod csv;
 pub mod differs;
 mod escape;
+pub mod explain;
 pub mod fidelity;
 pub mod junit;
 pub mod number;

@@ -19,11 +19,12 @@ use modules::{Import, Source};
 const LINES_MAX: usize = 600;
 
 /// The floors of the house from the top down. A floor depends on those in later rows alone.
-const FLOORS: [&[&str]; 12] = [
+const FLOORS: [&[&str]; 13] = [
     &["cli"],
     &["plot"],
     &["report"],
     &["study"],
+    &["diagnose"],
     &["profile"],
     &["scenario"],
     &["fault"],

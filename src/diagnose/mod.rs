@@ -1,0 +1,17 @@
+//! From a figure to an answer: why one request failed, and which change makes the difference.
+//!
+//! Everything here works on [`Requests`], the requests of one trace in memory, so that a trace can
+//! be replayed many times: up to an event, under another allocator, or without some of its events.
+//! Nothing here reads a file, starts a thread or knows a clock.
+//!
+//! * [`requests`]: a trace in memory, and back to events.
+//! * [`replaying`]: one allocator over such requests.
+//! * [`names`]: allocators' names for readers.
+//! * [`explain`]: why requests were refused, as a value that reports write.
+
+pub mod explain;
+pub mod names;
+pub mod replaying;
+pub mod requests;
+
+pub use requests::Requests;
