@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use iovasim::diagnose::explain::{self, Choice};
 use iovasim::report;
 use iovasim::report::explain::Subject;
 
 use super::common::{Allocators, Terminal};
 use super::loaded::{self, Loaded};
-use super::output::{Form, Report};
+use super::output::{Report, TextForm};
 use super::status::{Failure, Verdict};
 
 /// Explain why requests were refused
@@ -43,26 +43,6 @@ pub(crate) struct Args {
     seed: Option<u64>,
     #[command(flatten)]
     report: Report<TextForm>,
-}
-
-/// The forms of a text with figures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TextForm {
-    /// For a terminal
-    Text,
-    /// For code forges
-    Markdown,
-    /// Everything that was gathered
-    Json,
-}
-
-impl Form for TextForm {
-    const TEXT: TextForm = TextForm::Text;
-    const ENDINGS: &'static [(&'static str, TextForm)] = &[
-        (".txt", TextForm::Text),
-        (".md", TextForm::Markdown),
-        (".json", TextForm::Json),
-    ];
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {

@@ -4,6 +4,7 @@
 //! or bad input, said in one line on standard error.
 
 mod allocators;
+mod bisect;
 mod common;
 mod compare;
 mod convert;
@@ -26,6 +27,7 @@ mod results;
 mod run;
 mod scenario;
 mod schema;
+mod shrink;
 mod stats;
 mod status;
 mod traces;
@@ -58,6 +60,8 @@ enum Command {
     Run(run::Args),
     Replay(replay::Args),
     Explain(explain::Args),
+    Bisect(bisect::Args),
+    Shrink(shrink::Args),
     Compare(compare::Args),
     Plot(plot::Args),
     Merge(merge::Args),
@@ -87,6 +91,8 @@ fn run_command(cli: Cli) -> Result<Verdict, Failure> {
         Command::Run(args) => run::run(&args, terminal),
         Command::Replay(args) => replay::run(&args, terminal),
         Command::Explain(args) => explain::run(&args, terminal),
+        Command::Bisect(args) => bisect::run(&args, terminal),
+        Command::Shrink(args) => shrink::run(&args, terminal),
         Command::Compare(args) => compare::run(&args, terminal),
         Command::Plot(args) => plot::run(&args, terminal),
         Command::Merge(args) => merge::run(&args),

@@ -33,6 +33,26 @@ impl Form for Format {
         &[(".txt", Format::Text), (".json", Format::Json)];
 }
 
+/// The forms of a text with figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextForm {
+    /// For a terminal
+    Text,
+    /// For code forges
+    Markdown,
+    /// Everything that was gathered
+    Json,
+}
+
+impl Form for TextForm {
+    const TEXT: TextForm = TextForm::Text;
+    const ENDINGS: &'static [(&'static str, TextForm)] = &[
+        (".txt", TextForm::Text),
+        (".md", TextForm::Markdown),
+        (".json", TextForm::Json),
+    ];
+}
+
 /// The forms of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ResultForm {

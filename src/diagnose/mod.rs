@@ -7,11 +7,17 @@
 //! * [`requests`]: a trace in memory, and back to events.
 //! * [`replaying`]: one allocator over such requests.
 //! * [`names`]: allocators' names for readers.
+//! * [`predicate`]: what a trace is to show.
 //! * [`explain`]: why requests were refused, as a value that reports write.
+//! * [`bisect`]: which change of the kernel makes a difference.
+//! * [`shrink`](mod@shrink): the smallest trace that still shows something.
 
+pub mod bisect;
 pub mod explain;
 pub mod names;
+pub mod predicate;
 pub mod replaying;
 pub mod requests;
+pub mod shrink;
 
 pub use requests::Requests;

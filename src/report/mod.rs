@@ -8,6 +8,7 @@
 //! * [`junit`]: outcomes of checks, for CI systems.
 //! * [`csv`]: metrics, a line for each run.
 //! * [`differs`]: what differs between allocators, in a sentence.
+//! * [`bisect`]: which change makes a difference.
 //! * [`explain`]: why requests were refused.
 //! * [`allocators`]: what can be named.
 //! * [`tables`]: the metrics of several allocators, a table for each question.
@@ -17,6 +18,7 @@
 mod agreement;
 pub mod allocators;
 pub mod answer;
+pub mod bisect;
 pub mod block;
 pub mod compare;
 pub mod csv;

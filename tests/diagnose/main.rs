@@ -1,8 +1,10 @@
 //! The commands that answer questions about one request or one difference: `explain` and those that
 //! find, shrink and show what differs.
 
+mod bisect;
 mod docs;
 mod explain;
+mod shrink;
 
 use std::path::Path;
 use std::process::{Command, Output};

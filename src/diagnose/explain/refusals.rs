@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use iova::kernel::{Allocator, ConfigError};
+use iova::measure::cause::Judge;
 use iova::measure::{Cause, Decision};
 use iova::units::Pfn;
 use serde::Serialize;
@@ -62,6 +63,7 @@ pub(super) fn collect(
             aborted: None,
         };
         let mut next = 0;
+        let mut judge = Judge::default();
         let mut replay = replaying::fresh(&requests.header, allocator)?;
         let end = replaying::replay(
             &mut replay,
@@ -70,7 +72,7 @@ pub(super) fn collect(
                 let Some(answer) = answer else {
                     return ControlFlow::Continue(());
                 };
-                let decision = Decision::of(replay, request, Some(answer));
+                let decision = Decision::of(&mut judge, replay, request, Some(answer));
                 summary.requests += 1;
                 if let Some(cause) = decision.cause() {
                     summary.refused += 1;

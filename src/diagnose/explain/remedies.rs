@@ -7,6 +7,7 @@
 use iova::kernel::allocator_list;
 use iova::kernel::changes::TABLE;
 use iova::kernel::{Allocator, Change, FlushQueue};
+use iova::measure::cause::Judge;
 use iova::measure::{Cause, Decision};
 use iova::op::{Op, Path};
 use iova::replay::{Replay, Request, Slot, ViolationKind};
@@ -342,7 +343,7 @@ fn answer(mut replay: Replay, request: &Request) -> Verdict {
             event: aborted.event,
             kind: aborted.kind,
         },
-        Ok(answer) => match Decision::of(&replay, request, answer) {
+        Ok(answer) => match Decision::of(&mut Judge::default(), &replay, request, answer) {
             Decision::Granted(pfn) => Verdict::Granted { pfn: pfn.0 },
             Decision::Refused(refused) => Verdict::Refused {
                 cause: refused.cause,

@@ -283,7 +283,8 @@ impl HeldBack {
             let Some(id) = ranges.find(pfn) else { continue };
             held.ranges += 1;
             held.pages += ranges.hi(id).0 - ranges.lo(id).0 + 1;
-            without.free(pfn);
+            // A range that two holders name is freed once.
+            let _ = without.free(pfn);
         }
         HeldBack {
             magazines,
