@@ -424,9 +424,6 @@ fn freed_since(it: &Max32, allocator: &str) -> String {
         counted(ranges, "range", "ranges"),
         counted(pages, "page", "pages"),
     );
-    if it.any_free_resets {
-        return format!("{freed}.");
-    }
     let cached32 = it
         .cached32
         .map_or(String::new(), |pfn| format!(" ({pfn:#x})"));

@@ -4,6 +4,7 @@
 mod bisect;
 mod docs;
 mod explain;
+mod regressions;
 mod shrink;
 
 use std::path::Path;

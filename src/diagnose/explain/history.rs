@@ -4,7 +4,7 @@
 //! An observer sees a domain between requests only. Frees that reach the tree show in its number
 //! of ranges and in the pages below 4 GiB, whoever made them: a caller, a magazine, a timer.
 
-use iova::kernel::{Answer, Change, Domain, Refusal};
+use iova::kernel::{Answer, Domain, Refusal};
 use iova::op::Op;
 use iova::replay::{Device, Dom, Replay, Request, Slot};
 use iova::units::{Nanos, Pages, Pfn, PfnRange};
@@ -15,7 +15,6 @@ use serde::Serialize;
 pub(super) struct History {
     dom: Dom,
     dma32: Pfn,
-    any_free_resets: bool,
     begun: Vec<Begun>,
     pub(super) restored: Option<u64>,
     pub(super) reserved: Vec<PfnRange>,
@@ -92,10 +91,8 @@ pub struct Max32 {
     pub cached32: Option<u64>,
     /// `None` where it was never set.
     pub set: Option<Set>,
-    /// Whether any free below 4 GiB resets it (5b61343b5059, 5.18), and not only one at or above
-    /// `cached32_node`.
-    pub any_free_resets: bool,
-    /// Frees below 4 GiB since then.
+    /// Frees below 4 GiB since then. From 5.18 on (5b61343b5059) there are none, since any of them
+    /// resets it.
     pub freed_since: Vec<Freed>,
 }
 
@@ -116,7 +113,6 @@ impl History {
         History {
             dom,
             dma32,
-            any_free_resets: replay.config().rules().has(Change::FreeSpaceEstimate),
             begun: Vec::new(),
             restored: None,
             reserved: Vec::new(),
@@ -273,7 +269,6 @@ impl History {
             unset: self.dma32.0,
             cached32: state.cached.and_then(|(it, _)| it).map(|it| it.0),
             set,
-            any_free_resets: self.any_free_resets,
             freed_since,
         })
     }
