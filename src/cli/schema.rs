@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use iovasim::{report, scenario};
+use iovasim::{report, scenario, study, trace};
 
 use super::files;
 use super::status::{Failure, Verdict};
@@ -31,12 +31,18 @@ enum Kind {
     Scenario,
     /// What `compare --policy` reads
     Policy,
+    /// What `run` and `replay` write as JSON, and `compare`, `merge` and `plot` read
+    Result,
+    /// A line of a trace: the header or an event
+    Trace,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Verdict, Failure> {
     let schema = match args.kind {
         Kind::Scenario => scenario::schema(),
         Kind::Policy => report::compare::policy::schema(),
+        Kind::Result => study::document::schema(),
+        Kind::Trace => trace::schema(),
     };
     files::write_text(args.output.as_deref(), &schema)?;
     Ok(Verdict::Done)

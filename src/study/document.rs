@@ -5,9 +5,13 @@
 //! The rows are computed from the runs and nothing else, so the shards of a run merge into the
 //! same document as the run itself.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Expectation, Measured, Miss};
+use crate::strict_json;
 use iova::kernel::FlushQueue;
 use iova::measure::record::{SampledRecord, TrafficRecord};
 use iova::measure::{Cause, Metric, MetricId, Metrics, Steps};
@@ -17,12 +21,13 @@ use iova::replay::ViolationKind;
 pub const VERSION: u64 = 2;
 
 /// A document: one JSON value with the results of some scenarios or traces.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// The kind of the document.
     pub iovasim: ResultTag,
     /// Its version.
+    #[schemars(extend("const" = VERSION))]
     pub version: u64,
     /// The version of the program that wrote it.
     pub program: String,
@@ -30,14 +35,14 @@ pub struct Document {
 }
 
 /// Marks a result document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ResultTag {
     #[serde(rename = "result")]
     Result,
 }
 
 /// The result of a scenario or a trace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StudyResult {
     /// The file of the scenario or the trace, as the user named it; absent from documents of
@@ -65,7 +70,7 @@ pub struct StudyResult {
 }
 
 /// What was studied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Subject {
     Scenario {
@@ -83,7 +88,7 @@ pub enum Subject {
 
 /// A part of a run: every `of`-th unit of scenario, seed and allocator, from number `index` on.
 /// Its document has nothing but these units.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shard {
     /// The number of the shard, from 1.
@@ -97,7 +102,7 @@ pub struct Shard {
 }
 
 /// The domains, as the header of a trace describes them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DomainRecord {
     /// Bytes per page.
@@ -109,7 +114,7 @@ pub struct DomainRecord {
 }
 
 /// The requests of one seed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TraceRecord {
     /// Absent for a recorded trace.
@@ -121,7 +126,8 @@ pub struct TraceRecord {
 }
 
 /// An allocator: all its runs together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub struct Row {
     pub allocator: String,
     /// The number of its runs, one for each seed.
@@ -136,7 +142,7 @@ pub struct Row {
 }
 
 /// A failure rate beside the first allocator's, seed by seed.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Against {
     /// This rate less the first allocator's.
@@ -148,7 +154,8 @@ pub struct Against {
 }
 
 /// An allocator on the requests of one seed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 pub struct Run {
     pub allocator: String,
     /// Absent for a recorded trace.
@@ -178,7 +185,7 @@ pub struct Run {
 }
 
 /// Where the kernel would have crashed or hung.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AbortRecord {
     /// The number of the event, from 0.
@@ -188,7 +195,7 @@ pub struct AbortRecord {
 }
 
 /// A violation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ViolationRecord {
     #[serde(alias = "finding")]
@@ -201,7 +208,7 @@ pub struct ViolationRecord {
 }
 
 /// Answers beside recorded ones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckRecord {
     pub compared: u64,
@@ -210,7 +217,7 @@ pub struct CheckRecord {
 }
 
 /// The first answer that differs from the recorded one; null is a refusal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DisagreementRecord {
     /// The number of the event, from 0.
@@ -220,7 +227,7 @@ pub struct DisagreementRecord {
 }
 
 /// How another allocator's answers differ from the first one's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DifferenceRecord {
     pub first: String,
@@ -236,7 +243,7 @@ pub struct DifferenceRecord {
 }
 
 /// Requests of a kind: how many, and the first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CasesRecord {
     pub count: u64,
@@ -245,7 +252,7 @@ pub struct CasesRecord {
 
 /// A request that was answered differently: `pages` and `limit` of an `alloc`, `bytes` and `mask`
 /// of a `map`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaseRecord {
     /// The number of the event, from 0.
@@ -268,6 +275,20 @@ pub struct CaseRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StepCounts(pub Steps);
+
+impl JsonSchema for StepCounts {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "StepCounts".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^(\d+:\d+(,\d+:\d+)*)?$" })
+    }
+}
 
 impl From<StepCounts> for String {
     fn from(counts: StepCounts) -> String {
@@ -307,6 +328,11 @@ fn can_add(all: &Steps, steps: u64, requests: u64) -> bool {
     let total = steps.checked_mul(requests);
     let total = total.and_then(|it| it.checked_add(all.total()));
     total.is_some() && all.requests().checked_add(requests).is_some()
+}
+
+/// The JSON Schema of result documents, as text that ends with a newline.
+pub fn schema() -> String {
+    strict_json::schema::<Document>()
 }
 
 impl Document {

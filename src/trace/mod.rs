@@ -45,3 +45,4 @@ pub mod stats;
 pub mod write;
 
 pub use error::{Error, Place};
+pub use json::schema;

@@ -5,6 +5,7 @@
 //! `IOVASIM_BLESS=1 cargo test --test golden` takes what is printed today as right.
 
 mod documents;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use schema::Schema;
 use xxhash_rust::xxh3::xxh3_128;
 
 const ALLOCATORS: &str = "linux-4.15,linux-5.10,old,new,linux-7.2,best-fit,maple-2026";
@@ -123,6 +125,14 @@ fn printed(arguments: &[&str]) -> (String, String) {
     (arguments.join(" "), hash(&output(arguments).0))
 }
 
+/// The same of a result document, which the schema of results holds for.
+fn result(schema: &Schema, arguments: &[&str]) -> (String, String) {
+    let (bytes, _) = output(arguments);
+    let name = arguments.join(" ");
+    schema.check(&name, &bytes);
+    (name, hash(&bytes))
+}
+
 /// The files of a folder of the project with that ending, as paths relative to the project.
 fn library(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
     let entries = fs::read_dir(root().join(folder)).expect("a folder");
@@ -196,7 +206,9 @@ fn runs_of_scenarios_print_as_before() {
 
 #[test]
 fn results_of_scenarios_are_as_before() {
-    let run = |(_, path): &(String, String)| printed(&["run", path, "--format", "json"]);
+    let schema = Schema::of_results();
+    let run =
+        |(_, path): &(String, String)| result(&schema, &["run", path, "--format", "json"]);
     all_hold([hashes(&scenarios().iter().map(run).collect())].into_iter());
 }
 
@@ -222,14 +234,16 @@ fn replays_of_traces_print_as_before() {
 #[test]
 fn documents_of_traces_are_as_before() {
     let folder = tempfile::tempdir().expect("a folder");
+    let schema = Schema::of_results();
     let mut found = BTreeMap::new();
     for (name, path) in traces() {
-        let json =
-            |arguments: &[&str]| printed(&[arguments, &[&path, "--format", "json"]].concat());
+        let document = |arguments: &[&str]| {
+            result(&schema, &[arguments, &[&path, "--format", "json"]].concat())
+        };
         found.extend([
-            json(&["replay", "-a", ALLOCATORS]),
-            json(&["replay", "-a", "old,new", "--sample=1000"]),
-            json(&["stats"]),
+            document(&["replay", "-a", ALLOCATORS]),
+            document(&["replay", "-a", "old,new", "--sample=1000"]),
+            printed(&["stats", &path, "--format", "json"]),
             printed(&["convert", &path, "-o", "-"]),
             printed(&["profile", &path, "-o", "-"]),
         ]);

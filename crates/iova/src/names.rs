@@ -4,7 +4,7 @@
 //! same, but each with a list of its own.)
 
 /// Makes an enumeration of variants without fields, each with its name:
-/// `ALL`, `NAMES`, `name()`, `Display`, `FromStr`, `Serialize` and `Deserialize`.
+/// `ALL`, `NAMES`, `name()`, `Display`, `FromStr`, `Serialize`, `Deserialize` and `JsonSchema`.
 macro_rules! named_enum {
     (
         $(#[$attribute:meta])*
@@ -48,6 +48,20 @@ macro_rules! named_enum {
         impl serde::Serialize for $Type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.name())
+            }
+        }
+
+        impl schemars::JsonSchema for $Type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($Type).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "enum": Self::NAMES })
             }
         }
 

@@ -70,7 +70,8 @@ struct WirePolicy {
     /// What this file is.
     #[expect(dead_code, reason = "has one value")]
     iovasim: WireTag,
-    /// The version of this format: 1.
+    /// The version of this format.
+    #[schemars(extend("const" = VERSION))]
     version: u64,
     /// What figures are held to.
     rules: Vec<WireRule>,

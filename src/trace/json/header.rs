@@ -25,6 +25,35 @@ pub(super) const NAMES: &[&str; 10] = &[
     "kernel",
 ];
 
+/// The JSON Schema of the first line of a trace.
+pub(super) fn schema() -> serde_json::Value {
+    use super::schema::integer;
+    use serde_json::json;
+
+    let granules: Vec<u64> = (0..u64::BITS)
+        .filter_map(|shift| Granule::from_bytes(1 << shift))
+        .map(Granule::bytes)
+        .collect();
+    json!({
+        "title": "header",
+        "type": "object",
+        "properties": {
+            "iovasim": { "const": "trace" },
+            "version": { "const": VERSION },
+            "granule": { "enum": granules },
+            "start_pfn": integer(0, u64::MAX),
+            "cpus": integer(1, Cpu::COUNT_MAX.into()),
+            "flush_queue": { "enum": FlushQueue::NAMES },
+            "forcedac": { "type": "boolean" },
+            "name": { "type": "string" },
+            "source": { "type": "string" },
+            "kernel": { "type": "string" },
+        },
+        "required": ["iovasim", "version"],
+        "additionalProperties": false,
+    })
+}
+
 /// Reads the first line of a trace.
 pub(in crate::trace) fn header(line: &[u8]) -> Result<Header, Error> {
     recognise(line)?;

@@ -45,6 +45,11 @@ impl Line {
         self.dev = None;
     }
 
+    /// The fields that the operation of the last event may have.
+    pub(super) fn own(&self) -> FieldSet {
+        self.own
+    }
+
     #[inline]
     pub(super) fn has(&self, field: Field) -> bool {
         self.present.has(field)

@@ -14,6 +14,7 @@ mod header;
 mod line;
 mod object;
 mod scan;
+mod schema;
 mod swar;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use std::collections::BTreeSet;
 
 pub(super) use header::header;
 pub(super) use object::{Object, Value, integer};
+pub use schema::schema;
 pub(super) use text::Text;
 
 use self::line::{Defaults, Line};

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cause::Cause;
@@ -14,7 +15,7 @@ use super::series::{Extremes, Track};
 pub use super::sampling::Window;
 
 /// What a [`Sampler`](super::sampler::Sampler) saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampledRecord {
     /// The window as time goes by.
@@ -24,7 +25,7 @@ pub struct SampledRecord {
 }
 
 /// When samples were begun, and the last event.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Moments {
     /// The number of each sample's first event, from 0.
@@ -37,7 +38,7 @@ pub struct Moments {
 }
 
 /// A figure in every sample.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
     /// The newest value of each sample.
@@ -51,7 +52,7 @@ pub struct Column {
 }
 
 /// The smallest and the largest number in every sample.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bounds {
     pub min: Vec<Option<u64>>,
@@ -59,7 +60,9 @@ pub struct Bounds {
 }
 
 /// What is seen of a window at a moment; see [`Shape`](super::fragmentation::Shape).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "they are the fields of a shape")]
 pub enum Figure {
@@ -77,7 +80,7 @@ pub enum Figure {
 }
 
 /// What a [`Timeline`](super::timeline::Timeline) saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimelineRecord {
     /// What was looked at.
@@ -108,7 +111,7 @@ pub struct TimelineRecord {
 }
 
 /// How far searches walked in every sample.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepColumns {
     /// Steps of all requests together.
@@ -118,7 +121,9 @@ pub struct StepColumns {
 }
 
 /// Who has the pages of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Holder {
     /// A caller.
@@ -132,7 +137,7 @@ pub enum Holder {
 }
 
 /// What an [`AddressMap`](super::address_map::AddressMap) saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MapRecord {
     /// What was looked at.
@@ -155,7 +160,7 @@ pub struct MapRecord {
 }
 
 /// What [`Traffic`](super::traffic::Traffic) saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrafficRecord {
     /// Bytes per page.
@@ -178,7 +183,7 @@ pub struct TrafficRecord {
 }
 
 /// Requests of a size class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SizeClass {
     /// The largest size of the class, a power of two; null for 2^64.
@@ -190,7 +195,7 @@ pub struct SizeClass {
 }
 
 /// Allocations of a class of lifetimes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LifetimeClass {
     /// The longest lifetime of the class, a power of two; null for 2^64.

@@ -1,5 +1,8 @@
 //! Metrics as documents have them: names, with a map for each group.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -48,6 +51,77 @@ impl Serialize for Group<'_> {
             map.serialize_entry(name, &metrics.get(row.id))?;
         }
         map.end()
+    }
+}
+
+/// An object with a property for each metric or group, as the table has them.
+impl JsonSchema for Metrics {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Metrics".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let groups =
+            METRICS.chunk_by(|one, next| one.group().is_some() && one.group() == next.group());
+        let property = |rows: &[Metric]| match rows[0].group() {
+            None => (rows[0].path.to_owned(), rows[0].schema()),
+            Some(group) => (group.to_owned(), group_schema(rows)),
+        };
+        let properties = groups.map(property).collect();
+        object(
+            &properties,
+            METRICS.iter().filter(|it| ADDED.contains(&it.id)),
+        )
+    }
+}
+
+/// A group, which is null where nothing of it need be known.
+fn group_schema(rows: &[Metric]) -> serde_json::Value {
+    let name = |row: &Metric| row.in_group().map_or(row.path, |(_, name)| name).to_owned();
+    let properties = rows.iter().map(|row| (name(row), row.schema())).collect();
+    let mut schema = object(&properties, std::iter::empty());
+    schema.insert("additionalProperties".to_owned(), false.into());
+    if !rows.iter().any(Metric::is_always_known) {
+        schema.insert("type".to_owned(), serde_json::json!(["object", "null"]));
+    }
+    schema.into()
+}
+
+/// An object all of whose properties must be there, but for some.
+fn object<'a>(
+    properties: &serde_json::Map<String, serde_json::Value>,
+    mut optional: impl Iterator<Item = &'a Metric>,
+) -> Schema {
+    let optional: Vec<&str> = optional.by_ref().map(|it| it.path).collect();
+    let required = properties
+        .keys()
+        .filter(|it| !optional.contains(&it.as_str()));
+    let required: Vec<&String> = required.collect();
+    json_schema!({ "type": "object", "properties": properties, "required": required })
+}
+
+impl Metric {
+    fn schema(&self) -> serde_json::Value {
+        let number = if self.is_integer() {
+            "integer"
+        } else {
+            "number"
+        };
+        let types = if self.is_always_known() {
+            vec![number]
+        } else {
+            vec![number, "null"]
+        };
+        serde_json::json!({
+            "description": self.meaning,
+            "type": types,
+            "minimum": 0,
+            "maximum": u64::MAX,
+        })
     }
 }
 
