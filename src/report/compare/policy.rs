@@ -9,7 +9,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Paired;
+use super::comparison::Paired;
 use crate::strict_json::{self, Error, JsonPath};
 use crate::study::StudyResult;
 use iova::measure::{METRICS, Metric, MetricId, Value};

@@ -1,7 +1,7 @@
 //! The runs of two allocators side by side, and how their metrics differ.
 
+use super::comparison::{Change, Most, Paired, Verdict};
 use super::policy::Rule;
-use super::{Change, Most, Paired, Verdict};
 use crate::study::document::{Row, Run};
 use crate::study::statistics;
 use iova::measure::metrics::Better;
@@ -122,20 +122,5 @@ impl Paired {
             seeds_down: down as u64,
             most: most?.1,
         })
-    }
-
-    /// Whether the seeds show that the metric rose (or fell, if `rise` is negative): it moved in
-    /// no seed the other way, or the interval of the mean is on that side of 0. A single seed
-    /// shows what it shows.
-    pub(super) fn shows(&self, rise: f64) -> bool {
-        let (that_way, other_way) = if rise > 0.0 {
-            (self.seeds_up, self.seeds_down)
-        } else {
-            (self.seeds_down, self.seeds_up)
-        };
-        let apart = self
-            .ci95
-            .is_some_and(|[lo, hi]| if rise > 0.0 { lo > 0.0 } else { hi < 0.0 });
-        that_way > 0 && (other_way == 0 || apart)
     }
 }

@@ -1,6 +1,6 @@
 //! A comparison in words: the same sentences in every form of the report.
 
-use super::{Change, Comparison, Pair, Paired, Place, Source, Verdict};
+use super::comparison::{Change, Comparison, Pair, Paired, Place, Source, Verdict};
 use crate::report::number::{counted, grouped};
 use crate::report::shell;
 use iova::kernel::Change as KernelChange;

@@ -27,7 +27,6 @@ pub(super) const NAMES: &[&str; 10] = &[
 
 /// The JSON Schema of the first line of a trace.
 pub(super) fn schema() -> serde_json::Value {
-    use super::schema::integer;
     use serde_json::json;
 
     let granules: Vec<u64> = (0..u64::BITS)
@@ -41,8 +40,8 @@ pub(super) fn schema() -> serde_json::Value {
             "iovasim": { "const": "trace" },
             "version": { "const": VERSION },
             "granule": { "enum": granules },
-            "start_pfn": integer(0, u64::MAX),
-            "cpus": integer(1, Cpu::COUNT_MAX.into()),
+            "start_pfn": { "type": "integer", "minimum": 0, "maximum": u64::MAX },
+            "cpus": { "type": "integer", "minimum": 1, "maximum": Cpu::COUNT_MAX },
             "flush_queue": { "enum": FlushQueue::NAMES },
             "forcedac": { "type": "boolean" },
             "name": { "type": "string" },

@@ -99,7 +99,7 @@ fn value(form: Form) -> Value {
 }
 
 /// An integer from `least` to `most`.
-pub(super) fn integer(least: u64, most: u64) -> Value {
+fn integer(least: u64, most: u64) -> Value {
     json!({ "type": "integer", "minimum": least, "maximum": most })
 }
 
