@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use iovasim::report::Page;
-use iovasim::report::compare::{self, Comparison, Side, Which};
+use iovasim::report::compare::{self, Comparison, Side, Which, Workloads};
 
 use super::common::Terminal;
 use super::files;
@@ -14,13 +14,15 @@ use super::status::{Failure, Verdict};
 
 /// Compare two results of `run`, or two allocators of one; a gate for CI
 ///
-/// Says of each figure that differs what it was before and after, by how much seed by seed,
-/// and whether that is worse. Exit 1 if something changed that the policy forbids, or if a
-/// scenario or an allocator vanished. Results of other requests or other seeds are refused.
+/// Prints each figure that differs: its value before and after, the difference seed by seed, and
+/// whether that is worse. Exit status 1 if something changed that the policy forbids, or if a
+/// scenario or an allocator is missing. A scenario whose requests or seeds differ is not compared,
+/// which is forbidden unless --across-workloads is given.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-The default policy forbids more failures, more spurious failures, more violations, and a higher
-p99.9 of steps. The rules of a policy file come after these.
+The default policy forbids more failures (requests granted outside of the domain count as
+failures), more spurious failures, more violations, and a higher p99.9 of steps. The rules of a
+policy file come after these.
 
 Example, which runs in the repository: has the newest release got worse than 5.18?
   iovasim run scenarios/founding-stress.json -o result.json
@@ -28,7 +30,7 @@ Example, which runs in the repository: has the newest release got worse than 5.1
 pub(crate) struct Args {
     /// The result to compare with
     base: PathBuf,
-    /// The new result; the same as BASE if it is not given
+    /// The new result [default: BASE]
     #[arg(required_unless_present = "allocators")]
     new: Option<PathBuf>,
     /// Which figures may change by how much
@@ -37,6 +39,9 @@ pub(crate) struct Args {
     /// Compare allocator B of NEW with allocator A of BASE
     #[arg(long, value_name = "A,B")]
     allocators: Option<String>,
+    /// Also compare results of different requests, such as a driver before and after a change
+    #[arg(long)]
+    across_workloads: bool,
     #[command(flatten)]
     report: Report<Form>,
 }
@@ -88,7 +93,13 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
         file,
         results: &new.results,
     });
-    let comparison = compare::compare(base, new, &which, &policy).map_err(Failure::bad)?;
+    let workloads = if args.across_workloads {
+        Workloads::Any
+    } else {
+        Workloads::Same
+    };
+    let comparison = compare::compare(base, new, &which, workloads, &policy);
+    let comparison = comparison.map_err(Failure::bad)?;
     args.report
         .write(terminal, true, |form, page| set(&comparison, form, page))?;
     Ok(verdict(&comparison))

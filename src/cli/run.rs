@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::Args as ClapArgs;
 use iovasim::report::compare::policy::Policy;
-use iovasim::report::compare::{Comparison, Side, Which};
+use iovasim::report::compare::{Comparison, Side, Which, Workloads};
 use iovasim::report::junit::{self, Suite};
 use iovasim::report::result::Expected;
 use iovasim::report::{self, Page, block, shell};
@@ -213,7 +213,8 @@ fn compare(
         file: "this run",
         results,
     };
-    report::compare::compare(base, new, &Which::Same, policy).map_err(Failure::bad)
+    let compared = report::compare::compare(base, new, &Which::Same, Workloads::Same, policy);
+    compared.map_err(Failure::bad)
 }
 
 /// Prints the comparison after the pages; if standard output has data, on standard error.

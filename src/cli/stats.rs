@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use iovasim::report::escape;
 use iovasim::trace::stats::Stats;
 
 use super::common::Terminal;
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     }
     drop(trace);
     args.report.write(terminal, true, |form, _| match form {
-        Format::Text => stats.to_string(),
+        Format::Text => escape::terminal_lines(&stats.to_string()),
         Format::Json => stats.json(),
     })?;
     Ok(Verdict::Done)

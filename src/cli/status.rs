@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use iovasim::report::escape;
+
 /// What a command that got to its end found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -94,5 +96,6 @@ pub(crate) fn exit(end: Result<Verdict, Failure>) -> ExitCode {
 
 /// One line on standard error. Where that is closed nobody is there to be told.
 pub(crate) fn say(message: &str) {
+    let message = escape::terminal(message);
     let _ = writeln!(io::stderr().lock(), "iovasim: {message}");
 }

@@ -28,14 +28,20 @@ const VS_FIRST: (&str, &str) = (
     "mean difference of the rate per seed from the first allocator, in percentage points",
 );
 
+const OUTSIDE: (&str, &str) = (
+    "outside",
+    "requests granted below start_pfn or above their limit; only if there are any",
+);
+
 /// The heading and the meaning of every column.
 pub fn columns() -> impl Iterator<Item = (&'static str, &'static str)> {
     let metrics = [ALLOCS, FAILED, RATE, ROOM];
     let metrics = metrics.map(|(heading, metric)| (heading, metric.metric().meaning));
-    metrics.into_iter().chain([INTERVAL, VS_FIRST])
+    metrics.into_iter().chain([OUTSIDE, INTERVAL, VS_FIRST])
 }
 
-/// An allocator's failures beside those of the first, seed by seed.
+/// An allocator's failures beside those of the first, seed by seed. A request that is granted
+/// outside of the domain counts as a failure.
 struct Pairs {
     /// The difference of the failure rate in each seed.
     rates: Vec<f64>,
@@ -51,14 +57,18 @@ impl Pairs {
         };
         let (ones, others) = (runs(&first.allocator), runs(&row.allocator));
         let pairs: Vec<(&Run, &Run)> = ones.into_iter().zip(others).collect();
-        let count = |run: &Run| run.metrics.count(MetricId::Failures);
+        let count = |run: &Run| run.metrics.not_served();
         let ordered = |order| {
             let ordered = pairs
                 .iter()
                 .filter(|(one, other)| count(other).cmp(&count(one)) == order);
             ordered.count()
         };
-        let rate = |run: &Run| run.metrics.get(MetricId::FailureRate).map(Value::to_f64);
+        let rate = |run: &Run| {
+            let requests = run.metrics.count(MetricId::Allocs);
+            let real = |count| Value::Count(count).to_f64();
+            (requests > 0).then(|| real(count(run)) / real(requests))
+        };
         let difference = |(one, other): &(&Run, &Run)| Some(rate(other)? - rate(one)?);
         Pairs {
             fewer: ordered(Ordering::Less),
@@ -145,8 +155,13 @@ fn failures(row: &Row) -> String {
     let name = &row.allocator;
     let requests = counted(count(MetricId::Allocs), "request", "requests");
     let (failures, spurious) = (count(MetricId::Failures), count(MetricId::Spurious));
+    let outside = row.metrics.granted_outside();
+    let outside = match outside {
+        0 => String::new(),
+        some => format!(" It grants {} outside of the domain.", grouped(some)),
+    };
     if failures == 0 {
-        return format!("{name} fails none of {requests}.");
+        return format!("{name} fails none of {requests}.{outside}");
     }
     let rate = cell(&row.metrics, MetricId::FailureRate);
     let room = match spurious {
@@ -155,25 +170,25 @@ fn failures(row: &Row) -> String {
         some => format!("{} of them although there was room", grouped(some)),
     };
     format!(
-        "{name} fails {} of {requests} ({rate}), {room}.",
+        "{name} fails {} of {requests} ({rate}), {room}.{outside}",
         grouped(failures)
     )
 }
 
 /// `new and linux-7.2 (1,706) and best-fit (558)`: those with as many failures together.
 fn with_failures(rows: &[&Row], with_counts: bool) -> String {
-    let mut groups: Vec<(u64, Vec<&str>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for row in rows {
-        let failures = row.metrics.count(MetricId::Failures);
-        match groups.iter_mut().find(|(count, _)| *count == failures) {
+        let failures = counts(row);
+        match groups.iter_mut().find(|(counts, _)| *counts == failures) {
             Some((_, names)) => names.push(&row.allocator),
             None => groups.push((failures, vec![&row.allocator])),
         }
     }
-    let groups = groups.into_iter().map(|(failures, names)| {
+    let groups = groups.into_iter().map(|(counts, names)| {
         let names = list(&names);
         if with_counts {
-            format!("{names} ({})", grouped(failures))
+            format!("{names} ({counts})")
         } else {
             names
         }
@@ -182,11 +197,21 @@ fn with_failures(rows: &[&Row], with_counts: bool) -> String {
     list(&groups.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// `592`, or `592, and 220 outside`.
+fn counts(row: &Row) -> String {
+    let failures = grouped(row.metrics.count(MetricId::Failures));
+    match row.metrics.granted_outside() {
+        0 => failures,
+        outside => format!("{failures}, and {} outside", grouped(outside)),
+    }
+}
+
 /// The main table: a row for each allocator. The number of requests, which [`sentence`] has, is a
 /// column only where it differs, as it does if a replay ended early.
 pub fn table(result: &StudyResult) -> Table {
     let has_intervals = has_intervals(result);
     let has_others = result.rows.len() > 1;
+    let has_outside = has_outside(result);
     let requests = result.rows.iter().map(|row| row.metrics.count(ALLOCS.1));
     let requests: BTreeSet<u64> = requests.collect();
     let counts = match requests.len() {
@@ -196,6 +221,7 @@ pub fn table(result: &StudyResult) -> Table {
     let mut headings: Vec<&str> = counts.iter().map(|(heading, _)| *heading).collect();
     headings.extend(has_intervals.then_some(INTERVAL.0));
     headings.push(ROOM.0);
+    headings.extend(has_outside.then_some(OUTSIDE.0));
     headings.extend(has_others.then_some(VS_FIRST.0));
     headings.extend((has_others && has_intervals).then_some(INTERVAL.0));
     let mut table = Table::new("allocator", &headings);
@@ -208,6 +234,7 @@ pub fn table(result: &StudyResult) -> Table {
         let mut cells: Vec<String> = counts.collect();
         cells.extend(has_intervals.then(rate));
         cells.push(cell(&row.metrics, ROOM.1));
+        cells.extend(has_outside.then(|| grouped(row.metrics.granted_outside())));
         cells.extend(has_others.then(|| dash(mean.map(|(mean, _)| percentage_points(mean)))));
         cells.extend((has_others && has_intervals).then(difference));
         table.row(&row.allocator, cells);
@@ -215,15 +242,23 @@ pub fn table(result: &StudyResult) -> Table {
     table
 }
 
+/// Whether an allocator granted requests outside of the domain.
+fn has_outside(result: &StudyResult) -> bool {
+    result
+        .rows
+        .iter()
+        .any(|row| row.metrics.granted_outside() > 0)
+}
+
 /// A recorded trace has no seeds, and so no intervals.
 fn has_intervals(result: &StudyResult) -> bool {
     result.runs.iter().any(|run| run.seed.is_some())
 }
 
-/// How the intervals were made; `None` without intervals.
+/// How the intervals were made, and what counts as a failure; `None` if there is nothing to say.
 pub fn footnote(result: &StudyResult) -> Option<String> {
     let seeds = result.rows.first().map_or(0, |row| row.runs);
-    has_intervals(result).then(|| match seeds {
+    let intervals = has_intervals(result).then(|| match seeds {
         0 | 1 => {
             "95 % interval: Wilson's, as if the requests of the only seed were independent."
                 .to_owned()
@@ -232,5 +267,11 @@ pub fn footnote(result: &StudyResult) -> Option<String> {
             "95 % intervals over {seeds} seeds: Wilson's for the rate, adjusted for the spread \
              between seeds; Student's for the mean difference per seed, in percentage points."
         ),
-    })
+    });
+    let outside = (has_outside(result) && result.rows.len() > 1).then(|| {
+        "`vs first` counts requests that were granted outside of the domain as failures."
+            .to_owned()
+    });
+    let notes: Vec<String> = intervals.into_iter().chain(outside).collect();
+    (!notes.is_empty()).then(|| notes.join(" "))
 }

@@ -1,6 +1,6 @@
 //! A report as sections of paragraphs and tables, which read as text for a terminal or as Markdown.
 
-use super::escape::markdown as escaped;
+use super::escape::{self, markdown as escaped};
 use super::{Page, Table};
 
 /// A piece of a report.
@@ -23,7 +23,7 @@ pub fn text(sections: &[Vec<Block>], page: Page) -> String {
             Block::Paragraph(text) => page.paragraph(text),
             Block::Warning(text) => page.warning(text),
             Block::Table(table) => table.render(page),
-            Block::Verbatim(text) => text.clone(),
+            Block::Verbatim(text) => escape::terminal_lines(text),
         });
         blocks.collect::<String>()
     });
@@ -38,7 +38,8 @@ pub fn markdown(sections: &[Vec<Block>]) -> String {
         Block::Paragraph(text) => format!("{}\n", escaped(text)),
         Block::Warning(text) => format!("**{}**\n", escaped(text)),
         Block::Table(table) => table.markdown(),
-        Block::Verbatim(text) => format!("```text\n{text}```\n"),
+        // Each line begins with spaces and a sign, so none of them ends the block.
+        Block::Verbatim(text) => format!("```text\n{}```\n", escape::terminal_lines(text)),
     });
     blocks.collect::<Vec<_>>().join("\n")
 }

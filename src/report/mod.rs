@@ -12,6 +12,7 @@
 //! * [`explain`]: why requests were refused.
 //! * [`allocators`]: what can be named.
 //! * [`tables`]: the metrics of several allocators, a table for each question.
+//! * [`escape`]: text of files, made harmless for a terminal or Markdown.
 //! * [`shell`]: commands to paste.
 //! * [`table`], [`page`], [`number`]: how tables, paragraphs and numbers are set.
 
@@ -25,6 +26,7 @@ pub mod csv;
 pub mod differs;
 mod escape;
 pub mod explain;
+pub mod escape;
 pub mod fidelity;
 pub mod junit;
 pub mod number;
@@ -34,6 +36,7 @@ mod row_lines;
 pub mod shell;
 pub mod table;
 pub mod tables;
+mod violations;
 
 pub use page::Page;
 pub use table::Table;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::escape;
+
 /// A page of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -51,6 +53,7 @@ impl Page {
         const INDENT: usize = 2;
         const WIDTH_MAX: usize = 100;
         let width = self.width.min(WIDTH_MAX);
+        let text = escape::terminal(text);
         let mut lines = String::new();
         let mut used = 0;
         for word in text.split(' ') {

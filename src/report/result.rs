@@ -4,13 +4,12 @@
 use super::block::Block;
 use super::differs::{self, End, Side};
 use super::number::counted;
-use super::{agreement, answer, tables};
+use super::{agreement, answer, tables, violations};
 use crate::scenario::Miss;
 use crate::study::Studied;
-use crate::study::document::{Row, Run, StudyResult, Subject, ViolationRecord};
+use crate::study::document::{Row, StudyResult, Subject};
 use iova::kernel::FlushQueue;
 use iova::measure::MetricId;
-use iova::replay::ViolationKind;
 use iova::units::Granule;
 
 /// What became of a scenario's expectations.
@@ -38,18 +37,15 @@ pub enum Detail {
 pub fn sections(studied: &Studied, expected: &Expected, detail: Detail) -> Vec<Vec<Block>> {
     let result = &studied.result;
     let rows = &result.rows;
-    let mut sections = vec![heading(result, detail), answer(studied), main_table(result)];
+    let differences = differences(studied);
+    let answer = answer(result, differences.first());
+    let mut sections = vec![heading(result, detail), answer, main_table(result)];
     if detail == Detail::All {
         sections.extend(tables::details(rows).map(|table| vec![Block::Table(table)]));
     }
-    sections.push(violations(result));
+    sections.push(violations::blocks(result));
     if detail == Detail::All {
-        sections.push(
-            differences(studied)
-                .into_iter()
-                .map(Block::Paragraph)
-                .collect(),
-        );
+        sections.push(differences.into_iter().map(Block::Paragraph).collect());
     }
     sections.push(agreement::blocks(studied));
     sections.push(expectations(expected));
@@ -92,10 +88,9 @@ fn heading(result: &StudyResult, detail: Detail) -> Vec<Block> {
 }
 
 /// The answer, and the first request that two allocators answer differently.
-fn answer(studied: &Studied) -> Vec<Block> {
-    let sentence = Block::Paragraph(answer::sentence(&studied.result));
-    let first_that_differs = differences(studied).into_iter().next();
-    let first = first_that_differs.map(Block::Paragraph);
+fn answer(result: &StudyResult, first_that_differs: Option<&String>) -> Vec<Block> {
+    let sentence = Block::Paragraph(answer::sentence(result));
+    let first = first_that_differs.cloned().map(Block::Paragraph);
     [sentence].into_iter().chain(first).collect()
 }
 
@@ -103,60 +98,6 @@ fn main_table(result: &StudyResult) -> Vec<Block> {
     let footnote = answer::footnote(result).map(Block::Paragraph);
     let table = Block::Table(answer::table(result));
     [table].into_iter().chain(footnote).collect()
-}
-
-/// Violations of a replay, each kind with its first event; the runs of a scenario that ended early.
-fn violations(result: &StudyResult) -> Vec<Block> {
-    match result.subject {
-        Subject::Trace { .. } => result.runs.iter().flat_map(of_run).collect(),
-        Subject::Scenario { .. } => result.rows.iter().filter_map(aborted_runs).collect(),
-    }
-}
-
-fn aborted_runs(row: &Row) -> Option<Block> {
-    let count = row.metrics.count(MetricId::RunsAborted);
-    let runs = counted(count, "run", "runs");
-    let name = &row.allocator;
-    let note =
-        format!("{name}: {runs} ended early, where the kernel would have crashed or hung");
-    (count > 0).then_some(Block::Warning(note))
-}
-
-fn of_run(run: &Run) -> Vec<Block> {
-    let name = &run.allocator;
-    let count = |kind| run.metrics.count(MetricId::of_violation(kind));
-    let ends = run.aborted.as_ref().map(|aborted| aborted.violation);
-    let kinds = ViolationKind::ALL
-        .into_iter()
-        .filter(|&kind| count(kind) > 0 && ends != Some(kind));
-    let mut notes: Vec<Block> = kinds
-        .map(|kind| {
-            let first = run.first_violations.iter().find(|it| it.violation == kind);
-            let times = counted(count(kind), "time", "times");
-            let first = first.map_or(String::new(), found);
-            Block::Warning(format!("{name}: {} {times}{first}", kind.name()))
-        })
-        .collect();
-    notes.extend(run.aborted.as_ref().map(|aborted| {
-        let why = match aborted.violation {
-            ViolationKind::UseAfterFree => "the kernel would go on from a range that was freed",
-            _ => "the kernel would search for ever under its lock",
-        };
-        let event = aborted.event;
-        let violation = aborted.violation.name();
-        Block::Warning(format!(
-            "{name}: {violation} at event {event}, where its replay ends: {why}"
-        ))
-    }));
-    notes
-}
-
-fn found(found: &ViolationRecord) -> String {
-    let range = found.pfn.zip(found.pages);
-    let range = range.map_or(String::new(), |(pfn, pages)| {
-        format!(", {} at pfn {pfn:#x}", counted(pages, "page", "pages"))
-    });
-    format!(", first at event {}{range}", found.event)
 }
 
 fn differences(studied: &Studied) -> Vec<String> {

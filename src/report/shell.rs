@@ -1,17 +1,30 @@
 //! Commands that a reader can paste into a shell.
 
-/// A file's name as a POSIX shell and the command line take it; `None` of standard input.
+use super::escape::acts_on_terminal;
+
+/// A file's name as a POSIX shell and the command line take it; `None` of standard input, and of
+/// a name that cannot be shown as it is.
 pub fn word(file: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
     let file = match file {
         "" | "-" | "<stdin>" => return None,
         _ if file.starts_with('-') => format!("./{file}"),
         _ => file.to_owned(),
     };
-    if file.chars().all(plain) {
-        return Some(file);
+    quoted(&file)
+}
+
+/// A text as a POSIX shell takes it for one word; `None` of one that cannot be shown as it is.
+pub(super) fn quoted(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-,".contains(c);
+    if text.chars().any(acts_on_terminal) {
+        return None;
     }
-    Some(format!("'{}'", file.replace('\'', r"'\''")))
+    // A tilde within a word stands for itself.
+    let inner = |c: char| plain(c) || c == '~';
+    if text.starts_with(plain) && text.chars().all(inner) {
+        return Some(text.to_owned());
+    }
+    Some(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 /// The command that generates the trace of a seed of a scenario, or its recorded trace; `None` if
@@ -35,6 +48,9 @@ mod tests {
             ("~a", Some("'~a'")),
             ("-a", Some("./-a")),
             ("<stdin>", None),
+            ("a\nb", None),
+            ("a;rm -r b", Some("'a;rm -r b'")),
+            ("$(b)", Some("'$(b)'")),
         ];
         for (file, expected) in cases {
             assert_eq!(word(file).as_deref(), expected, "{file}");

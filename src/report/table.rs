@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use super::escape::markdown as escaped;
+use super::escape::{self, markdown as escaped};
 use super::page::Page;
 
 /// The space between two columns.
@@ -27,7 +27,7 @@ impl Table {
     /// A table whose column of names is headed `title`, with headings for the figures.
     pub fn new(title: &str, headings: &[&str]) -> Table {
         Table {
-            title: title.to_owned(),
+            title: escape::terminal(title),
             headings: headings.iter().map(|&it| it.to_owned()).collect(),
             rows: Vec::new(),
         }
@@ -36,7 +36,8 @@ impl Table {
     /// Adds a row, a cell for each heading.
     pub fn row(&mut self, name: &str, cells: Vec<String>) {
         assert_eq!(cells.len(), self.headings.len(), "a cell for each heading");
-        self.rows.push((name.to_owned(), cells));
+        let cells = cells.iter().map(|it| escape::terminal(it));
+        self.rows.push((escape::terminal(name), cells.collect()));
     }
 
     /// The table as Markdown.

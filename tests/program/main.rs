@@ -5,6 +5,8 @@ mod edges;
 mod examples;
 mod forms;
 mod gate;
+mod hostile_names;
+mod outside;
 mod plot;
 mod profile;
 mod readme;

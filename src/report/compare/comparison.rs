@@ -13,12 +13,22 @@ pub struct Comparison {
     pub new: String,
     /// An allocator of a scenario each, in the order of the base.
     pub pairs: Vec<Pair>,
+    /// Scenarios whose requests differ between the two, which is forbidden unless it is meant.
+    pub changed: Vec<ChangedWorkload>,
     /// What the base has and the new results lack, which is forbidden.
     pub vanished: Vec<Place>,
     /// What the new results have and the base lacks.
     pub added: Vec<Place>,
     /// Scenarios that lack one of the two allocators that are to be compared.
     pub skipped: Vec<String>,
+}
+
+/// A scenario whose results cannot be compared, since their requests differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangedWorkload {
+    pub scenario: String,
+    /// What differs.
+    pub why: String,
 }
 
 /// A scenario, or an allocator of one.
@@ -38,6 +48,9 @@ pub struct Pair {
     /// The allocator of the new results.
     pub new: String,
     pub seeds: u64,
+    /// Whether the two sides served different requests.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub other_requests: bool,
     /// The figures that differ.
     pub changes: Vec<Change>,
     /// Whether the distribution of steps differs, or the place where a replay came to its end,
@@ -131,12 +144,13 @@ impl Comparison {
     /// How many things are forbidden.
     pub fn forbidden(&self) -> usize {
         let changes = self.pairs.iter().map(|pair| pair.forbidden().count());
-        changes.sum::<usize>() + self.vanished.len()
+        changes.sum::<usize>() + self.vanished.len() + self.changed.len()
     }
 
     /// Whether nothing differs at all.
     pub fn is_equal(&self) -> bool {
-        let nothing = self.vanished.is_empty() && self.added.is_empty();
+        let nothing =
+            self.vanished.is_empty() && self.added.is_empty() && self.changed.is_empty();
         nothing && self.pairs.iter().all(Pair::is_equal)
     }
 }

@@ -13,6 +13,10 @@ pub fn text(comparison: &Comparison) -> String {
             &words::vanished(place),
         ));
     }
+    for changed in &comparison.changed {
+        let title = "iovasim: changed workload";
+        lines.push(command("error", title, &words::changed(changed)));
+    }
     for pair in &comparison.pairs {
         for change in pair.forbidden() {
             let (scenario, who) = (&pair.scenario, words::who(pair));

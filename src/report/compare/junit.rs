@@ -17,6 +17,13 @@ pub fn text(comparison: &Comparison) -> String {
             failure: Some(words::vanished(place)),
         });
     }
+    for changed in &comparison.changed {
+        suite(&mut suites, &changed.scenario).cases.push(Case {
+            class: changed.scenario.clone(),
+            name: "the same requests".to_owned(),
+            failure: Some(words::changed(changed)),
+        });
+    }
     document("iovasim compare", &suites)
 }
 

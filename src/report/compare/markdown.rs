@@ -24,7 +24,14 @@ pub fn text(comparison: &Comparison) -> String {
             escaped(&words::vanished(place))
         );
     }
-    if !comparison.vanished.is_empty() {
+    for changed in &comparison.changed {
+        let _ = writeln!(
+            text,
+            "* **forbidden:** {}",
+            escaped(&words::changed(changed))
+        );
+    }
+    if !comparison.vanished.is_empty() || !comparison.changed.is_empty() {
         text.push('\n');
     }
     let mut explained: Vec<String> = Vec::new();

@@ -24,7 +24,7 @@ use std::fmt;
 
 use crate::study::document::{Row, Run, StudyResult, Subject};
 use comparison::Source;
-pub use comparison::{Change, Comparison, Most, Pair, Paired, Place, Verdict};
+pub use comparison::{Change, ChangedWorkload, Comparison, Most, Pair, Paired, Place, Verdict};
 use iova::measure::METRICS;
 use policy::Policy;
 use rows::Rows;
@@ -62,16 +62,27 @@ impl fmt::Display for Incomparable {
     }
 }
 
-/// Compares the new results with the base.
+/// Whether results of different requests are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workloads {
+    /// Only results of the same requests: then a difference is one of the allocators.
+    Same,
+    /// Also those of different requests, such as a driver before and after a change.
+    Any,
+}
+
+/// Compares the new results with the base. A scenario whose seeds or requests differ is reported as
+/// changed.
 ///
 /// # Errors
 ///
-/// If a scenario's seeds or requests are others, if a result is only a shard, if no scenario
-/// has the allocators that are to be compared, or if the policy names what neither side has.
+/// If nothing but such scenarios is left, if a result is only a shard, if no scenario has the
+/// allocators that are to be compared, or if the policy names what neither side has.
 pub fn compare(
     base: Side<'_>,
     new: Side<'_>,
     which: &Which,
+    workloads: Workloads,
     policy: &Policy,
 ) -> Result<Comparison, Incomparable> {
     for side in [base, new] {
@@ -84,6 +95,7 @@ pub fn compare(
         base: base.file.to_owned(),
         new: new.file.to_owned(),
         pairs: Vec::new(),
+        changed: Vec::new(),
         vanished: Vec::new(),
         added: Vec::new(),
         skipped: Vec::new(),
@@ -92,16 +104,26 @@ pub fn compare(
         let same = |it: &&StudyResult| it.name() == before.name();
         match new.results.iter().find(same) {
             None => comparison.vanished.push(Place::scenario(before)),
-            Some(after) => {
-                same_requests(base.file, before, new.file, after)?;
-                comparison.add(before, after, which, policy);
-            }
+            Some(after) => match same_requests(base.file, before, new.file, after, workloads) {
+                Ok(()) => comparison.add(before, after, which, policy),
+                Err(why) => comparison.changed.push(ChangedWorkload {
+                    scenario: before.name().to_owned(),
+                    why,
+                }),
+            },
         }
     }
     for after in new.results {
         if !base.results.iter().any(|it| it.name() == after.name()) {
             comparison.added.push(Place::scenario(after));
         }
+    }
+    if let ([], [changed, ..]) = (comparison.pairs.as_slice(), comparison.changed.as_slice()) {
+        let ChangedWorkload { scenario, why } = changed;
+        return Err(Incomparable(format!(
+            "scenario `{scenario}`: {why}; if that is meant, make a new baseline with `iovasim run \
+             --update-baseline`, or compare with --across-workloads"
+        )));
     }
     if let (Which::Between { base: a, new: b }, []) = (which, comparison.pairs.as_slice()) {
         return Err(Incomparable(format!(
@@ -135,47 +157,40 @@ fn are_whole(side: Side<'_>) -> Result<(), Incomparable> {
     }
 }
 
-/// Whether two results are of the same requests.
+/// Whether two results are of the same requests; else what differs.
 fn same_requests(
     base: &str,
     before: &StudyResult,
     new: &str,
     after: &StudyResult,
-) -> Result<(), Incomparable> {
-    let refuse = |problem: String| {
-        let scenario = before.name();
-        let hint = "where that is meant, make a new baseline with `iovasim run \
-                    --update-baseline`";
-        Err(Incomparable(format!(
-            "scenario `{scenario}`: {problem}; {hint}"
-        )))
-    };
+    workloads: Workloads,
+) -> Result<(), String> {
     let seeds = |result: &StudyResult| {
         let seeds = result.traces.iter().map(|trace| trace.seed);
         seeds.collect::<Vec<_>>()
     };
     if seeds(before) != seeds(after) {
         let (one, other) = (words::seeds(&seeds(before)), words::seeds(&seeds(after)));
-        return refuse(format!("{base} has {one}, {new} has {other}"));
+        return Err(format!("{base} has {one}, {new} has {other}"));
     }
     let mut pairs = before.traces.iter().zip(&after.traces);
-    if let Some((one, other)) = pairs.find(|(one, other)| one.hash != other.hash) {
+    let differing = pairs.find(|(one, other)| one.hash != other.hash);
+    if let Some((one, other)) = differing.filter(|_| workloads == Workloads::Same) {
         let (one_hash, other_hash) = (&one.hash, &other.hash);
         let of = one
             .seed
             .map_or(String::new(), |seed| format!(" in seed {seed}"));
         let (one, other) = (one_hash, other_hash);
-        return refuse(format!(
-            "other requests{of} (trace {one} in {base}, {other} in {new}): the \
-             workload has changed, and figures of different requests say nothing of the \
-             allocator"
+        return Err(format!(
+            "other requests{of} (trace {one} in {base}, {other} in {new}): the workload has \
+             changed, so a difference is not one of the allocators"
         ));
     }
     for result in [before, after] {
         let whole = result.traces.len() as u64;
         if let Some(row) = result.rows.iter().find(|row| row.runs != whole) {
             let (name, count) = (&row.allocator, row.runs);
-            return refuse(format!("{name} has {count} of {whole} seeds"));
+            return Err(format!("{name} has {count} of {whole} seeds"));
         }
     }
     Ok(())
@@ -249,6 +264,7 @@ impl Pair {
             base: row.allocator.clone(),
             new: other.allocator.clone(),
             seeds: row.runs,
+            other_requests: before.traces != after.traces,
             differs_otherwise: changes.is_empty() && !alike,
             changes,
             held: held.filter(|&it| rule(it).is_some()).collect(),
@@ -271,7 +287,7 @@ mod tests {
         let side = |file, results| Side { file, results };
         let (base, new) = (side("base.json", base), side("new.json", new));
         let policy = Policy::default();
-        let compared = compare(base, new, &Which::Same, &policy);
+        let compared = compare(base, new, &Which::Same, Workloads::Same, &policy);
         compared.expect_err("not to be compared").to_string()
     }
 
@@ -285,6 +301,7 @@ mod tests {
             side,
             side,
             &Which::Between { base, new },
+            Workloads::Same,
             &Policy::default(),
         )
     }
@@ -355,6 +372,7 @@ mod tests {
             side("base.json", &base),
             side("new.json", &new),
             &Which::Same,
+            Workloads::Same,
             &policy,
         );
         let found = found.expect("they can be compared");
@@ -421,5 +439,59 @@ mod tests {
             .expect_err("unknown")
             .to_string();
         assert!(said.ends_with("there are new, old"), "{said}");
+    }
+
+    #[test]
+    fn a_changed_workload_hides_no_other_verdict() {
+        let base = [result("a", &[("old", &[1])]), result("b", &[("old", &[1])])];
+        let mut new = [result("a", &[("old", &[1])]), result("b", &[("old", &[2])])];
+        new[0].traces[0].hash = "else".to_owned();
+        let compared = |workloads| {
+            let side = |file, results| Side { file, results };
+            let (base, new) = (side("base.json", &base[..]), side("new.json", &new[..]));
+            let policy = Policy::default();
+            compare(base, new, &Which::Same, workloads, &policy).expect("b can be compared")
+        };
+        let found = compared(Workloads::Same);
+        assert_eq!(
+            (found.changed[0].scenario.as_str(), found.forbidden()),
+            ("a", 2)
+        );
+        assert_eq!(found.pairs[0].scenario, "b");
+        for text in [
+            text::page(&found, crate::report::Page::FILE),
+            markdown::text(&found),
+        ] {
+            assert!(text.contains("other requests in seed 1"), "{text}");
+        }
+        let found = compared(Workloads::Any);
+        assert_eq!((found.changed.len(), found.pairs.len()), (0, 2));
+        let [a, b] = [0, 1].map(|it| found.pairs[it].other_requests);
+        assert_eq!((a, b), (true, false));
+    }
+
+    /// Grants below `start_pfn` that a later release refuses instead are no more failures.
+    #[test]
+    fn requests_granted_outside_count_as_failures() {
+        let of = |failures, outside| {
+            let mut result = result("a", &[("new", &[failures])]);
+            for metrics in result
+                .runs
+                .iter_mut()
+                .map(|it| &mut it.metrics)
+                .chain(result.rows.iter_mut().map(|it| &mut it.metrics))
+            {
+                *metrics = metrics.clone().with(MetricId::ViolationBelowStart, outside);
+            }
+            [result]
+        };
+        let (base, new) = (of(592, 220), of(804, 0));
+        let side = |file, results| Side { file, results };
+        let (base, new) = (side("base.json", &base[..]), side("new.json", &new[..]));
+        let policy = Policy::default();
+        let found = compare(base, new, &Which::Same, Workloads::Same, &policy);
+        assert!(found.expect("comparable").passes());
+        let found = compare(new, base, &Which::Same, Workloads::Same, &policy);
+        assert!(!found.expect("comparable").passes());
     }
 }

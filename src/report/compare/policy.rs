@@ -256,6 +256,12 @@ impl WireAllowed {
 }
 
 impl Rule {
+    /// Whether requests that are granted outside of the domain count as failures, as they do by
+    /// default: an allocator that refuses them instead is not worse.
+    pub(super) fn counts_outside(&self) -> bool {
+        self.metric == MetricId::Failures && self.place.is_none()
+    }
+
     /// What is allowed, in words, if the change from `before` to `after` is not. `paired` is the
     /// same seed by seed.
     pub(super) fn forbids(

@@ -36,6 +36,21 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Requests that were refused or granted outside of the domain, before and after.
+    fn not_served(&self) -> (Value, Value, Option<Paired>) {
+        let [before, after] = self.rows.map(|it| Value::Count(it.not_served()));
+        let seeds = self.seeds.iter().map(|seed| {
+            let [before, after] = seed.runs.map(|it| Value::Count(it.not_served()));
+            Most {
+                seed: seed.number,
+                before,
+                after,
+            }
+        });
+        let paired = Paired::of(seeds.collect(), Value::rise(before, after));
+        (before, after, paired)
+    }
+
     /// How a metric changed; `None` if it did not.
     pub(super) fn change(
         &self,
@@ -63,6 +78,10 @@ impl<'a> Rows<'a> {
             .map_or(0.0, |(before, after)| Value::rise(before, after));
         let paired = known.and_then(|seeds| Paired::of(seeds, rise));
         let forbidden = match (rule, before, after) {
+            (Some(rule), ..) if rule.counts_outside() => {
+                let (before, after, paired) = self.not_served();
+                rule.forbids(before, after, paired.as_ref())
+            }
             (Some(rule), Some(before), Some(after)) => {
                 rule.forbids(before, after, paired.as_ref())
             }

@@ -1,7 +1,7 @@
 //! Small results for tests.
 
 use super::policy::Policy;
-use super::{Comparison, Side, Which, compare};
+use super::{Comparison, Side, Which, Workloads, compare};
 use crate::study::StudyResult;
 use crate::study::document::{Run, Subject, TraceRecord};
 use crate::trace::event::Header;
@@ -52,5 +52,6 @@ pub(super) fn comparison(scenario: &str, before: &[u64], after: &[u64]) -> Compa
     let [base, new] = [before, after].map(|failures| [result(scenario, &[("old", failures)])]);
     let side = |file, results| Side { file, results };
     let (base, new) = (side("base.json", &base[..]), side("new.json", &new[..]));
-    compare(base, new, &Which::Same, &Policy::default()).expect("they can be compared")
+    compare(base, new, &Which::Same, Workloads::Same, &Policy::default())
+        .expect("they can be compared")
 }

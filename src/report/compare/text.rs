@@ -12,6 +12,11 @@ pub fn page(comparison: &Comparison, page: Page) -> String {
         page.warning(&sentence)
     });
     blocks.push(vanished.collect());
+    let changed = comparison.changed.iter().map(|it| {
+        let sentence = format!("forbidden: {}", words::changed(it));
+        page.warning(&sentence)
+    });
+    blocks.push(changed.collect());
     let differ = comparison.pairs.iter().filter(|it| !it.is_equal());
     blocks.extend(differ.map(|it| pair(it, page)));
     let equal = words::equal(comparison);
@@ -60,7 +65,7 @@ fn pair(pair: &Pair, page: Page) -> String {
     text += &table(pair).render(page);
     if let Some(command) = words::look_closer(pair) {
         text += "\nlook closer:\n  ";
-        text += &command;
+        text += &crate::report::escape::terminal(&command);
         text.push('\n');
     }
     text

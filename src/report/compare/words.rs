@@ -1,6 +1,8 @@
 //! A comparison in words: the same sentences in every form of the report.
 
-use super::comparison::{Change, Comparison, Pair, Paired, Place, Source, Verdict};
+use super::comparison::{
+    Change, ChangedWorkload, Comparison, Pair, Paired, Place, Source, Verdict,
+};
 use crate::report::number::{counted, grouped};
 use crate::report::shell;
 use iova::kernel::Change as KernelChange;
@@ -52,7 +54,12 @@ pub(super) fn verdict(comparison: &Comparison) -> String {
 /// The scenario and who is compared.
 pub(super) fn heading(pair: &Pair) -> String {
     let seeds = counted(pair.seeds, "seed", "seeds");
-    format!("{}: {}, {seeds}", pair.scenario, who(pair))
+    let requests = if pair.other_requests {
+        ", other requests"
+    } else {
+        ""
+    };
+    format!("{}: {}, {seeds}{requests}", pair.scenario, who(pair))
 }
 
 pub(super) fn who(pair: &Pair) -> String {
@@ -176,13 +183,19 @@ fn causes(pair: &Pair, change: &Change) -> String {
             let means = it.metric.metric().meaning;
             let cause = it.metric.metric().path.trim_start_matches("causes.");
             let [before, after] = [it.before, it.after].map(|side| value(it.metric, side));
-            format!("`{cause}`, {means}: {before} to {after}")
+            format!("{cause} ({means}) {before} to {after}")
         })
         .collect();
     if risen.is_empty() {
         return String::new();
     }
     format!("; by cause: {}", risen.join(", "))
+}
+
+/// A scenario that was not compared.
+pub(super) fn changed(changed: &ChangedWorkload) -> String {
+    let ChangedWorkload { scenario, why } = changed;
+    format!("{scenario}: not compared: {why}")
 }
 
 /// What is no longer there.
@@ -216,6 +229,7 @@ pub(super) fn look_closer(pair: &Pair) -> Option<String> {
     } else {
         format!("{},{}", pair.base, pair.new)
     };
+    let names = shell::quoted(&names)?;
     Some(match &pair.source {
         Source::Trace(file) => {
             format!(

@@ -73,6 +73,20 @@ impl Metrics {
         }
     }
 
+    /// Requests that were granted outside of the domain: below `start_pfn` or above their limit.
+    pub fn granted_outside(&self) -> u64 {
+        let kinds = [MetricId::ViolationBelowStart, MetricId::ViolationAboveLimit];
+        kinds
+            .iter()
+            .fold(0, |sum: u64, kind| sum.saturating_add(self.count(*kind)))
+    }
+
+    /// Requests that were refused or granted outside of the domain.
+    pub fn not_served(&self) -> u64 {
+        self.count(MetricId::Failures)
+            .saturating_add(self.granted_outside())
+    }
+
     /// The value of a metric as the nearest double.
     pub fn real(&self, metric: MetricId) -> Option<f64> {
         self.get(metric).map(Value::to_f64)
