@@ -36,7 +36,7 @@ impl Table {
     /// Adds a row, a cell for each heading.
     pub fn row(&mut self, name: &str, cells: Vec<String>) {
         assert_eq!(cells.len(), self.headings.len(), "a cell for each heading");
-        let cells = cells.iter().map(|it| escape::terminal(it));
+        let cells = cells.into_iter().map(|it| escape::terminal(&it));
         self.rows.push((escape::terminal(name), cells.collect()));
     }
 
