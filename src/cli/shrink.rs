@@ -12,9 +12,9 @@ use iovasim::diagnose::shrink::{self, Workers};
 use iovasim::report::number::{counted, grouped};
 
 use super::common::Terminal;
-use super::loaded;
-use super::status::{Failure, Verdict, say};
+use super::status::{Failure, Verdict};
 use super::traces::{FORMS, TraceWriter};
+use super::{files, loaded};
 
 /// Shrink a trace to the fewest events that still show something
 ///
@@ -68,8 +68,8 @@ pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
     writer.finish()?;
     if !terminal.is_quiet() {
         let events = shrunk.requests.requests.len() as u64;
-        say(&format!(
-            "{} of {} still show {}, found in {}{}",
+        files::write_to_stderr(&format!(
+            "{} of {} still show {}, found in {}{}\n",
             grouped(events),
             counted(loaded.requests.requests.len() as u64, "event", "events"),
             args.keep,

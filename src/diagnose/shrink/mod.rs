@@ -1,13 +1,13 @@
 //! The smallest trace that still shows something: delta debugging over allocations with their frees.
 //!
-//! What can be removed is a [`unit`](units): an allocation with its free, a CPU's way down and up,
+//! What can be removed is a unit: an allocation with its free, a CPU's way down and up,
 //! or another single event. Whole domains, devices and CPUs go first, then chunks of units that
 //! halve, then single units and single frees, until no removal of one keeps the predicate. Then
 //! what is left is made simple (CPUs, times, sizes, limits, restored ranges), each step kept if
 //! the trace still shows it, and removals are tried again.
 //!
 //! Everything after the first event that shows the predicate is left out. A candidate replays from
-//! the last [`Checkpoints`] before its first change. Candidates are tried in a fixed order, in
+//! the last checkpoint before its first change. Candidates are tried in a fixed order, in
 //! batches if there are several [`Workers`]; the first that holds is taken and only those up to it
 //! are counted, so the result and the count do not depend on the number of workers.
 
