@@ -35,7 +35,7 @@ mod unnamed;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use common::Terminal;
 use status::{Failure, Verdict};
@@ -79,7 +79,12 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let verdict = match Cli::try_parse() {
         Ok(cli) => run_command(cli),
-        Err(answer) => status::clap_answer(&answer),
+        Err(answer) => {
+            let first = std::env::args_os().nth(1);
+            let first = first.and_then(|it| it.into_string().ok());
+            let command = first.filter(|it| Cli::command().find_subcommand(it).is_some());
+            status::clap_answer(&answer, command.as_deref())
+        }
     };
     status::exit(verdict)
 }

@@ -29,6 +29,11 @@ pub(crate) fn read(path: &Path) -> Result<Scenario, Failure> {
         let message = format!("{name}: longer than {LENGTH_MAX} bytes, expected a scenario");
         return Err(Failure::bad(message));
     }
+    if text.trim().is_empty() {
+        return Err(Failure::bad(format!(
+            "{name}: is empty, expected a scenario"
+        )));
+    }
     let scenario = Scenario::parse(&text, Path::new(&name), &mut load);
     scenario.map_err(|error| kind::failure_unless(path, "scenario", error))
 }

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+
 use iovasim::report::escape;
 
 /// What a command that got to its end found.
@@ -50,9 +52,18 @@ impl Failure {
 }
 
 /// Prints the help or the version that was asked for, or turns a usage error into one line.
-pub(crate) fn clap_answer(answer: &clap::Error) -> Result<Verdict, Failure> {
+///
+/// `command` is the one that was named, if any.
+pub(crate) fn clap_answer(
+    answer: &clap::Error,
+    command: Option<&str>,
+) -> Result<Verdict, Failure> {
+    if answer.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let problem = "a command is missing, such as `run`, `replay` or `explain`";
+        return Err(Failure::Bad(format!("{problem}; see `iovasim --help`")));
+    }
     if answer.use_stderr() {
-        return Err(Failure::Bad(usage(&answer.render().to_string())));
+        return Err(Failure::Bad(usage(&answer.render().to_string(), command)));
     }
     let printed = answer.print().and_then(|()| io::stdout().flush());
     printed.map_err(|error| Failure::write("<stdout>", &error))?;
@@ -60,25 +71,18 @@ pub(crate) fn clap_answer(answer: &clap::Error) -> Result<Verdict, Failure> {
 }
 
 /// The lines of a usage error up to its usage, as one.
-fn usage(text: &str) -> String {
+fn usage(text: &str, command: Option<&str>) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     let mut parts: Vec<String> = Vec::new();
-    let mut help = "iovasim --help".to_owned();
     for paragraph in text.split("\n\n") {
         let words: Vec<&str> = paragraph.split_whitespace().collect();
         match words.first() {
-            Some(&"Usage:") => {
-                let command = words[1..]
-                    .iter()
-                    .take_while(|it| it.starts_with(char::is_lowercase));
-                let command: Vec<&str> = command.copied().collect();
-                help = format!("{} --help", command.join(" "));
-            }
-            Some(&"For") | None => {}
+            Some(&("Usage:" | "For")) | None => {}
             Some(_) => parts.push(words.join(" ")),
         }
     }
-    parts.push(format!("see `{help}`"));
+    let command = command.map_or(String::new(), |it| format!(" {it}"));
+    parts.push(format!("see `iovasim{command} --help`"));
     parts.join("; ")
 }
 

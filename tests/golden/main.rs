@@ -5,6 +5,7 @@
 //! `IOVASIM_BLESS=1 cargo test --test golden` takes what is printed today as right.
 
 mod documents;
+mod messages;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -54,11 +55,16 @@ fn text(name: &str, arguments: &[&str]) -> Result<(), String> {
     let (stdout, stderr) = output(arguments);
     let mut found = String::from_utf8(stdout).expect("UTF-8");
     found.push_str(&stderr);
+    same(name, &found)
+}
+
+/// Compares a text with the file of that name.
+fn same(name: &str, found: &str) -> Result<(), String> {
     let path = golden().join(format!("{name}.txt"));
     if blesses() {
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         #[expect(clippy::disallowed_methods, reason = "a test's own files")]
-        fs::write(&path, &found).expect("a golden file is written");
+        fs::write(&path, found).expect("a golden file is written");
         return Ok(());
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
@@ -172,10 +178,18 @@ fn all_hold(results: impl Iterator<Item = Result<(), String>>) {
 }
 
 #[test]
+fn messages_read_as_before() {
+    same("messages", &messages::all()).expect("the same messages");
+}
+
+#[test]
 fn help_reads_as_before() {
-    const COMMANDS: [&str; 14] = [
+    const COMMANDS: [&str; 17] = [
         "run",
         "replay",
+        "explain",
+        "bisect",
+        "shrink",
         "compare",
         "plot",
         "merge",
