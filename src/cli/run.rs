@@ -10,7 +10,7 @@ use iovasim::report::compare::{Comparison, Side, Which, Workloads};
 use iovasim::report::junit::{self, Suite};
 use iovasim::report::result::Expected;
 use iovasim::report::{self, Page, block, shell};
-use iovasim::scenario::Scenario;
+use iovasim::scenario::{SEEDS_MAX, Scenario};
 use iovasim::study::scenarios::{self, Named, Part};
 use iovasim::study::{Document, Studied, StudyResult};
 
@@ -257,6 +257,10 @@ fn altered(mut scenario: Scenario, args: &Args) -> Result<Scenario, Failure> {
     match args.seeds {
         None => {}
         Some(0) => return Err(Failure::bad("--seeds: found 0, expected at least 1")),
+        Some(seeds) if u64::from(seeds) > SEEDS_MAX => {
+            let problem = format!("--seeds: found {seeds}, expected at most {SEEDS_MAX}");
+            return Err(Failure::bad(problem));
+        }
         Some(seeds) if scenario.in_results(1).is_some() => {
             scenario.seeds = (1..=seeds.into()).collect();
         }

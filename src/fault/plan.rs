@@ -10,6 +10,7 @@ use super::hotplug::Offline;
 use super::shortage::Shortage;
 use super::stall::Stall;
 use crate::workload::random::Owner;
+use iova::units::Nanos;
 
 /// Something that goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +28,19 @@ pub enum Fault {
     Nomem(Shortage),
     /// Times in which no timer runs: neither the flush queue's nor the depots'.
     Stall(Stall),
+}
+
+impl Fault {
+    /// Its field in a scenario and the time of its first strike, if it has one.
+    pub fn first_strike(&self) -> Option<(&'static str, Nanos)> {
+        let (field, at) = match self {
+            Fault::Offline(offline) => ("offline", offline.at),
+            Fault::Nomem(shortage) => ("nomem", shortage.at),
+            Fault::Stall(stall) => ("stall", stall.at),
+            Fault::Leak(_) | Fault::Late(_) | Fault::DoubleFree(_) => return None,
+        };
+        Some((field, at.into()))
+    }
 }
 
 /// The faults of frees in a run of `seed` whose clients are called `names`, in order. Their

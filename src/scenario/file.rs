@@ -23,12 +23,13 @@ use crate::workload::{Run, Workload};
 use iova::kernel::{Allocator, allocator_list};
 use iova::measure::Sampling;
 use iova::measure::sampling::Every;
+use iova::units::Nanos;
 
 /// The version of the format that this program reads.
 const VERSION: u64 = 1;
 
 /// The largest number of seeds.
-const SEEDS_MAX: u64 = 100_000;
+pub const SEEDS_MAX: u64 = 100_000;
 
 /// A scenario of `iovasim`: domains, their users, what goes wrong, and what to expect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -267,6 +268,7 @@ impl ScenarioFile {
                 let clients = self.clients(phases, &domain, load, &workload.field("phases"))?;
                 let faults = &JsonPath::root(path).field("faults");
                 check_faults(&self.faults, clients.workload.runs(), &domain, faults)?;
+                check_strikes(&self.faults, clients.until, faults)?;
                 Ok((domain.header, Source::Clients(Box::new(clients))))
             }
         }
@@ -341,6 +343,25 @@ impl ScenarioFile {
             ..Sampling::default()
         }))
     }
+}
+
+/// Refuses a fault that would only strike when the workload has ended.
+fn check_strikes(
+    faults: &[Fault],
+    until: Option<Nanos>,
+    here: &JsonPath<'_>,
+) -> Result<(), Error> {
+    let Some(Nanos(until)) = until else {
+        return Ok(());
+    };
+    for (index, fault) in faults.iter().enumerate() {
+        if let Some((field, Nanos(at))) = fault.first_strike().filter(|(_, at)| at.0 >= until) {
+            let problem =
+                format!("is {at} ns, expected before the workload ends, at {until} ns");
+            return Err(here.index(index).field(field).field("at").error(problem));
+        }
+    }
+    Ok(())
 }
 
 /// Checks the faults of a scenario with the clients `runs`.

@@ -21,7 +21,9 @@ pub use crate::strict_json::Error;
 pub use client::{AllocPath, ClientEntry, Via, ViaAlloc, ViaMap};
 pub use domain::{DomainPlan, PageSize};
 pub use expect::{Condition, Expectation, ExpectationEntry, Measured, Miss};
-pub use file::{SamplingPlan, ScenarioFile, Seeds, Tag, Version, WorkloadPlan, schema};
+pub use file::{
+    SEEDS_MAX, SamplingPlan, ScenarioFile, Seeds, Tag, Version, WorkloadPlan, schema,
+};
 pub use load::{Load, Trace};
 pub use named::Named;
 pub use phases::Phase;

@@ -173,6 +173,10 @@ fn unknown_names_come_with_the_nearest_known() {
         ),
         "faults[0].leak.clients[0]: unknown client `pol`, expected `pool`; did you mean `pool`?",
     );
+    refused(
+        &with("/faults", json!([{ "stall": { "at": "1ms", "for": 5 } }])),
+        "faults[0].stall.at: is 1000000 ns, expected before the workload ends, at 1000000 ns",
+    );
 }
 
 #[test]

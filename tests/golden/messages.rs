@@ -69,6 +69,12 @@ const USAGE: &[&[&str]] = &[
     &["run"],
     &["run", "no/such.json"],
     &["run", "scenarios/mediatek-report.json", "--seeds", "0"],
+    &[
+        "run",
+        "scenarios/mediatek-report.json",
+        "--seeds",
+        "4294967295",
+    ],
     &["run", "scenarios/mediatek-report.json", "--seeds", "many"],
     &["run", "scenarios/mediatek-report.json", "--shard", "3/2"],
     &["run", "scenarios/mediatek-report.json", "--sample"],
