@@ -50,6 +50,7 @@ fn parse(text: &str) -> Result<Predicate, String> {
 }
 
 pub(crate) fn run(args: &Args, terminal: Terminal) -> Result<Verdict, Failure> {
+    files::check_distinct(&[&args.trace], &[("-o", Some(&args.output))])?;
     let loaded = loaded::read(&args.trace, args.seed, terminal)?;
     let name = loaded.name;
     let threads = Threads {

@@ -123,7 +123,7 @@ impl History {
             cpu: event.cpu,
             dom,
             op: fields::name(&event.op),
-            id: id(&event.op),
+            id: event.op.id(),
             effect,
         };
         if let Err(aborted) = self.replay.apply(request) {
@@ -160,7 +160,7 @@ impl History {
                     return None;
                 }
                 let held = address.holders.values().copied().collect();
-                address.holders.insert(slot, (id(op)?, place));
+                address.holders.insert(slot, (op.id()?, place));
                 let range = allocated;
                 Some(Effect::Allocated { range, held })
             }
@@ -189,17 +189,6 @@ impl History {
             let holder = address.holders.values().next();
             Some((*number, address.range?, holder.map(|(id, _)| *id)))
         })
-    }
-}
-
-fn id(op: &Op) -> Option<u64> {
-    match op {
-        Op::Alloc { id, .. }
-        | Op::Map { id, .. }
-        | Op::Free { id }
-        | Op::Unmap { id }
-        | Op::DoubleFree { id } => Some(*id),
-        _ => None,
     }
 }
 

@@ -28,6 +28,10 @@ fn an_output_is_neither_an_input_nor_another_output() {
     let (again, other) = (again.to_str().expect("UTF-8"), folder.path("other.json"));
     let other = other.to_str().expect("UTF-8");
     for (arguments, option) in [
+        (
+            vec!["shrink", &trace, "--keep", "steps:new,1", "-o", &trace],
+            "-o",
+        ),
         (vec!["convert", &trace, "-o", &trace], "-o"),
         (
             vec!["stats", &trace, "-o", &trace, "--format", "json"],

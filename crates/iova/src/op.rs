@@ -68,6 +68,20 @@ pub enum Op<Id, Dev = Device, Answer = ()> {
     DoubleFree { id: Id },
 }
 
+impl<Id: Copy, Dev, Answer> Op<Id, Dev, Answer> {
+    /// The allocation that the operation names, if it names one.
+    pub fn id(&self) -> Option<Id> {
+        match self {
+            Op::Alloc { id, .. }
+            | Op::Map { id, .. }
+            | Op::Free { id }
+            | Op::Unmap { id }
+            | Op::DoubleFree { id } => Some(*id),
+            _ => None,
+        }
+    }
+}
+
 impl<Id, Dev, Answer> Op<Id, Dev, Answer> {
     /// The same operation with other names and answer: `id` and `dev` give the new name for an
     /// old one.

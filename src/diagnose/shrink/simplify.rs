@@ -9,7 +9,7 @@ use iova::replay::{Device, Dom, Request, Slot};
 use iova::units::{Cpu, Granule, Nanos, Pages, Pfn};
 
 use super::Search;
-use super::units::{slot, units};
+use super::units::units;
 use super::{marked, without};
 use crate::diagnose::requests::Requests;
 
@@ -239,7 +239,7 @@ fn renumbered(requests: &[Request]) -> Vec<Request> {
     };
     let renumbered = requests.iter().map(|request| {
         let begins = matches!(request.op, Op::Alloc { .. } | Op::Map { .. });
-        let number = slot(&request.op).map(|old| renumber(old, begins));
+        let number = request.op.id().map(|old| renumber(old, begins));
         let id = |old: &Slot| Ok::<Slot, std::convert::Infallible>(number.unwrap_or(*old));
         let Ok(op) = request.op.rename(id, |device: &Device| Ok(*device), ());
         Request {

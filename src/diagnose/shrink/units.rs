@@ -41,27 +41,15 @@ pub(super) fn units(requests: &[Request]) -> Vec<Vec<usize>> {
 pub(super) fn single_frees(requests: &[Request]) -> Vec<Vec<usize>> {
     let mut last_use: BTreeMap<Slot, usize> = BTreeMap::new();
     for (index, request) in requests.iter().enumerate() {
-        if let Some(slot) = slot(&request.op) {
+        if let Some(slot) = request.op.id() {
             last_use.insert(slot, index);
         }
     }
     let frees = requests.iter().enumerate().filter(|(index, request)| {
         let ends = matches!(request.op, Op::Free { .. } | Op::Unmap { .. });
-        ends && slot(&request.op).and_then(|it| last_use.get(&it)) == Some(index)
+        ends && request.op.id().and_then(|it| last_use.get(&it)) == Some(index)
     });
     frees.map(|(index, _)| vec![index]).collect()
-}
-
-/// The allocation that an operation names.
-pub(super) fn slot(op: &Op<Slot>) -> Option<Slot> {
-    match op {
-        Op::Alloc { id, .. }
-        | Op::Map { id, .. }
-        | Op::Free { id }
-        | Op::Unmap { id }
-        | Op::DoubleFree { id } => Some(*id),
-        _ => None,
-    }
 }
 
 /// For each domain, device and CPU of which there are several: the requests that go with it.
